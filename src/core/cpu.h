@@ -1,0 +1,25 @@
+// Which instruction sets kernels may use. Detected once; a lower one can be forced.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace assay {
+
+/// Each level includes those before it. Kernels exist as Scalar everywhere, and at some of the higher levels.
+enum class Isa {
+    Scalar,
+    Avx2,        ///< AVX2, FMA, F16C
+    Avx512,      ///< AVX-512 F, BW, DQ, VL
+    Avx512Bf16,  ///< and the bf16 dot product
+    Amx,         ///< and AMX tiles with bf16, enabled for this process
+};
+
+/// The highest level that this processor and operating system support.
+Isa detect_isa() noexcept;
+
+std::string_view to_string(Isa isa) noexcept;
+/// "scalar", "avx2", "avx512", "avx512bf16", "amx"; nothing for other words.
+std::optional<Isa> parse_isa(std::string_view word) noexcept;
+
+}  // namespace assay

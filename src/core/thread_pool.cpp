@@ -1,0 +1,91 @@
+#include "core/thread_pool.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sched.h>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace assay {
+
+ThreadPool::ThreadPool(int n_threads) {
+    if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
+    for (int i = 1; i < n_threads; ++i) threads_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+}
+
+void ThreadPool::run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)>& body) {
+    if (n_tasks <= 0) return;
+    if (threads_.empty() || n_tasks == 1) {
+        for (std::int64_t task = 0; task < n_tasks; ++task) body(task, 0);
+        return;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        body_ = &body;
+        n_tasks_ = n_tasks;
+        next_ = 0;
+        failure_ = nullptr;
+        busy_ = static_cast<int>(threads_.size());
+        ++generation_;
+    }
+    wake_.notify_all();
+    drain(0);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return busy_ == 0; });
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::work(int thread) {
+    std::uint64_t seen = 0;
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [&] { return stop_ || generation_ != seen; });
+            if (stop_) return;
+            seen = generation_;
+        }
+        drain(thread);
+        const std::lock_guard lock(mutex_);
+        if (--busy_ == 0) done_.notify_one();
+    }
+}
+
+void ThreadPool::drain(int thread) {
+    while (true) {
+        const std::int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
+        if (task >= n_tasks_) return;
+        try {
+            (*body_)(task, thread);
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            if (!failure_) failure_ = std::current_exception();
+            next_ = n_tasks_;
+        }
+    }
+}
+
+int available_processors() {
+    int count = static_cast<int>(std::thread::hardware_concurrency());
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+    std::ifstream quota("/sys/fs/cgroup/cpu.max");  // "max 100000" or "200000 100000"
+    std::string limit;
+    double period = 0;
+    if (quota >> limit >> period && limit != "max" && period > 0)
+        count = std::min(count, static_cast<int>(std::ceil(std::stod(limit) / period)));
+    return std::max(1, count);
+}
+
+}  // namespace assay

@@ -1,0 +1,13 @@
+// The fastest decoder of a type for an instruction set; the scalar one where no faster exists.
+#pragma once
+
+#include "core/cpu.h"
+#include "quant/type_table.h"
+
+namespace assay::quant {
+
+/// Equal to the scalar decoder bit for bit on finite scales: the same operations in the same order per
+/// weight.
+DecodeRow decoder(TypeId id, Isa isa);
+
+}  // namespace assay::quant
