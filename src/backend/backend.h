@@ -1,0 +1,254 @@
+// The operations of a pass, and where their memory is: the seam between the engine and a kind of device.
+//
+// The engine holds the residual stream of a wave and calls these operations on runs of whole chunks. Results
+// must not depend on how many chunks a call has, nor on the number of threads. Operations of one backend are
+// called from one thread, in order, and may return before they are done; download() and synchronize() wait.
+// prepare() and upload() may be called from another thread meanwhile.
+//
+// A common pattern: an operation *produces the input of a product*. It then leaves the input rounded to the
+// product's type (the operand), and sums of it per chunk, taken before the rounding. Fused producers exist
+// for the common cases; observe() is the general one, so that a new mixer can start from plain f32
+// operations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quant/type_table.h"
+
+namespace assay::backend {
+
+enum class DType : std::uint8_t { F32, Bf16 };
+
+constexpr std::int64_t size_of(DType type) noexcept { return type == DType::F32 ? 4 : 2; }
+
+/// A matrix in backend memory, row-major, not owned. `stride` is in elements.
+struct View {
+    void* data = nullptr;
+    DType dtype = DType::F32;
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::int64_t stride = 0;
+
+    bool present() const noexcept { return data != nullptr; }
+    std::byte* at(std::int64_t row, std::int64_t col) const noexcept {
+        return static_cast<std::byte*>(data) + (row * stride + col) * size_of(dtype);
+    }
+    View row_range(std::int64_t first, std::int64_t count) const noexcept {
+        return {at(first, 0), dtype, count, cols, stride};
+    }
+    View col_range(std::int64_t first, std::int64_t count) const noexcept {
+        return {at(0, first), dtype, rows, count, stride};
+    }
+    float* row_f32(std::int64_t row) const noexcept { return reinterpret_cast<float*>(at(row, 0)); }
+    std::uint16_t* row_bf16(std::int64_t row) const noexcept {
+        return reinterpret_cast<std::uint16_t*>(at(row, 0));
+    }
+};
+
+/// The rows of a call: whole chunks one after another; row r is position r % chunk_tokens of its chunk.
+struct Rows {
+    std::int64_t n_chunks = 0;
+    std::int64_t chunk_tokens = 0;
+
+    std::int64_t count() const noexcept { return n_chunks * chunk_tokens; }
+};
+
+/// Per chunk and column: sums over the chunk's rows of x^2 and of x. Backend memory, [n_chunks, cols] each,
+/// f32, written (not added to). Null: not wanted.
+struct Sums {
+    float* squares = nullptr;
+    float* plain = nullptr;
+};
+
+/// Where an operation leaves the input of the products that follow.
+struct Produced {
+    View operand;  ///< [rows, cols] in operand_dtype(); absent where only sums are wanted
+    View plain;    ///< [rows, cols] f32, before rounding; may be absent
+    Sums sums;
+};
+
+/// Owned backend memory, at least 64-byte aligned. Freed with the object.
+class Buffer {
+  public:
+    virtual ~Buffer() = default;
+    std::byte* data() const noexcept { return data_; }
+    float* f32() const noexcept { return reinterpret_cast<float*>(data_); }
+    std::size_t size_bytes() const noexcept { return size_bytes_; }
+
+  protected:
+    std::byte* data_ = nullptr;
+    std::size_t size_bytes_ = 0;
+};
+using BufferPtr = std::unique_ptr<Buffer>;
+
+/// A matrix as a file stores it: n_out rows of n_in weights, each multiplied by `scale`.
+struct WeightSource {
+    const quant::TypeInfo* type = nullptr;
+    std::span<const std::byte> bytes;
+    std::int64_t n_in = 0;
+    std::int64_t n_out = 0;
+    float scale = 1;
+};
+
+/// Matrices decoded and laid out for products. Immutable.
+class Matrix {
+  public:
+    virtual ~Matrix() = default;
+    virtual std::int64_t n_in() const noexcept = 0;
+    virtual std::int64_t n_out() const noexcept = 0;
+    virtual std::size_t size_bytes() const noexcept = 0;
+};
+using MatrixPtr = std::shared_ptr<const Matrix>;
+
+enum class NormKind : std::uint8_t { None, Rms, Layer };
+
+/// weight and bias [cols] f32 in backend memory; null: 1 and 0.
+struct Norm {
+    NormKind kind = NormKind::None;
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+    float eps = 0;
+};
+
+/// frequencies [n_rot/2] f32 in backend memory: radians per position.
+struct Rope {
+    bool halves = false;  ///< pairs (i, i + n_rot/2) instead of (2i, 2i+1)
+    const float* frequencies = nullptr;
+    std::int64_t n_rot = 0;  ///< 0: no rotation
+    float magnitude = 1;
+};
+
+struct AttentionArgs {
+    View q;  ///< [rows, n_heads * head_dim] activations
+    View k;  ///< [rows, n_kv_heads * head_dim]
+    View v;  ///< [rows, n_kv_heads * value_dim]
+    std::int64_t n_heads = 0;
+    std::int64_t n_kv_heads = 0;
+    std::int64_t head_dim = 0;
+    std::int64_t value_dim = 0;
+    float scale = 1;
+    float soft_cap = 0;                  ///< 0: none
+    std::int64_t window = 0;             ///< 0: all earlier positions
+    const float* query_scale = nullptr;  ///< [chunk_tokens] factor of the scores by query position; null: 1
+};
+
+enum class Activation : std::uint8_t { Silu, Gelu };
+
+enum class Gating : std::uint8_t { Softmax, Sigmoid, SoftmaxSelected };
+
+struct RouteArgs {
+    std::int64_t n_used = 0;
+    Gating gating = Gating::Softmax;
+    bool normalise = false;
+    float weight_scale = 1;
+};
+
+/// Which experts the rows of a call go to. Backends derive their own form.
+class Routing {
+  public:
+    virtual ~Routing() = default;
+    /// (row, slot) pairs of chunk `chunk` that chose `expert`.
+    virtual std::int64_t count(std::int64_t chunk, std::int64_t expert) const = 0;
+};
+using RoutingPtr = std::unique_ptr<Routing>;
+
+/// Consecutive experts `first`, first + 1, ... whose matrices are at hand.
+struct ExpertBatch {
+    std::int64_t first = 0;
+    std::span<const MatrixPtr> gate_up;  ///< per expert: gate rows, then up rows
+    std::span<const MatrixPtr> down;
+    Activation activation = Activation::Silu;
+    /// Sums of the inputs of each expert's products, [n_chunks, batch, cols].
+    Sums input_sums;
+    Sums down_sums;
+};
+
+/// Output projection and loss of rows, over panels of the vocabulary one after another. Backends derive the
+/// state (per row: maximum, sum of exponentials relative to it, logit of the target).
+class LossState {
+  public:
+    virtual ~LossState() = default;
+};
+using LossStatePtr = std::unique_ptr<LossState>;
+
+class Backend {
+  public:
+    virtual ~Backend() = default;
+
+    /// "cpu (avx512bf16, bf16 products, 2 threads)"
+    virtual std::string description() const = 0;
+    /// The type that products take their input in.
+    virtual DType operand_dtype() const noexcept = 0;
+    /// The type of products' results between operations (never of the residual stream, which is f32).
+    virtual DType activation_dtype() const noexcept = 0;
+    /// Rows that make one call efficient; the engine gathers whole chunks up to about this many.
+    virtual std::int64_t preferred_rows() const noexcept = 0;
+
+    // --- memory
+    virtual BufferPtr allocate(std::size_t bytes) = 0;
+    virtual BufferPtr upload(std::span<const float> values) = 0;
+    /// Copies to the host and waits for everything before it.
+    virtual void download(const void* from, std::span<std::byte> to) = 0;
+    virtual void synchronize() = 0;
+
+    // --- weights
+    /// One matrix whose outputs are those of `stacked` side by side; all have the same n_in.
+    virtual MatrixPtr prepare(std::span<const WeightSource> stacked) = 0;
+
+    // --- operations
+    /// out [tokens, hidden] f32 = rows of the table times scale.
+    virtual void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+                       View out) = 0;
+
+    /// x [rows, cols] f32 or activations, as it is.
+    virtual void observe(View x, Rows rows, const Produced& out) = 0;
+
+    /// x [rows, cols] f32 normalised.
+    virtual void norm(View x, const Norm& norm, Rows rows, const Produced& out) = 0;
+
+    /// out [rows, n_out] = x W^T (+ bias [n_out]); with accumulate, added to out. x is an operand; out
+    /// activations or f32. Rows beyond the view are never written.
+    virtual void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) = 0;
+
+    /// Per head of x [rows, n_heads * head_dim] activations, in place: normalise (weight [head_dim]), then
+    /// rotate.
+    virtual void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope,
+                              Rows rows) = 0;
+
+    /// Causal softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
+    virtual void attention(const AttentionArgs& args, Rows rows, const Produced& out) = 0;
+
+    /// What leaves is act(gate) * up of x W^T + bias, where gate_up has n_out = 2 * ffn: gate rows, then up
+    /// rows.
+    virtual void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+                              Rows rows, const Produced& out) = 0;
+
+    /// residual [rows, cols] f32 += norm(x); x f32. norm may be None.
+    virtual void add(View x, const Norm& norm, View residual) = 0;
+
+    /// logits [rows, n_experts] f32.
+    virtual RoutingPtr route(View logits, const RouteArgs& args, Rows rows) = 0;
+
+    /// out [rows, hidden] f32 += for each row and each of its experts in the batch: weight * down(act(gate) *
+    /// up). x [rows, hidden] f32, not rounded. Batches come in increasing order of expert.
+    virtual void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) = 0;
+
+    /// Losses of rows whose target is >= 0. targets [rows], host memory.
+    virtual LossStatePtr begin_losses(std::span<const std::int32_t> targets) = 0;
+    /// One panel of the vocabulary: rows first .. first + panel.n_out(). x [rows, hidden] operand, from row
+    /// `first_row` of the state. Logits become soft_cap(scale * logit).
+    virtual void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel,
+                            const float* bias, std::int64_t first, float scale, float soft_cap) = 0;
+    /// -log softmax of each target, in row order; rows without target give 0.
+    virtual std::vector<double> finish_losses(LossState& state) = 0;
+
+    /// out [rows, 3] f64 in backend memory: a.a, b.b and a.b of each row; a, b [rows, cols] f32.
+    virtual void row_products(View a, View b, double* out) = 0;
+};
+
+}  // namespace assay::backend

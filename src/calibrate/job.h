@@ -1,0 +1,101 @@
+// The job: from a model and a text to a saved matrix. Knows files and schedules, prints nothing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/open.h"
+#include "imatrix/matrix.h"
+
+namespace assay::calibrate {
+
+/// What to do. Defaults are llama-imatrix's.
+struct Options {
+    std::filesystem::path model;
+    std::string text;     ///< the calibration text itself, one trailing newline already dropped
+    std::string dataset;  ///< name stored in the matrix; empty: none
+    std::filesystem::path output = "imatrix.gguf";
+    std::optional<imatrix::Format> format;  ///< absent: by suffix
+    std::vector<std::filesystem::path> in_files;
+
+    std::int64_t n_ctx = 512;
+    std::int64_t skip_chunks = 0;
+    std::int64_t max_chunks = -1;  ///< < 0: all
+    bool parse_special = false;
+    bool process_output = false;
+    std::string output_tensor_name = "output.weight";
+    bool perplexity = true;
+    bool similarity = false;
+
+    std::int64_t save_every = 10;     ///< chunks; 0: only at the end
+    bool save_every_given = false;    ///< asked for, so waves must end there
+    std::int64_t snapshot_every = 0;  ///< chunks; 0: never
+
+    std::string device = "auto";
+    backend::Precision precision = backend::Precision::Auto;
+    std::optional<Isa> isa;
+    int n_threads = 0;               ///< 0: all processors of this process
+    std::int64_t wave_chunks = 0;    ///< 0: by memory
+    std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
+};
+
+struct Plan {
+    std::string model_name;  ///< general.name or the file's name
+    std::string architecture;
+    std::string backend;
+    std::int64_t n_layers = 0;
+    std::int64_t n_tokens = 0;  ///< of the text
+    std::int64_t n_chunks = 0;
+    std::int64_t n_ctx = 0;
+    std::int64_t wave_chunks = 0;
+    std::uint64_t model_bytes = 0;
+    std::uint64_t memory_bytes = 0;  ///< expected peak
+    std::uint64_t read_bytes = 0;    ///< weights read over the whole run
+    std::int64_t context_train = 0;
+};
+
+struct Progress {
+    std::int64_t chunks_done = 0;
+    std::int64_t chunks_in_wave = 0;
+    std::int64_t layers_done = 0;  ///< of the wave's layers, the output projection counting as one
+    std::int64_t n_layers = 0;
+    double work_done = 0;  ///< 0 to 1, of the whole run
+    double elapsed_seconds = 0;
+    double tokens_per_second = 0;
+};
+
+/// What happens while the job runs. All called from the thread that called run().
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    virtual void on_note(const std::string& sentence) = 0;  ///< something the user should know
+    virtual void on_loading(const std::filesystem::path& in_file) = 0;
+    virtual void on_tokenizing() = 0;
+    virtual void on_tokenized(double milliseconds) = 0;
+    virtual void on_plan(const Plan& plan) = 0;
+    virtual void on_progress(const Progress& progress) = 0;
+    virtual void on_perplexity(std::int64_t chunk, double running) = 0;  ///< chunk from 1
+    virtual void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) = 0;
+    /// True when the user asked to stop: the job saves what whole waves have given and returns.
+    virtual bool stop_requested() const = 0;
+};
+
+struct Result {
+    std::int64_t chunks_done = 0;
+    std::int64_t n_chunks = 0;
+    std::int64_t tokens = 0;
+    bool stopped = false;              ///< before the last chunk, on request
+    std::optional<double> perplexity;  ///< absent when not asked for, or its variance is not positive
+    double perplexity_error = 0;
+    bool negative_variance = false;
+    double seconds = 0;
+    imatrix::Matrix matrix;
+};
+
+/// Runs the whole job. Throws Error; whatever was saved before stays valid.
+Result run(const Options& options, Observer& observer);
+
+}  // namespace assay::calibrate

@@ -1,0 +1,57 @@
+// What leaves the forward pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace assay::engine {
+
+/// The input of observed products, summed over one chunk. Host memory, valid during the call only.
+struct InputSums {
+    std::span<const std::string> weights;  ///< names of all weights multiplied with this input
+    std::int64_t chunk = 0;                ///< number of the chunk within the run, from 0
+    std::int64_t width = 0;                ///< n_in
+    std::span<const float> squares;        ///< [matrices, width] sums of x^2
+    std::span<const float> plain;          ///< [matrices, width] sums of x
+    std::span<const std::int64_t> counts;  ///< rows per matrix: [1] dense, [experts]
+    std::int64_t first_matrix = 0;         ///< the first of these matrices within the weight
+    std::int64_t n_matrices = 1;           ///< of the weight in all
+};
+
+/// Cosine material of rows, summed over one chunk.
+enum class Similarity {
+    LayerInput,  ///< normalised inputs of layer L and L+1 (llama's and ik's definition)
+    Attention,   ///< ffn input of L with layer input of L
+    Ffn,         ///< ffn input of L with layer input of L+1
+    Residual,    ///< residual stream before and after layer L
+    ResidualAttention,
+    ResidualFfn,
+};
+
+/// Sums over one chunk's rows of cos(a, b) and of |b - a| / |a|.
+struct SimilaritySums {
+    Similarity kind = Similarity::LayerInput;
+    std::int64_t layer = 0;
+    std::int64_t chunk = 0;
+    std::int64_t rows = 0;
+    double cosine = 0;
+    double relative_change = 0;
+};
+
+/// The losses of one chunk: -log p of the scored positions, in order.
+struct ChunkLosses {
+    std::int64_t chunk = 0;
+    std::span<const double> losses;
+};
+
+/// Called from one thread. For each weight, chunks come in increasing order; so do the chunks of losses.
+class ActivationSink {
+  public:
+    virtual ~ActivationSink() = default;
+    virtual void on_input(const InputSums& sums) = 0;
+    virtual void on_similarity(const SimilaritySums& sums) = 0;
+    virtual void on_losses(const ChunkLosses& losses) = 0;
+};
+
+}  // namespace assay::engine
