@@ -8,10 +8,7 @@ namespace assay::quant {
 namespace {
 
 void signed_point(const std::array<std::int8_t, 8>& point, float scale, unsigned signs, float* out) {
-    for (unsigned j = 0; j < 8; ++j) {
-        const float magnitude = scale * static_cast<float>(point[j]);
-        out[j] = bit(signs, j) ? -magnitude : magnitude;
-    }
+    for (unsigned j = 0; j < 8; ++j) out[j] = scale * static_cast<float>(with_sign(point[j], bit(signs, j)));
 }
 
 /// (s + 1/2) / 4 in units of d, exact in float.

@@ -10,10 +10,8 @@ namespace {
 /// Signs are bits first, first + 1, first + 2, first + 3.
 void signed_point(const std::array<std::int8_t, 4>& point, float scale, unsigned signs, unsigned first,
                   float* out) {
-    for (unsigned j = 0; j < 4; ++j) {
-        const float magnitude = scale * static_cast<float>(point[j]);
-        out[j] = bit(signs, first + j) ? -magnitude : magnitude;
-    }
+    for (unsigned j = 0; j < 4; ++j)
+        out[j] = scale * static_cast<float>(with_sign(point[j], bit(signs, first + j)));
 }
 
 // d:h qs[64], then eight u32 of four 7-bit signs below a 4-bit scale

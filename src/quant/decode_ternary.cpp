@@ -11,7 +11,7 @@ namespace {
 // d:h qs[16], 128 weights; w = +d where the bit is set, else -d
 void q1_0_block(const std::uint8_t* b, float* out) {
     const float d = half_at(b);
-    for (unsigned i = 0; i < 128; ++i) out[i] = bit(b[2 + i / 8], i % 8) ? d : -d;
+    for (unsigned i = 0; i < 128; ++i) out[i] = d * static_cast<float>(2 * bit(b[2 + i / 8], i % 8) - 1);
 }
 
 // d:h qs[16], 64 weights; w = d*(q - 1), q of two bits: -d, 0, d, 2d
