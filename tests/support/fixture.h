@@ -52,7 +52,7 @@ class Fixture {
     const FixtureRun& run() const noexcept { return run_; }
     /// After chunk 1, 2, ...; four decimals.
     const std::vector<double>& running_perplexity() const noexcept { return running_perplexity_; }
-    /// Every observed product's sums, the output projection included.
+    /// Every observed product's sums, with the output projection where the model has its own matrix for it.
     const Matrix& matrix() const noexcept { return matrix_; }
 
   private:
