@@ -176,7 +176,7 @@ Affine fit_affine(Samples samples, int max_code, OffsetSign sign) {
         coarse.zero[16 + c] = sign == OffsetSign::NotPositive ? std::min(zero, 0.0f) : zero;
     }
     keep_best(samples, grid, sign, coarse, best);
-    for (int round = 0; round < 4; ++round) {
+    for (int round = 0; round < 2; ++round) {
         AffineTrials<16> fine;  // the solution so far, and scales around it
         for (std::size_t c = 0; c < 16; ++c) {
             const float factor = 1.0f + kFineStep * (static_cast<float>(c) - 8.0f);

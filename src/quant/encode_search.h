@@ -49,8 +49,9 @@ struct IntegerGrid {
 
     /// The nearest level, ties to even; lo for NaN.
     float operator()(float y) const noexcept {
-        constexpr float kRound = 0x1.8p23f;  // added and taken away, leaves a whole number
-        const float inside = y > lo ? (y < hi ? y : hi) : lo;
+        constexpr float kRound = 0x1.8p23f;   // added and taken away, leaves a whole number
+        const float above = y > lo ? y : lo;  // two steps, which compilers turn into vector max and min
+        const float inside = above < hi ? above : hi;
         return inside + kRound - kRound;
     }
 };

@@ -92,40 +92,40 @@ SymmetricSuper encode_symmetric_on(const float* x, const float* importance, std:
     return super;
 }
 
-float affine_error(Samples samples, IntegerGrid grid, Affine affine) {
-    const float per_step = inverse(affine.scale);
-    float sum = 0.0f;
-    for (std::size_t i = 0; i < samples.x.size(); ++i) {
-        const float q = grid((samples.x[i] - affine.offset) * per_step);
-        const float e = samples.x[i] - (affine.scale * q + affine.offset);
-        sum += samples.w[i] * e * e;
-    }
-    return sum;
-}
-
 struct ScaleMin {
     int scale;
     int min;
 };
 
-/// The pair around the wanted one with the least error.
+/// The pair of sub scale and min around the wanted one with the least error; the nearest where all are alike.
+/// The nine pairs are tried side by side, in lanes.
 ScaleMin best_pair(Samples samples, IntegerGrid grid, Affine wanted, float d, float dmin, int max_scale) {
+    constexpr std::size_t kLanes = 12;  // nine, and the nearest again to fill vectors
     const ScaleMin nearest{steps(wanted.scale, d, 0, max_scale), steps(-wanted.offset, dmin, 0, max_scale)};
-    const auto error_of = [&](ScaleMin pair) {
-        return affine_error(samples, grid,
-                            {d * static_cast<float>(pair.scale), -dmin * static_cast<float>(pair.min)});
-    };
-    ScaleMin best = nearest;
-    float least = error_of(nearest);
+    std::array<ScaleMin, kLanes> pairs;
+    pairs.fill(nearest);
+    std::size_t n_pairs = 1;
     for (int scale = std::max(nearest.scale - 1, 0); scale <= std::min(nearest.scale + 1, max_scale); ++scale)
-        for (int min = std::max(nearest.min - 1, 0); min <= std::min(nearest.min + 1, max_scale); ++min) {
-            const float error = error_of({scale, min});
-            if (error < least) {
-                least = error;
-                best = {scale, min};
-            }
+        for (int min = std::max(nearest.min - 1, 0); min <= std::min(nearest.min + 1, max_scale); ++min)
+            if (scale != nearest.scale || min != nearest.min) pairs[n_pairs++] = {scale, min};
+
+    std::array<float, kLanes> step, per_step, offset;
+    std::array<float, kLanes> error{};
+    for (std::size_t c = 0; c < kLanes; ++c) {
+        step[c] = d * static_cast<float>(pairs[c].scale);
+        per_step[c] = inverse(step[c]);
+        offset[c] = -dmin * static_cast<float>(pairs[c].min);
+    }
+    for (std::size_t i = 0; i < samples.x.size(); ++i) {
+        const float x = samples.x[i];
+        const float w = samples.w[i];
+        for (std::size_t c = 0; c < kLanes; ++c) {
+            const float q = grid((x - offset[c]) * per_step[c]);
+            const float e = x - (step[c] * q + offset[c]);
+            error[c] += w * e * e;
         }
-    return best;
+    }
+    return pairs[static_cast<std::size_t>(std::min_element(error.begin(), error.end()) - error.begin())];
 }
 
 /// Codes of all weights under the sub scales and mins of `super`.
