@@ -5,6 +5,7 @@
 
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
+#include "calibrate/extra.h"
 #include "calibrate/memory.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
@@ -49,26 +50,6 @@ Chunks tokenize(const gguf::File& file, const Options& options, Observer& observ
     auto tokens = tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
     observer.on_tokenized(seconds_since(start) * 1000);
     return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
-}
-
-/// What other rooms read back from the file: the losses of each chunk, the sums of similarity.
-void store_extra(Collected& collected, const model::ModelSpec& spec) {
-    gguf::Metadata& extra = collected.matrix.extra;
-    extra.set("assay.model.name", gguf::text(spec.name));
-    extra.set("assay.model.architecture", gguf::text(spec.architecture));
-    if (!collected.chunk_losses.empty()) {
-        gguf::Reals nll, nll_squared;
-        gguf::Integers counts;
-        for (const perplexity::Sums& sums : collected.chunk_losses) {
-            nll.push_back(sums.nll);
-            nll_squared.push_back(sums.nll_squared);
-            counts.push_back(static_cast<std::int64_t>(sums.count));
-        }
-        extra.set("assay.perplexity.nll", gguf::f64s(std::move(nll)));
-        extra.set("assay.perplexity.nll_squared", gguf::f64s(std::move(nll_squared)));
-        extra.set("assay.perplexity.count", gguf::i32s(std::move(counts)));
-    }
-    similarity::store(collected.similarity, extra);
 }
 
 class Run {
@@ -179,7 +160,9 @@ void Run::report_losses(std::int64_t first) {
 void Run::save(const std::filesystem::path& path) {
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
-    store_extra(collected, spec_);
+    store_model(spec_, collected.matrix.extra);
+    store_losses(collected.chunk_losses, collected.matrix.extra);
+    store_similarity(collected.similarity, collected.matrix.extra);
     imatrix::Notes notes;
     imatrix::save(collected.matrix, path, format_, notes);
     for (const std::string& note : notes) observer_.on_note(note);
