@@ -38,7 +38,8 @@ void store(Columns columns, const std::string& prefix, std::string_view first, s
     extra.set(prefix + ".count", {gguf::ValueType::Array, gguf::ValueType::U64, std::move(columns.counts)});
 }
 
-Columns read(const std::string& prefix, std::string_view first, std::string_view second, const gguf::Metadata& extra) {
+Columns read(const std::string& prefix, std::string_view first, std::string_view second,
+             const gguf::Metadata& extra) {
     Columns columns;
     const gguf::Integers* counts = extra.find_integers(prefix + ".count");
     if (counts == nullptr) return columns;
@@ -46,13 +47,16 @@ Columns read(const std::string& prefix, std::string_view first, std::string_view
     columns.second = extra.find_reals(fmt::format("{}.{}", prefix, second)).value_or(gguf::Reals{});
     columns.counts = *counts;
     if (columns.first.size() != counts->size() || columns.second.size() != counts->size())
-        throw_error(ErrorKind::BadFile, extra.where(), "keys {}.* have {}, {} and {} entries, expected equal numbers",
-                    prefix, columns.first.size(), columns.second.size(), counts->size());
+        throw_error(ErrorKind::BadFile, extra.where(),
+                    "keys {}.* have {}, {} and {} entries, expected equal numbers", prefix,
+                    columns.first.size(), columns.second.size(), counts->size());
     return columns;
 }
 
 constexpr const char* kLosses = "assay.perplexity";
-std::string similarity_prefix(similarity::Kind kind) { return fmt::format("assay.similarity.{}", word(kind)); }
+std::string similarity_prefix(similarity::Kind kind) {
+    return fmt::format("assay.similarity.{}", word(kind));
+}
 
 }  // namespace
 
@@ -71,8 +75,10 @@ void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& e
 void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra) {
     for (const similarity::Kind kind : similarity::kKinds) {
         Columns columns;
-        for (const similarity::Sum& sum : similarity.sums(kind)) columns.push(sum.cos, sum.relative_change, sum.count);
-        if (!columns.counts.empty()) store(std::move(columns), similarity_prefix(kind), "cosine", "relative_change", extra);
+        for (const similarity::Sum& sum : similarity.sums(kind))
+            columns.push(sum.cos, sum.relative_change, sum.count);
+        if (!columns.counts.empty())
+            store(std::move(columns), similarity_prefix(kind), "cosine", "relative_change", extra);
     }
 }
 
@@ -80,7 +86,8 @@ std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra) {
     const Columns columns = read(kLosses, "nll", "nll_squared", extra);
     std::vector<perplexity::Sums> chunks;
     for (std::size_t i = 0; i < columns.counts.size(); ++i)
-        chunks.push_back({columns.first[i], columns.second[i], static_cast<std::uint64_t>(columns.counts[i])});
+        chunks.push_back(
+            {columns.first[i], columns.second[i], static_cast<std::uint64_t>(columns.counts[i])});
     return chunks;
 }
 

@@ -44,7 +44,9 @@ struct Ranked {
 class Similarity {
   public:
     /// Adds the sum of `count` cosines of layer `layer` >= 0.
-    void add(Kind kind, int layer, double cos_sum, std::uint64_t count) { add(kind, layer, {cos_sum, 0, count}); }
+    void add(Kind kind, int layer, double cos_sum, std::uint64_t count) {
+        add(kind, layer, {cos_sum, 0, count});
+    }
     void add(Kind kind, int layer, const Sum& sum);
     void merge(const Similarity& other);
 
