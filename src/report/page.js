@@ -128,19 +128,21 @@
     const canvas = make('canvas', {tabIndex: 0});
     canvas.setAttribute('role', 'application');
     canvas.setAttribute('aria-label', spec.label + '. Arrow keys move from cell to cell.');
-    const pen = canvas.getContext('2d');
+    const picture = make('canvas');  // the cells, painted once; the canvas adds the outline of the current one
+    const screen = canvas.getContext('2d');
+    const pen = picture.getContext('2d');
     pen.font = '12px system-ui, sans-serif';
     const left = 10 + Math.ceil(Math.max(...spec.rows.map(row => pen.measureText(row).width)));
     const top = 18;
     const room = (place.clientWidth || 1000) - left - 2;
-    const width = Math.max(5, Math.min(34, Math.floor(room / spec.columns.length)));
+    const width = Math.max(5, Math.min(46, Math.floor(room / spec.columns.length)));
     const height = spec.rows.length > 40 ? 12 : 20;
     const dense = window.devicePixelRatio || 1;
     let at = null;
 
     const size = {w: left + width * spec.columns.length + 2, h: top + height * spec.rows.length + 2};
-    canvas.width = Math.round(size.w * dense);
-    canvas.height = Math.round(size.h * dense);
+    canvas.width = picture.width = Math.round(size.w * dense);
+    canvas.height = picture.height = Math.round(size.h * dense);
     canvas.style.width = size.w + 'px';
     canvas.style.height = size.h + 'px';
 
@@ -167,11 +169,10 @@
       }
     }
 
-    function draw() {
+    function paintCells() {
       const paint = ramp();
       const marks = {bad: colour('bad'), warn: colour('warn'), line: colour('line'), paper: colour('paper')};
       pen.setTransform(dense, 0, 0, dense, 0, 0);
-      pen.clearRect(0, 0, size.w, size.h);
       pen.font = '12px system-ui, sans-serif';
       pen.fillStyle = colour('faint');
       pen.textBaseline = 'middle';
@@ -182,18 +183,24 @@
       const columnStep = Math.ceil(28 / width);
       spec.columns.forEach((column, c) => c % columnStep === 0 && pen.fillText(column, left + (c + 0.5) * width, 9));
       spec.rows.forEach((_, r) => spec.columns.forEach((__, c) => drawCell(r, c, paint, marks)));
-      if (at) {
-        pen.strokeStyle = colour('ink');
-        pen.lineWidth = 2;
-        pen.strokeRect(left + at.c * width, top + at.r * height, width, height);
-      }
+    }
+
+    function outline() {
+      screen.setTransform(1, 0, 0, 1, 0, 0);
+      screen.clearRect(0, 0, canvas.width, canvas.height);
+      screen.drawImage(picture, 0, 0);
+      if (!at) return;
+      screen.setTransform(dense, 0, 0, dense, 0, 0);
+      screen.strokeStyle = colour('ink');
+      screen.lineWidth = 2;
+      screen.strokeRect(left + at.c * width, top + at.r * height, width, height);
     }
 
     function select(r, c, x, y, speak) {
       const inside = r >= 0 && c >= 0 && r < spec.rows.length && c < spec.columns.length;
       at = inside ? {r, c} : null;
       const cell = inside ? spec.at(r, c) : null;
-      draw();
+      outline();
       tip(inside ? (cell ? cell.text : 'no data here') : '', x, y);
       if (speak && inside) byId('live').textContent = cell ? cell.text : 'no data here';
     }
@@ -217,7 +224,8 @@
 
     const bounds = values.length === 0 ? [] : [make('div', {className: 'scale'}, show(least), make('i'), show(most))];
     place.replaceChildren(canvas, ...bounds);
-    draw();
+    paintCells();
+    outline();
   }
 
   function tip(text, x, y) {
@@ -297,7 +305,7 @@
     const turn = list => new Map(list.map(entry => [entry.layer, 1 - Math.abs(entry.cos_sim)]));
     const own = pick => new Map(matrix.layers.map(entry => [entry.layer, pick(entry)]));
     const all = [
-      {key: 'energy', label: 'Energy', values: own(entry => entry.energy), log: true},
+      {key: 'energy', label: 'Energy', values: own(entry => entry.energy)},
       {key: 'zd', label: 'Share of high columns', values: own(entry => entry.zd)},
       {key: 'change', label: 'Change', values: own(entry => entry.layer === first ? null : 1 - entry.cos_sim)},
     ];
@@ -317,9 +325,11 @@
     const select = within('importance', 'select');
     setOptions(select, measures.map(measure => [measure.key, measure.label]));
     const chosen = measures.find(measure => measure.key === select.value);
+    const values = layers.map(layer => chosen.values.get(layer)).filter(value => value > 0);
+    const log = Math.max(...values) > 30 * Math.min(...values);  // else bars that start at zero say more
     plot('importance', chosen.label + ' by layer', 'bar', layers,
       [{label: chosen.label, data: layers.map(layer => chosen.values.get(layer)), backgroundColor: colour('series-1')}],
-      {x: 'layer', y: chosen.label, log: chosen.log});
+      {x: 'layer', y: chosen.label, log});
     const rank = new Map(measures.map(measure => [measure.key, new Map([...measure.values].filter(([, v]) => isNumber(v))
       .sort((a, b) => b[1] - a[1]).map(([layer], i) => [layer, i + 1]))]));
     const rows = layers.map(layer => Object.fromEntries([['layer', layer],
