@@ -73,7 +73,7 @@ TEST(Chunks, SkipsAndLimits) {
     EXPECT_EQ(chunks.n_chunks, 1);
     EXPECT_EQ(chunks.targets.front(), 120);
     // (N + 2) * n_ctx >= tokens is refused: the limit of the peers.
-    EXPECT_NE(refusal(40, asked).find("not be enough tokens left after removing 2 chunks"), std::string::npos);
+    EXPECT_NE(refusal(40, asked).find("not enough tokens left after removing 2 chunks"), std::string::npos);
     EXPECT_EQ(make_chunks(counted(41), vocabulary(false), asked).n_chunks, 1);
     asked.skip_chunks = std::int64_t{1} << 62;
     EXPECT_NE(refusal(40, asked), "accepted");
