@@ -30,7 +30,7 @@ function(assay_isa isa)
     set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
     set(flags_avx512bf16 ${flags_avx512} -mavx512bf16)
     set(flags_amx ${flags_avx512bf16} -mamx-tile -mamx-bf16)
-    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "${flags_${isa}};-ffp-contract=off")
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "${flags_${isa}};-ffp-contract=off;-fno-math-errno;-fno-trapping-math")
 endfunction()
 
 # assay_test(ROOM SOURCES a_test.cpp ... DEPS room ... LIBS X ...): one binary per room, one ctest entry per case.

@@ -3,33 +3,22 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <fmt/format.h>
-#include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 #include <vector>
 
+#include "quant/golden.h"
 #include "quant/iq_grids.h"
 #include "quant/type_table.h"
 
 namespace assay::quant {
 namespace {
 
-std::vector<char> read_golden(const std::string& name) {
-    std::ifstream in(fmt::format("{}/quant/{}", ASSAY_GOLDEN_DIR, name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
 class Golden : public testing::TestWithParam<std::string_view> {};
 
 TEST_P(Golden, EqualsGgufPythonPackage) {
-    const TypeInfo* type = nullptr;
-    for (const TypeInfo& candidate : all_types())
-        if (candidate.name == GetParam()) type = &candidate;
+    const TypeInfo* type = type_named(GetParam());
     ASSERT_NE(type, nullptr);
-    std::string file(type->name);
-    for (char& c : file) c = static_cast<char>(std::tolower(c));
-    const std::vector<char> golden = read_golden(file + ".bin");
+    const std::vector<char> golden = read_golden(lower_name(*type) + ".bin");
     ASSERT_GE(golden.size(), 4u);
     std::uint32_t n_blocks = 0;
     std::memcpy(&n_blocks, golden.data(), sizeof n_blocks);

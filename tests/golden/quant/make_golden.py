@@ -4,6 +4,7 @@ Usage: make_golden.py   (needs numpy and gguf)
 <type>.bin: u32 count of blocks, the blocks' bytes, then their weights as f32.
 Blocks are random bytes; the scale fields are then set so that every weight is finite: an ordinary scale, a
 denormal half, a negative one, a large one, in turn.
+rows.bin: rows of 256 f32 to encode; encoded_<type>.bin: the package's encoding of them.
 """
 import pathlib
 
@@ -46,6 +47,19 @@ def blocks_of(qtype: T, rng: np.random.Generator) -> np.ndarray:
     return blocks
 
 
+def rows_to_encode(rng: np.random.Generator) -> np.ndarray:
+    rows = rng.normal(0, 0.02, (6, 256)).astype(np.float32)
+    rows[1] = rng.uniform(-1, 1, 256)
+    rows[2] = rng.uniform(3, 4, 256)  # far from zero
+    rows[2, :32] = 3.5  # one value
+    rows[3, 32:96] = 0.0
+    rows[3, 0:2] = [0.5, -0.5]  # two extremes: the first one counts
+    rows[3, 128:160] = np.arange(-8, 8, 0.5)  # ties
+    rows[4] *= 1e-6  # scales become denormal halves
+    rows[5] *= 1e5
+    return rows
+
+
 def main() -> None:
     rng = np.random.default_rng(20260801)
     for qtype in HALF_AT:
@@ -55,6 +69,11 @@ def main() -> None:
         assert np.isfinite(weights).all(), qtype.name
         count = np.array([len(blocks)], dtype=np.uint32)
         (HERE / f"{qtype.name.lower()}.bin").write_bytes(count.tobytes() + blocks.tobytes() + weights.tobytes())
+    rows = rows_to_encode(rng)
+    (HERE / "rows.bin").write_bytes(rows.tobytes())
+    for qtype in (T.F16, T.BF16, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0):
+        encoded = quants.quantize(rows, qtype)
+        (HERE / f"encoded_{qtype.name.lower()}.bin").write_bytes(encoded.tobytes())
 
 
 main()

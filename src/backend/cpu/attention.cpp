@@ -1,0 +1,65 @@
+// Causal attention of every chunk and key head, with the sums of what leaves.
+#include "backend/cpu/cpu_backend.h"
+
+namespace assay::backend::cpu {
+
+void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
+    const std::int64_t n_keys = rows.chunk_tokens;
+    const std::int64_t n_keys_padded = (n_keys + kKeyPad - 1) / kKeyPad * kKeyPad;
+    const std::int64_t group = args.n_heads / args.n_kv_heads;
+    const std::int64_t cols = args.n_heads * args.value_dim;
+    const std::size_t keys_bytes = kernels_.packed_keys_bytes(n_keys_padded, args.head_dim);
+    const std::size_t values_bytes = kernels_.packed_values_bytes(n_keys_padded, args.value_dim);
+    const std::size_t block_floats = kernels_.head_block_scratch(n_keys_padded, args.head_dim, args.value_dim);
+    const auto result_floats = static_cast<std::size_t>(kQueryBlock * args.value_dim);
+    const std::vector<RowTile> tiles = row_tiles(rows, kQueryBlock);
+    const std::int64_t tiles_per_chunk = static_cast<std::int64_t>(tiles.size()) / rows.n_chunks;
+    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(cols);
+    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
+    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+
+    pool_.run(rows.n_chunks * args.n_kv_heads, [&](std::int64_t task, int thread) {
+        const std::int64_t chunk = task / args.n_kv_heads;
+        const std::int64_t kv_head = task % args.n_kv_heads;
+        const std::int64_t first_row = chunk * rows.chunk_tokens;
+        std::byte* keys =
+            scratch(thread, keys_bytes + values_bytes + (block_floats + result_floats) * sizeof(float));
+        std::byte* values = keys + keys_bytes;
+        auto* result = reinterpret_cast<float*>(values + values_bytes);
+        kernels_.pack_keys(args.k.row_f32(first_row) + kv_head * args.head_dim, args.k.stride, n_keys, n_keys_padded,
+                           args.head_dim, keys);
+        kernels_.pack_values(args.v.row_f32(first_row) + kv_head * args.value_dim, args.v.stride, n_keys,
+                             n_keys_padded, args.value_dim, values);
+        for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
+            for (std::int64_t t = chunk * tiles_per_chunk; t < (chunk + 1) * tiles_per_chunk; ++t) {
+                const RowTile& tile = tiles[static_cast<std::size_t>(t)];
+                HeadBlock block;
+                block.q = args.q.row_f32(tile.first_row) + head * args.head_dim;
+                block.q_stride = args.q.stride;
+                block.keys = keys;
+                block.values = values;
+                block.n_keys_padded = n_keys_padded;
+                block.first_query = tile.first_row - first_row;
+                block.n_queries = tile.n_rows;
+                block.head_dim = args.head_dim;
+                block.value_dim = args.value_dim;
+                block.scale = args.scale;
+                block.soft_cap = args.soft_cap;
+                block.window = args.window;
+                block.query_scale = args.query_scale;
+                block.scratch = result + result_floats;
+                block.out = result;
+                block.out_stride = args.value_dim;
+                kernels_.head_block(block);
+                const std::int64_t col = head * args.value_dim;
+                for (std::int64_t r = 0; r < tile.n_rows; ++r)
+                    finish_row(result + r * args.value_dim, tile.first_row + r, col, args.value_dim, out,
+                               squares.empty() ? nullptr : squares.data() + t * cols + col,
+                               plain.empty() ? nullptr : plain.data() + t * cols + col);
+            }
+    });
+    combine(tiles, cols, squares.data(), out.sums.squares);
+    combine(tiles, cols, plain.data(), out.sums.plain);
+}
+
+}  // namespace assay::backend::cpu

@@ -1,0 +1,125 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace assay::backend::cpu {
+
+namespace {
+
+/// The row tile of products: one size for a run, since a row's bits may depend on it. Small chunks take small tiles.
+std::int64_t product_tile(std::int64_t chunk_tokens) {
+    if (chunk_tokens <= 64) return 64;
+    return chunk_tokens <= 128 ? 128 : 256;
+}
+
+}  // namespace
+
+const Kernels& kernels_for(Isa isa, bool bf16_products) {
+    if (isa >= Isa::Avx512Bf16 && bf16_products) return kernels_avx512bf16();
+    if (isa >= Isa::Avx512) return kernels_avx512();
+    return isa >= Isa::Avx2 ? kernels_avx2() : kernels_baseline();
+}
+
+CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool)
+    : kernels_(kernels_for(isa, operand == DType::Bf16)),
+      gemm_(operand, kernels_, isa),
+      pool_(pool),
+      tile_rows_(product_tile(chunk_tokens)),
+      rope_tables_(chunk_tokens),
+      scratch_(static_cast<std::size_t>(pool.size())) {}
+
+std::string CpuBackend::description() const {
+    return fmt::format("cpu ({} kernels, {} products, {} thread{})", to_string(kernels_.isa),
+                       operand_dtype() == DType::F32 ? "f32" : "bf16", pool_.size(), pool_.size() == 1 ? "" : "s");
+}
+
+std::int64_t CpuBackend::preferred_rows() const noexcept {
+    // Two tiles a thread keep all busy while a call's activations stay near the shared cache.
+    return 2 * tile_rows_ * std::max(2, pool_.size());
+}
+
+BufferPtr CpuBackend::allocate(std::size_t bytes) { return std::make_unique<AlignedBuffer>(bytes); }
+
+BufferPtr CpuBackend::upload(std::span<const float> values) {
+    auto buffer = std::make_unique<AlignedBuffer>(values.size_bytes());
+    std::memcpy(buffer->data(), values.data(), values.size_bytes());
+    return buffer;
+}
+
+void CpuBackend::download(const void* from, std::span<std::byte> to) { std::memcpy(to.data(), from, to.size()); }
+
+MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked) { return gemm_.pack(stacked); }
+
+std::byte* CpuBackend::scratch(int thread, std::size_t bytes) {
+    auto& buffer = scratch_[static_cast<std::size_t>(thread)];
+    if (!buffer || buffer->size_bytes() < bytes) {
+        buffer.reset();
+        buffer = std::make_unique<AlignedBuffer>(bytes);
+    }
+    return buffer->data();
+}
+
+std::vector<CpuBackend::RowTile> CpuBackend::row_tiles(Rows rows, std::int64_t tile_rows) {
+    std::vector<RowTile> tiles;
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+        for (std::int64_t first = 0; first < rows.chunk_tokens; first += tile_rows)
+            tiles.push_back({chunk, chunk * rows.chunk_tokens + first, std::min(tile_rows, rows.chunk_tokens - first)});
+    return tiles;
+}
+
+void CpuBackend::finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
+                            const Produced& out, float* squares, float* plain) const {
+    kernels_.add_sums(values, cols, squares, plain);
+    if (out.plain.present()) {
+        auto* to = reinterpret_cast<float*>(out.plain.at(row, first_col));
+        if (to != values) std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
+    }
+    if (!out.operand.present()) return;
+    if (out.operand.dtype == DType::Bf16)
+        kernels_.to_bf16(values, cols, reinterpret_cast<std::uint16_t*>(out.operand.at(row, first_col)));
+    else if (std::byte* to = out.operand.at(row, first_col); to != reinterpret_cast<const std::byte*>(values))
+        std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
+}
+
+void CpuBackend::combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums, float* sums) {
+    if (sums == nullptr) return;
+    std::size_t tile = 0;
+    std::vector<double> total(static_cast<std::size_t>(cols));
+    while (tile < tiles.size()) {
+        const std::int64_t chunk = tiles[tile].chunk;
+        std::fill(total.begin(), total.end(), 0.0);
+        for (; tile < tiles.size() && tiles[tile].chunk == chunk; ++tile) {
+            const float* part = tile_sums + static_cast<std::int64_t>(tile) * cols;
+            for (std::int64_t j = 0; j < cols; ++j) total[static_cast<std::size_t>(j)] += static_cast<double>(part[j]);
+        }
+        for (std::int64_t j = 0; j < cols; ++j)
+            sums[chunk * cols + j] = static_cast<float>(total[static_cast<std::size_t>(j)]);
+    }
+}
+
+void CpuBackend::produce(Rows rows, std::int64_t cols, const Produced& out,
+                         const std::function<void(std::int64_t, float*)>& make_row) {
+    const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);
+    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(cols);
+    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
+    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+    pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int thread) {
+        const RowTile& tile = tiles[static_cast<std::size_t>(task)];
+        auto* values = reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(cols) * sizeof(float)));
+        float* tile_squares = squares.empty() ? nullptr : squares.data() + task * cols;
+        float* tile_plain = plain.empty() ? nullptr : plain.data() + task * cols;
+        for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {
+            make_row(row, values);
+            finish_row(values, row, 0, cols, out, tile_squares, tile_plain);
+        }
+    });
+    combine(tiles, cols, squares.data(), out.sums.squares);
+    combine(tiles, cols, plain.data(), out.sums.plain);
+}
+
+}  // namespace assay::backend::cpu

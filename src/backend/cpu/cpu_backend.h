@@ -1,0 +1,86 @@
+// The backend on processors: backend.h over oneDNN products and the row kernels. Operations return when done.
+//
+// Work is cut into row tiles and column panels whose borders depend only on the shape, and partial sums are combined
+// in tile order, so that results do not depend on threads or on how many chunks a call has.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/rope_tables.h"
+#include "core/thread_pool.h"
+
+namespace assay::backend::cpu {
+
+class CpuBackend final : public Backend {
+  public:
+    /// `isa` at most what the processor has. The pool is borrowed.
+    CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool);
+
+    std::string description() const override;
+    DType operand_dtype() const noexcept override { return gemm_.operand_dtype(); }
+    DType activation_dtype() const noexcept override { return DType::F32; }
+    std::int64_t preferred_rows() const noexcept override;
+
+    BufferPtr allocate(std::size_t bytes) override;
+    BufferPtr upload(std::span<const float> values) override;
+    void download(const void* from, std::span<std::byte> to) override;
+    void synchronize() override {}
+    MatrixPtr prepare(std::span<const WeightSource> stacked) override;
+
+    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale, View out) override;
+    void observe(View x, Rows rows, const Produced& out) override;
+    void norm(View x, const Norm& norm, Rows rows, const Produced& out) override;
+    void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;
+    void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) override;
+    void attention(const AttentionArgs& args, Rows rows, const Produced& out) override;
+    void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
+                      const Produced& out) override;
+    void add(View x, const Norm& norm, View residual) override;
+    RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
+    void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
+    LossStatePtr begin_losses(std::span<const std::int32_t> targets) override;
+    void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel, const float* bias,
+                    std::int64_t first, float scale, float soft_cap) override;
+    std::vector<double> finish_losses(LossState& state) override;
+    void row_products(View a, View b, double* out) override;
+
+  private:
+    /// Memory of one thread for the length of one task; grows, never shrinks. Contents are undefined.
+    std::byte* scratch(int thread, std::size_t bytes);
+
+    /// Rows of chunks in runs of at most kRowTile, never across two chunks.
+    struct RowTile {
+        std::int64_t chunk = 0;
+        std::int64_t first_row = 0;
+        std::int64_t n_rows = 0;
+    };
+    static std::vector<RowTile> row_tiles(Rows rows, std::int64_t tile_rows);
+
+    /// Runs make_row(row, f32 result) for every row and leaves the result as `out` asks. cols is the row length.
+    void produce(Rows rows, std::int64_t cols, const Produced& out,
+                 const std::function<void(std::int64_t row, float* result)>& make_row);
+    /// Leaves one finished f32 row: operand, plain, and added to the tile's sums.
+    void finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
+                    const Produced& out, float* squares, float* plain) const;
+    /// Adds tile sums [tiles, cols] in order into sums [chunks, cols].
+    void combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums, float* sums);
+
+
+
+    const Kernels& kernels_;
+    Gemm gemm_;
+    ThreadPool& pool_;
+    std::int64_t tile_rows_;
+    RopeTables rope_tables_;
+    std::vector<std::unique_ptr<AlignedBuffer>> scratch_;
+};
+
+/// Tasks of element-wise operations, and the length of f32 partial sums.
+constexpr std::int64_t kRowTile = 64;
+
+}  // namespace assay::backend::cpu

@@ -1,0 +1,96 @@
+// Products of the CPU backend: oneDNN behind an interface of fixed-size row tiles and packed panels.
+//
+// oneDNN's result for a row depends on how many rows and threads a call has (seen with 2.6.3, bf16), so every call
+// here has one fixed number of rows, the last tile padded, and runs on the one thread that made it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+#include "quant/decode.h"
+
+namespace assay::backend::cpu {
+
+/// Memory aligned to cache lines and pages, not initialised.
+class AlignedBuffer : public Buffer {
+  public:
+    explicit AlignedBuffer(std::size_t bytes);
+    ~AlignedBuffer() override;
+    AlignedBuffer(const AlignedBuffer&) = delete;
+    AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+};
+
+/// A run of output columns that one product computes.
+struct Panel {
+    std::int64_t first_col = 0;
+    std::int64_t cols = 0;
+    std::size_t offset_bytes = 0;  ///< of its packed weights
+};
+
+class PackedMatrix : public Matrix {
+  public:
+    PackedMatrix(std::int64_t n_in, std::int64_t n_out, std::vector<Panel> panels, std::size_t bytes)
+        : n_in_(n_in), n_out_(n_out), panels_(std::move(panels)), data_(bytes) {}
+    std::int64_t n_in() const noexcept override { return n_in_; }
+    std::int64_t n_out() const noexcept override { return n_out_; }
+    std::size_t size_bytes() const noexcept override { return data_.size_bytes(); }
+
+    /// Panels never cross the border between stacked sources; sources of equal shape have equal panels.
+    std::span<const Panel> panels() const noexcept { return panels_; }
+    std::byte* panel_data(const Panel& panel) const noexcept { return data_.data() + panel.offset_bytes; }
+
+  private:
+    std::int64_t n_in_;
+    std::int64_t n_out_;
+    std::vector<Panel> panels_;
+    AlignedBuffer data_;
+};
+
+/// One compiled product: c [tile_rows, cols] f32 (+)= a [tile_rows, n_in] * panel.
+class Product;
+
+class Gemm {
+  public:
+    Gemm(DType operand, const Kernels& kernels, Isa decoder_isa);
+    ~Gemm();
+
+    DType operand_dtype() const noexcept { return operand_; }
+
+    /// Decodes, converts and packs. Any thread.
+    std::shared_ptr<const PackedMatrix> pack(std::span<const WeightSource> stacked) const;
+
+    struct Shape {
+        std::int64_t tile_rows = 0;
+        std::int64_t n_in = 0;
+        std::int64_t cols = 0;
+        std::int64_t a_stride = 0;
+        std::int64_t c_stride = 0;
+        bool accumulate = false;
+        auto operator<=>(const Shape&) const = default;
+    };
+    /// Compiled on first use, kept for ever. Any thread.
+    const Product& product(const Shape& shape) const;
+
+    /// a and c have all tile_rows rows. `scratch` has scratch_bytes() of this product, one per thread.
+    void run(const Product& product, const void* a, const void* panel, float* c, void* scratch) const;
+    static std::size_t scratch_bytes(const Product& product) noexcept;
+
+  private:
+    void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count, std::vector<float>& row,
+                     std::byte* out) const;
+
+    DType operand_;
+    const Kernels& kernels_;
+    Isa decoder_isa_;
+    mutable std::mutex mutex_;
+    mutable std::map<Shape, std::unique_ptr<Product>> products_;
+};
+
+}  // namespace assay::backend::cpu

@@ -1,0 +1,74 @@
+// Row kernels of the CPU backend, written once and compiled for several instruction sets; one table each.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/backend.h"
+#include "core/cpu.h"
+
+namespace assay::backend::cpu {
+
+/// One head of one block of queries against the keys and values of its chunk.
+struct HeadBlock {
+    const float* q = nullptr;  ///< [n_queries, head_dim], stride q_stride
+    std::int64_t q_stride = 0;
+    const void* keys = nullptr;    ///< packed by pack_keys
+    const void* values = nullptr;  ///< packed by pack_values
+    std::int64_t n_keys_padded = 0;
+    std::int64_t first_query = 0;  ///< position of the first query
+    std::int64_t n_queries = 0;    ///< at most kQueryBlock
+    std::int64_t head_dim = 0;
+    std::int64_t value_dim = 0;
+    float scale = 1;
+    float soft_cap = 0;
+    std::int64_t window = 0;
+    const float* query_scale = nullptr;  ///< by position, or null
+    float* scratch = nullptr;            ///< head_block_scratch() floats
+    float* out = nullptr;                ///< [n_queries, value_dim], stride out_stride
+    std::int64_t out_stride = 0;
+};
+
+constexpr std::int64_t kQueryBlock = 64;
+constexpr std::int64_t kKeyPad = 32;  ///< keys are padded to a multiple of this
+
+struct Kernels {
+    Isa isa;
+    /// out = x rounded to nearest even.
+    void (*to_bf16)(const float* x, std::int64_t n, std::uint16_t* out);
+    /// squares += x^2, plain += x; either may be null.
+    void (*add_sums)(const float* x, std::int64_t n, float* squares, float* plain);
+    /// y may alias x.
+    void (*norm_row)(const float* x, std::int64_t n, const Norm& norm, float* y);
+    /// y = act(gate) * up; y may alias either.
+    void (*gate_row)(const float* gate, const float* up, std::int64_t n, Activation activation, float* y);
+    /// y += a * x
+    void (*axpy)(float a, const float* x, std::int64_t n, float* y);
+    /// One head: rotates pairs by the angles whose cosines and sines [n_rot/2] are given.
+    void (*rotate)(float* head, std::int64_t n_rot, bool halves, const float* cosines, const float* sines);
+    /// The largest of c * tanh(x * scale / c), or x * scale where c = 0, which replace x.
+    float (*scale_and_max)(float* x, std::int64_t n, float scale, float soft_cap);
+    /// Sum of exp(x - shift).
+    double (*sum_exp)(const float* x, std::int64_t n, float shift);
+    /// Bytes of packed keys (values) of a chunk.
+    std::size_t (*packed_keys_bytes)(std::int64_t n_keys_padded, std::int64_t head_dim);
+    std::size_t (*packed_values_bytes)(std::int64_t n_keys_padded, std::int64_t value_dim);
+    /// k [n_keys, head_dim] and v [n_keys, value_dim] with strides; padding becomes zero.
+    void (*pack_keys)(const float* k, std::int64_t stride, std::int64_t n_keys, std::int64_t n_keys_padded,
+                      std::int64_t head_dim, void* out);
+    void (*pack_values)(const float* v, std::int64_t stride, std::int64_t n_keys, std::int64_t n_keys_padded,
+                        std::int64_t value_dim, void* out);
+    std::size_t (*head_block_scratch)(std::int64_t n_keys_padded, std::int64_t head_dim, std::int64_t value_dim);
+    void (*head_block)(const HeadBlock& block);
+};
+
+const Kernels& kernels_baseline();
+const Kernels& kernels_avx2();
+const Kernels& kernels_avx512();
+/// Attention products in bf16; the rest as kernels_avx512.
+const Kernels& kernels_avx512bf16();
+
+/// The best table for this level; products in bf16 are used only when asked for.
+const Kernels& kernels_for(Isa isa, bool bf16_products);
+
+}  // namespace assay::backend::cpu

@@ -1,0 +1,80 @@
+// Dense products and the gated feed-forward input.
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/tile_product.h"
+
+namespace assay::backend::cpu {
+
+namespace {
+
+void add_bias(float* values, const float* bias, std::int64_t n) {
+    for (std::int64_t j = 0; j < n; ++j) values[j] += bias[j];
+}
+
+}  // namespace
+
+void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
+    const auto& matrix = static_cast<const PackedMatrix&>(w);
+    const TileProduct product(gemm_, x, matrix, tile_rows_, out.stride, accumulate);
+    const std::int64_t n_tiles = (x.rows + tile_rows_ - 1) / tile_rows_;
+    const auto n_panels = static_cast<std::int64_t>(matrix.panels().size());
+    // Tiles innermost: consecutive tasks share a panel of weights.
+    pool_.run(n_tiles * n_panels, [&](std::int64_t task, int thread) {
+        const auto panel = static_cast<std::size_t>(task / n_tiles);
+        const std::int64_t first = task % n_tiles * tile_rows_;
+        const std::int64_t n_rows = std::min(tile_rows_, x.rows - first);
+        const Panel& columns = matrix.panels()[panel];
+        std::byte* memory = scratch(thread, product.result_bytes() + product.scratch_bytes());
+        std::byte* rest = memory + product.result_bytes();
+        auto* to = reinterpret_cast<float*>(out.at(first, columns.first_col));
+        if (n_rows == tile_rows_)
+            product.run(panel, first, n_rows, to, rest);
+        else
+            product.run_part(panel, first, n_rows, accumulate, out, reinterpret_cast<float*>(memory), rest);
+        if (bias != nullptr)
+            for (std::int64_t r = 0; r < n_rows; ++r)
+                add_bias(to + r * out.stride, bias + columns.first_col, columns.cols);
+    });
+}
+
+void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
+                              const Produced& out) {
+    const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
+    const TileProduct product(gemm_, x, matrix, tile_rows_, 0, false);
+    const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
+    const auto n_tiles = static_cast<std::int64_t>(tiles.size());
+    const std::size_t n_pairs = matrix.panels().size() / 2;  // gate and up are stacked sources of one shape
+    const std::int64_t ffn = matrix.n_out() / 2;
+    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(ffn);
+    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
+    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+    pool_.run(n_tiles * static_cast<std::int64_t>(n_pairs), [&](std::int64_t task, int thread) {
+        const RowTile& tile = tiles[static_cast<std::size_t>(task % n_tiles)];
+        const auto panel = static_cast<std::size_t>(task / n_tiles);
+        const Panel& columns = matrix.panels()[panel];
+        std::byte* memory = scratch(thread, 2 * product.result_bytes() + product.scratch_bytes());
+        auto* gate = reinterpret_cast<float*>(memory);
+        auto* up = reinterpret_cast<float*>(memory + product.result_bytes());
+        std::byte* rest = memory + 2 * product.result_bytes();
+        product.run(panel, tile.first_row, tile.n_rows, gate, rest);
+        product.run(panel + n_pairs, tile.first_row, tile.n_rows, up, rest);
+        const std::int64_t sums_at = task % n_tiles * ffn + columns.first_col;
+        for (std::int64_t r = 0; r < tile.n_rows; ++r) {
+            float* g = gate + r * columns.cols;
+            float* u = up + r * columns.cols;
+            if (bias != nullptr) {
+                add_bias(g, bias + columns.first_col, columns.cols);
+                add_bias(u, bias + ffn + columns.first_col, columns.cols);
+            }
+            kernels_.gate_row(g, u, columns.cols, activation, g);
+            finish_row(g, tile.first_row + r, columns.first_col, columns.cols, out,
+                       squares.empty() ? nullptr : squares.data() + sums_at,
+                       plain.empty() ? nullptr : plain.data() + sums_at);
+        }
+    });
+    combine(tiles, ffn, squares.data(), out.sums.squares);
+    combine(tiles, ffn, plain.data(), out.sums.plain);
+}
+
+}  // namespace assay::backend::cpu

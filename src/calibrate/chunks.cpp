@@ -1,0 +1,58 @@
+#include "calibrate/chunks.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace assay::calibrate {
+
+namespace {
+
+std::span<const std::int32_t> range(const std::vector<std::int32_t>& tokens, std::int64_t first, std::int64_t count,
+                                    std::int64_t n_ctx) {
+    return std::span(tokens).subspan(static_cast<std::size_t>(first * n_ctx), static_cast<std::size_t>(count * n_ctx));
+}
+
+}  // namespace
+
+std::span<const std::int32_t> Chunks::input_range(std::int64_t first, std::int64_t count) const {
+    return range(inputs, first, count, n_ctx);
+}
+
+std::span<const std::int32_t> Chunks::target_range(std::int64_t first, std::int64_t count) const {
+    return range(targets, first, count, n_ctx);
+}
+
+Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
+                   const Options& options) {
+    const std::string where = options.dataset.empty() ? "text" : options.dataset;
+    const auto total = static_cast<std::int64_t>(tokens.size());
+    const std::int64_t n_ctx = options.n_ctx;
+    if (options.skip_chunks > 0) {
+        if (options.skip_chunks + 2 >= total / n_ctx + (total % n_ctx != 0))
+            throw_error(ErrorKind::Usage, where,
+                        "there will be not enough tokens left after removing {} chunks: it has {} tokens, {} to a chunk",
+                        options.skip_chunks, total, n_ctx);
+        tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(options.skip_chunks * n_ctx));
+    }
+    const auto left = static_cast<std::int64_t>(tokens.size());
+    if (left / 2 < n_ctx)
+        throw_error(ErrorKind::Usage, where,
+                    "you need at least {} tokens for a context of {} tokens; the data file you provided tokenizes to "
+                    "only {} tokens",
+                    2 * n_ctx, n_ctx, left);
+    Chunks chunks;
+    chunks.n_ctx = n_ctx;
+    chunks.n_tokens = total;
+    chunks.n_chunks = left / n_ctx;
+    if (options.max_chunks >= 0) chunks.n_chunks = std::min(chunks.n_chunks, options.max_chunks);
+    tokens.resize(static_cast<std::size_t>(chunks.n_chunks * n_ctx));
+    chunks.targets = std::move(tokens);
+    chunks.inputs = chunks.targets;
+    if (vocabulary.add_bos())
+        for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
+            chunks.inputs[static_cast<std::size_t>(chunk * n_ctx)] = vocabulary.bos();
+    return chunks;
+}
+
+}  // namespace assay::calibrate

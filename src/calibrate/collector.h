@@ -1,0 +1,47 @@
+// Receives what the pass observes and keeps it as sums: matrix, perplexity, similarity.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/activation_sink.h"
+#include "imatrix/matrix.h"
+#include "perplexity/perplexity.h"
+#include "similarity/similarity.h"
+
+namespace assay::calibrate {
+
+/// Everything that whole waves have given.
+struct Collected {
+    imatrix::Matrix matrix;
+    std::vector<perplexity::Sums> chunk_losses;  ///< one per chunk, in order
+    similarity::Similarity similarity;
+};
+
+/// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops. Totals are
+/// added chunk by chunk in chunk order, so waves of any size give the same bits.
+class Collector final : public engine::ActivationSink {
+  public:
+    explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }
+
+    /// Throws Error{Numeric} when a sum is not finite, Error{Shape} when loaded sums have another size.
+    void on_input(const engine::InputSums& sums) override;
+    void on_similarity(const engine::SimilaritySums& sums) override;
+    void on_losses(const engine::ChunkLosses& losses) override;
+
+    void commit();
+    void abandon();
+
+    const Collected& committed() const noexcept { return committed_; }
+    Collected& committed() noexcept { return committed_; }
+
+  private:
+    imatrix::Entry& touch(const std::string& weight, const engine::InputSums& sums);
+
+    Collected committed_;
+    std::map<std::string, imatrix::Entry, std::less<>> touched_;
+    std::vector<perplexity::Sums> wave_losses_;
+    similarity::Similarity wave_similarity_;
+};
+
+}  // namespace assay::calibrate

@@ -1,0 +1,232 @@
+#include "calibrate/job.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "calibrate/chunks.h"
+#include "calibrate/collector.h"
+#include "calibrate/memory.h"
+#include "calibrate/schedule.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "engine/pass.h"
+#include "model/registry.h"
+
+namespace assay::calibrate {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kDefaultResidentChunks = 10;
+/// Left to the system and to page cache when no bound was given.
+constexpr double kShareOfFree = 0.8;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Thrown from the progress callback to leave a wave that the user no longer wants.
+struct Stopped {};
+
+imatrix::Matrix load_start(const Options& options, Observer& observer) {
+    imatrix::Matrix start;
+    imatrix::Notes notes;
+    for (const auto& path : options.in_files) {
+        observer.on_loading(path);
+        const imatrix::Matrix loaded =
+            imatrix::load(path, {static_cast<std::uint32_t>(options.n_ctx)}, notes);
+        imatrix::merge(start, loaded, notes);
+    }
+    for (const std::string& note : notes) observer.on_note(note);
+    if (!options.dataset.empty()) start.datasets.push_back(options.dataset);
+    start.chunk_size = static_cast<std::uint32_t>(options.n_ctx);
+    return start;
+}
+
+Chunks tokenize(const gguf::File& file, const Options& options, Observer& observer) {
+    observer.on_tokenizing();
+    const auto start = Clock::now();
+    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
+    auto tokens = tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
+    observer.on_tokenized(seconds_since(start) * 1000);
+    return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
+}
+
+/// What other rooms read back from the file: the losses of each chunk, the sums of similarity.
+void store_extra(Collected& collected, const model::ModelSpec& spec) {
+    gguf::Metadata& extra = collected.matrix.extra;
+    extra.set("assay.model.name", gguf::text(spec.name));
+    extra.set("assay.model.architecture", gguf::text(spec.architecture));
+    if (!collected.chunk_losses.empty()) {
+        gguf::Reals nll, nll_squared;
+        gguf::Integers counts;
+        for (const perplexity::Sums& sums : collected.chunk_losses) {
+            nll.push_back(sums.nll);
+            nll_squared.push_back(sums.nll_squared);
+            counts.push_back(static_cast<std::int64_t>(sums.count));
+        }
+        extra.set("assay.perplexity.nll", gguf::f64s(std::move(nll)));
+        extra.set("assay.perplexity.nll_squared", gguf::f64s(std::move(nll_squared)));
+        extra.set("assay.perplexity.count", gguf::i32s(std::move(counts)));
+    }
+    similarity::store(collected.similarity, extra);
+}
+
+class Run {
+  public:
+    Run(const Options& options, Observer& observer)
+        : options_(options),
+          observer_(observer),
+          format_(imatrix::format_for(options.output, options.format)),
+          file_(gguf::File::open(options.model)),
+          spec_(model::build(file_, {options.n_ctx})),
+          collector_(load_start(options, observer)),
+          chunks_(tokenize(file_, options, observer)),
+          pool_(options.n_threads > 0 ? options.n_threads : available_processors()),
+          backend_(backend::open({options.device, options.precision, options.isa, options.n_ctx}, pool_)),
+          pass_(file_, spec_, *backend_, pass_options()) {}
+
+    Result run();
+
+  private:
+    engine::PassOptions pass_options() const {
+        return {options_.n_ctx, options_.process_output ? options_.output_tensor_name : std::string(),
+                options_.perplexity, options_.similarity};
+    }
+    WavePlan plan() const;
+    void announce(const WavePlan& plan, std::size_t n_waves);
+    void run_wave(std::int64_t first, std::int64_t count);
+    void report_losses(std::int64_t first);
+    void save(const std::filesystem::path& path);
+    void finish(Result& result) const;
+
+    const Options& options_;
+    Observer& observer_;
+    imatrix::Format format_;
+    gguf::File file_;
+    model::ModelSpec spec_;
+    Collector collector_;
+    Chunks chunks_;
+    ThreadPool pool_;
+    std::unique_ptr<backend::Backend> backend_;
+    engine::Pass pass_;
+    std::int64_t chunks_done_ = 0;
+    perplexity::Sums losses_;
+    Clock::time_point start_ = Clock::now();
+};
+
+WavePlan Run::plan() const {
+    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(), pass_.bytes_per_chunk()};
+    const std::uint64_t bound = options_.memory_bytes != 0
+                                    ? options_.memory_bytes
+                                    : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
+    const std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
+    WavePlan plan = plan_waves(needs, bound, chunks_.n_chunks, resident);
+    if (options_.wave_chunks > 0) {
+        plan.wave_chunks = options_.wave_chunks;
+        plan.peak_bytes = needs.weight_bytes + needs.workspace_bytes + (plan.streamed ? 0 : needs.file_bytes) +
+                          needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
+    }
+    return plan;
+}
+
+void Run::announce(const WavePlan& plan, std::size_t n_waves) {
+    Plan shown;
+    shown.model_name = spec_.name.empty() ? options_.model.filename().string() : spec_.name;
+    shown.architecture = spec_.architecture;
+    shown.backend = backend_->description();
+    shown.n_layers = static_cast<std::int64_t>(spec_.layers.size());
+    shown.n_tokens = chunks_.n_tokens;
+    shown.n_chunks = chunks_.n_chunks;
+    shown.n_ctx = options_.n_ctx;
+    shown.wave_chunks = plan.wave_chunks;
+    shown.model_bytes = file_.size_bytes();
+    shown.memory_bytes = plan.peak_bytes;
+    shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
+    shown.context_train = spec_.context_length;
+    observer_.on_plan(shown);
+}
+
+void Run::run_wave(std::int64_t first, std::int64_t count) {
+    const auto progress = [&](std::int64_t steps) {
+        Progress shown;
+        shown.chunks_done = first;
+        shown.chunks_in_wave = count;
+        shown.layers_done = steps;
+        shown.n_layers = pass_.n_steps();
+        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(pass_.n_steps());
+        shown.work_done = (static_cast<double>(first) + in_wave) / static_cast<double>(chunks_.n_chunks);
+        shown.elapsed_seconds = seconds_since(start_);
+        shown.tokens_per_second =
+            shown.work_done * static_cast<double>(chunks_.n_chunks * options_.n_ctx) / shown.elapsed_seconds;
+        observer_.on_progress(shown);
+        if (observer_.stop_requested()) throw Stopped{};
+    };
+    pass_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)}, collector_, progress);
+    collector_.commit();
+    chunks_done_ = first + count;
+    report_losses(first);
+}
+
+void Run::report_losses(std::int64_t first) {
+    if (!options_.perplexity) return;
+    const auto& losses = collector_.committed().chunk_losses;
+    for (auto chunk = static_cast<std::size_t>(first); chunk < losses.size(); ++chunk) {
+        losses_.merge(losses[chunk]);
+        observer_.on_perplexity(static_cast<std::int64_t>(chunk) + 1, losses_.running());
+    }
+}
+
+void Run::save(const std::filesystem::path& path) {
+    Collected& collected = collector_.committed();
+    collected.matrix.recount_chunks();
+    store_extra(collected, spec_);
+    imatrix::Notes notes;
+    imatrix::save(collected.matrix, path, format_, notes);
+    for (const std::string& note : notes) observer_.on_note(note);
+    observer_.on_saved(path, format_, chunks_done_);
+}
+
+void Run::finish(Result& result) const {
+    result.n_chunks = chunks_.n_chunks;
+    result.chunks_done = chunks_done_;
+    result.tokens = chunks_done_ * options_.n_ctx;
+    result.seconds = seconds_since(start_);
+    result.matrix = collector_.committed().matrix;
+    result.similarity = collector_.committed().similarity;
+    if (!options_.perplexity) return;
+    const auto estimate = losses_.finish();
+    result.negative_variance = !estimate;
+    if (!estimate) return;
+    result.perplexity = estimate->perplexity;
+    result.perplexity_error = estimate->error;
+}
+
+Result Run::run() {
+    check_writable(options_.output);
+    const WavePlan waves = plan();
+    SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed, options_.snapshot_every};
+    if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
+    const auto ends = schedule(chunks_.n_chunks, waves.wave_chunks, rules);
+    announce(waves, ends.size());
+    start_ = Clock::now();
+    Result result;
+    try {
+        for (const WaveEnd& end : ends) {
+            run_wave(chunks_done_, end.chunks_done - chunks_done_);
+            if (end.save) save(options_.output);
+            if (end.snapshot) save(options_.output.string() + ".at_" + std::to_string(end.chunks_done));
+        }
+    } catch (const Stopped&) {
+        collector_.abandon();
+        result.stopped = true;
+        if (chunks_done_ > 0) save(options_.output);
+    }
+    finish(result);
+    return result;
+}
+
+}  // namespace
+
+Result run(const Options& options, Observer& observer) { return Run(options, observer).run(); }
+
+}  // namespace assay::calibrate

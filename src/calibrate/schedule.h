@@ -1,0 +1,25 @@
+// When a run saves: at whole chunks only, where waves end.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace assay::calibrate {
+
+struct SaveRules {
+    std::int64_t save_every = 10;     ///< 0: only at the end
+    bool save_every_binding = false;  ///< waves must end at its multiples
+    std::int64_t snapshot_every = 0;  ///< waves always end at its multiples
+};
+
+/// What happens after `chunks_done` chunks.
+struct WaveEnd {
+    std::int64_t chunks_done = 0;
+    bool save = false;
+    bool snapshot = false;
+};
+
+/// The ends of all waves of n_chunks chunks, each at most wave_chunks long. The last one always saves.
+std::vector<WaveEnd> schedule(std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules);
+
+}  // namespace assay::calibrate

@@ -1,0 +1,161 @@
+#include "engine/pass.h"
+
+#include <chrono>
+
+#include "engine/pass_state.h"
+
+namespace assay::engine {
+
+namespace {
+
+/// Prepared experts that wait for the ones in use.
+constexpr std::uint64_t kExpertBatchBytes = std::uint64_t{128} << 20;
+constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
+
+}  // namespace
+
+Pass::Sizes Pass::Sizes::of(const model::ModelSpec& spec, const backend::Backend& backend, std::int64_t n_ctx) {
+    Sizes sizes;
+    for (const model::Layer& layer : spec.layers) {
+        const auto& attention = std::get<model::Attention>(layer.mixer);
+        std::int64_t qkv = 0;
+        for (const model::Linear& part : attention.qkv) qkv += part.weight.n_out;
+        sizes.qkv = std::max(sizes.qkv, qkv);
+        sizes.attention_out = std::max(sizes.attention_out, attention.n_heads * attention.value_dim);
+        if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
+            sizes.ffn = std::max(sizes.ffn, dense->down.weight.n_in);
+        else
+            sizes.experts = std::max(sizes.experts, std::get<model::ExpertFfn>(layer.ffn).n_experts);
+        sizes.post_norms = sizes.post_norms || layer.mixer_post_norm.present() || layer.ffn_post_norm.present();
+    }
+    sizes.group_chunks = std::max<std::int64_t>(1, backend.preferred_rows() / n_ctx);
+    return sizes;
+}
+
+Pass::Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend, const PassOptions& options)
+    : file_(file),
+      spec_(spec),
+      backend_(backend),
+      options_(options),
+      sources_(file, backend, options.n_ctx),
+      sizes_(std::make_unique<Sizes>(Sizes::of(spec, backend, options.n_ctx))) {}
+
+Pass::~Pass() = default;
+
+std::int64_t Pass::n_steps() const noexcept { return static_cast<std::int64_t>(spec_.layers.size()) + 1; }
+
+std::uint64_t Pass::bytes_per_chunk() const noexcept {
+    const std::int64_t operand = backend::size_of(backend_.operand_dtype());
+    std::int64_t per_row = spec_.hidden * 4;
+    if (sizes_->experts > 0) per_row += (spec_.hidden + sizes_->experts) * 4;
+    if (options_.losses) per_row += spec_.hidden * operand / 2;
+    if (options_.similarity) per_row += (sizes_->experts > 0 ? 4 : 5) * spec_.hidden * 4;
+    return static_cast<std::uint64_t>(per_row * options_.n_ctx);
+}
+
+std::uint64_t Pass::workspace_bytes() const noexcept {
+    const std::int64_t operand = backend::size_of(backend_.operand_dtype());
+    const std::int64_t activation = backend::size_of(backend_.activation_dtype());
+    std::int64_t per_row = (spec_.hidden + sizes_->attention_out + sizes_->ffn) * operand + sizes_->qkv * activation;
+    if (sizes_->post_norms) per_row += spec_.hidden * 4;
+    return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx);
+}
+
+std::int64_t Pass::expert_batch(const model::ExpertFfn& ffn) const {
+    const std::uint64_t each = prepared_bytes(backend_, ffn.gate.weight) + prepared_bytes(backend_, ffn.up.weight) +
+                               prepared_bytes(backend_, ffn.down.weight);
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(kExpertBatchBytes / each), 1, ffn.n_experts);
+}
+
+std::int64_t Pass::vocabulary_panel() const {
+    const auto row = static_cast<std::uint64_t>(spec_.hidden * backend::size_of(backend_.operand_dtype()));
+    constexpr std::uint64_t kStep = 512;
+    return static_cast<std::int64_t>(std::max(kStep, kVocabularyPanelBytes / row / kStep * kStep));
+}
+
+std::vector<Job> Pass::jobs() const {
+    std::vector<Job> jobs;
+    for (const model::Layer& layer : spec_.layers) {
+        jobs.push_back(sources_.layer(layer));
+        if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn)) {
+            const std::int64_t batch = expert_batch(*ffn);
+            for (std::int64_t first = 0; first < ffn->n_experts; first += batch)
+                jobs.push_back(sources_.experts(*ffn, first, std::min(batch, ffn->n_experts - first)));
+        }
+    }
+    if (!options_.losses) return jobs;
+    const std::int64_t panel = vocabulary_panel();
+    for (std::int64_t first = 0; first < spec_.n_vocab; first += panel)
+        jobs.push_back(sources_.vocabulary(spec_.output, first, std::min(panel, spec_.n_vocab - first)));
+    return jobs;
+}
+
+std::uint64_t Pass::weight_bytes() const noexcept {
+    std::uint64_t largest = 0;
+    for (const Job& job : jobs()) largest = std::max(largest, job.prepared_bytes);
+    return 2 * largest;
+}
+
+std::uint64_t Pass::read_bytes_per_wave() const noexcept {
+    std::uint64_t total = 0;
+    for (const Job& job : jobs()) total += job.file_bytes;
+    return total;
+}
+
+Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs)
+    : backend(pass.backend_),
+      wave(wave_),
+      sink(sink_),
+      n_ctx(pass.options_.n_ctx),
+      n_rows(wave_.n_chunks * pass.options_.n_ctx),
+      observation(pass.backend_, sink_),
+      loader(pass.file_, std::move(jobs), 0) {
+    const Sizes& sizes = *pass.sizes_;
+    const std::int64_t width = pass.spec_.hidden;
+    const std::int64_t group_rows = std::min(n_rows, sizes.group_chunks * n_ctx);
+    const backend::DType operand_type = backend.operand_dtype();
+    const bool similarity = pass.options_.similarity;
+    const auto of_wave = [&](std::int64_t cols) { return Rows2d::allocate(backend, n_rows, cols, backend::DType::F32); };
+    const auto of_group = [&](std::int64_t cols, backend::DType type) {
+        return Rows2d::allocate(backend, group_rows, cols, type);
+    };
+    hidden = of_wave(width);
+    ffn_input = of_wave(sizes.experts > 0 || similarity ? width : 0);
+    router_logits = of_wave(sizes.experts);
+    layer_input = of_wave(similarity ? width : 0);
+    previous_input = of_wave(similarity ? width : 0);
+    operand = of_group(width, operand_type);
+    qkv = of_group(sizes.qkv, backend.activation_dtype());
+    attention_out = of_group(sizes.attention_out, operand_type);
+    ffn_operand = of_group(sizes.ffn, operand_type);
+    branch = of_group(sizes.post_norms ? width : 0, backend::DType::F32);
+    before = of_wave(similarity ? width : 0);
+    middle = of_wave(similarity ? width : 0);
+}
+
+std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
+    std::vector<Group> groups;
+    for (std::int64_t first = 0; first < wave.n_chunks; first += group_chunks) {
+        const std::int64_t count = std::min(group_chunks, wave.n_chunks - first);
+        groups.push_back({first * n_ctx, {count, n_ctx}, {wave.first_chunk + first, count}});
+    }
+    return groups;
+}
+
+void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
+    const auto start = std::chrono::steady_clock::now();
+    State state(*this, wave, sink, jobs());
+    backend_.embed(sources_.source(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
+    std::int64_t steps = 0;
+    for (const model::Layer& layer : spec_.layers) {
+        run_layer(state, layer);
+        progress(++steps);
+    }
+    run_output(state);
+    progress(++steps);
+    backend_.synchronize();
+    times_.waiting_for_weights += state.loader.waited_seconds();
+    times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace assay::engine

@@ -1,0 +1,95 @@
+// The forward pass with the loops turned around: the hidden states of a wave of chunks go through one layer after
+// another, and each weight is read and prepared once per wave.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/activation_sink.h"
+#include "engine/observation.h"
+#include "engine/weights.h"
+#include "gguf/file.h"
+#include "model/spec.h"
+
+namespace assay::engine {
+
+struct PassOptions {
+    std::int64_t n_ctx = 512;
+    /// Name of the output matrix when its input is to be collected; empty: it is not.
+    std::string observed_output;
+    bool losses = true;
+    bool similarity = false;
+};
+
+/// Tokens of a wave, whole chunks.
+struct Wave {
+    std::int64_t first_chunk = 0;
+    std::int64_t n_chunks = 0;
+    std::span<const std::int32_t> inputs;   ///< what is evaluated
+    std::span<const std::int32_t> targets;  ///< what the losses compare with: the text's own tokens
+};
+
+/// Where the time of a pass went, in seconds of the calling thread.
+struct PassTimes {
+    double waiting_for_weights = 0;
+    double total = 0;
+};
+
+/// The file, description and backend are borrowed.
+class Pass {
+  public:
+    Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend, const PassOptions& options);
+    ~Pass();
+
+    /// Steps of a wave that `progress` counts: layers, and one for the output projection.
+    std::int64_t n_steps() const noexcept;
+    /// Activations: per chunk of a wave, and beside the wave.
+    std::uint64_t bytes_per_chunk() const noexcept;
+    std::uint64_t workspace_bytes() const noexcept;
+    /// Prepared weights at any one time.
+    std::uint64_t weight_bytes() const noexcept;
+    /// Read from the file for each wave.
+    std::uint64_t read_bytes_per_wave() const noexcept;
+
+    /// Runs one wave. Sums, similarities and losses go to the sink. progress(steps done). Throws Error{Numeric} for
+    /// activations that are no numbers (from the sink), Error{BadFile} for token ids outside the vocabulary.
+    void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
+
+    const PassTimes& times() const noexcept { return times_; }
+
+    class State;   ///< of one wave; private to the engine's files
+    struct Group;  ///< chunks that go through a layer together
+
+  private:
+    struct Sizes;
+    void run_layer(State& state, const model::Layer& layer);
+    void run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group);
+    void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn, const LayerWeights& weights,
+                   const Group& group);
+    void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn, const LayerWeights& weights,
+                    const Group& group);
+    void run_experts(State& state, const model::ExpertFfn& ffn);
+    void compare_inputs(State& state, std::int64_t layer, const Group& group);
+    void compare_branches(State& state, std::int64_t layer, const Group& group);
+    void add_branch(State& state, backend::View operand, const LinearWeights& linear, const NormWeights& post_norm,
+                    backend::View hidden);
+    void run_output(State& state);
+    std::vector<Job> jobs() const;
+    std::int64_t expert_batch(const model::ExpertFfn& ffn) const;
+    std::int64_t vocabulary_panel() const;
+
+    const gguf::File& file_;
+    const model::ModelSpec& spec_;
+    backend::Backend& backend_;
+    PassOptions options_;
+    WeightSources sources_;
+    std::unique_ptr<Sizes> sizes_;
+    PassTimes times_;
+};
+
+}  // namespace assay::engine

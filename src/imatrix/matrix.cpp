@@ -1,0 +1,120 @@
+#include "imatrix/matrix.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace assay::imatrix {
+
+namespace {
+
+bool same(const gguf::Value& a, const gguf::Value& b) {
+    return a.type == b.type && (a.type != gguf::ValueType::Array || a.element == b.element) &&
+           a.data == b.data;
+}
+
+void check_mergeable(const std::string& name, const Entry& into, const Entry& from) {
+    if (into.sum_sq.size() != from.sum_sq.size())
+        throw_error(ErrorKind::Shape, "", "inconsistent size for {} ({} vs {})", name, into.sum_sq.size(),
+                    from.sum_sq.size());
+    const std::size_t a = into.counts.size(), b = from.counts.size();
+    const std::size_t many = std::max(a, b);
+    if (a != b && (std::min(a, b) != 1 || into.sum_sq.size() % many != 0))
+        throw_error(ErrorKind::Shape, "", "inconsistent expert count for {} ({} vs {})", name, a, b);
+}
+
+void add(std::vector<double>& into, const std::vector<double>& from) {
+    for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
+}
+
+void merge_entry(const std::string& name, Entry& into, const Entry& from) {
+    if (into.counts.size() < from.counts.size()) expand_counts(into, from.counts.size(), name);
+    add(into.sum_sq, from.sum_sq);
+    if (into.sum.size() == from.sum.size())
+        add(into.sum, from.sum);
+    else
+        into.sum.clear();
+    const bool broadcast = from.counts.size() == 1;
+    for (std::size_t i = 0; i < into.counts.size(); ++i) into.counts[i] += from.counts[broadcast ? 0 : i];
+    // Of two widths with the same total the smaller one knows about heads.
+    into.width = std::min(into.width, from.width);
+}
+
+void keep_common(gguf::Metadata& into, const gguf::Metadata& from) {
+    gguf::Metadata common(into.where());
+    for (const auto& [key, value] : into.values())
+        if (const gguf::Value* other = from.find(key); other != nullptr && same(value, *other))
+            common.set(key, value);
+    into = std::move(common);
+}
+
+}  // namespace
+
+std::uint64_t Entry::max_count() const noexcept {
+    return counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
+}
+
+std::uint64_t Entry::n_missing() const noexcept {
+    return static_cast<std::uint64_t>(std::count(counts.begin(), counts.end(), 0u));
+}
+
+std::string Entry::partial_note(std::string_view name) const {
+    const std::uint64_t missing = n_missing();
+    if (missing == 0) return {};
+    const double n = static_cast<double>(counts.size());
+    return fmt::format("entry '{:>40}' has partial data ({:.2f}%)", name,
+                       100.0 * (n - static_cast<double>(missing)) / n);
+}
+
+std::uint64_t Matrix::max_count() const noexcept {
+    std::uint64_t most = 0;
+    for (const auto& [name, entry] : entries) most = std::max(most, entry.max_count());
+    return most;
+}
+
+void Matrix::recount_chunks() noexcept {
+    const std::uint64_t chunks = chunk_size == 0 ? 0 : max_count() / chunk_size;
+    chunk_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, UINT32_MAX));
+}
+
+void expand_counts(Entry& entry, std::uint64_t n, std::string_view name) {
+    if (n == 0 || entry.counts.size() != 1 || entry.sum_sq.size() % n != 0)
+        throw_error(ErrorKind::Shape, name, "{} counts for {} values cannot become {} counts",
+                    entry.counts.size(), entry.sum_sq.size(), n);
+    entry.counts.assign(n, entry.counts[0]);
+    entry.width = std::min(entry.width, entry.sum_sq.size() / n);
+}
+
+bool collapse_counts(Entry& entry) noexcept {
+    if (entry.counts.empty()) return false;
+    if (std::any_of(entry.counts.begin(), entry.counts.end(),
+                    [&](std::uint64_t count) { return count != entry.counts[0]; }))
+        return false;
+    entry.counts.resize(1);
+    return true;
+}
+
+void merge(Matrix& into, const Matrix& from, Notes& notes) {
+    for (const auto& [name, entry] : from.entries)
+        if (const auto known = into.entries.find(name); known != into.entries.end())
+            check_mergeable(name, known->second, entry);
+    if (into.entries.empty() && into.datasets.empty() && into.extra.values().empty())
+        into.extra = from.extra;
+    else
+        keep_common(into.extra, from.extra);
+    for (const auto& [name, entry] : from.entries) {
+        const auto [place, is_new] = into.entries.try_emplace(name, entry);
+        if (!is_new) merge_entry(name, place->second, entry);
+    }
+    into.datasets.insert(into.datasets.end(), from.datasets.begin(), from.datasets.end());
+    if (into.chunk_size == 0)
+        into.chunk_size = from.chunk_size;
+    else if (from.chunk_size != 0 && from.chunk_size != into.chunk_size)
+        notes.push_back(fmt::format(
+            "merging chunks of {} tokens with chunks of {}: the sums count tokens, so the result is "
+            "exact; the number of chunks is given in units of {}",
+            into.chunk_size, from.chunk_size, into.chunk_size));
+    into.recount_chunks();
+}
+
+}  // namespace assay::imatrix

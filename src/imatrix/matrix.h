@@ -1,0 +1,73 @@
+// The importance matrix: for every observed weight, sums over the tokens that it saw. Nothing here is a mean:
+// sums and counts merge exactly, in any order, whatever the chunk length. Files are the matter of file.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gguf/metadata.h"
+
+namespace assay::imatrix {
+
+/// Sentences for the user about what was assumed, skipped or incomplete. Nothing here is an error.
+using Notes = std::vector<std::string>;
+
+/// Sums for one weight. Matrix m (an expert, or a head) owns the columns [m * width, (m + 1) * width).
+///
+/// A dense weight has one matrix and one count, an expert weight one of each per expert. A weight stored per
+/// head (`attn_k_b`, `attn_v_b`) has a matrix per head but one count, because every head sees every token.
+/// Files do not tell heads from columns: such an entry comes back with width = heads * n_in.
+struct Entry {
+    std::uint64_t width = 0;            ///< n_in, the columns of one matrix
+    std::vector<double> sum_sq;         ///< [n_matrices * width] sum of x^2
+    std::vector<double> sum;            ///< same shape: sum of x; empty when unknown
+    std::vector<std::uint64_t> counts;  ///< rows summed, [1] or [n_matrices]
+
+    std::uint64_t n_matrices() const noexcept { return width == 0 ? 0 : sum_sq.size() / width; }
+    /// The columns that share one count: sum_sq.size() / counts.size().
+    std::uint64_t columns_per_count() const noexcept {
+        return counts.empty() ? 0 : sum_sq.size() / counts.size();
+    }
+    std::uint64_t max_count() const noexcept;
+    /// Counts that are zero: experts that no token was routed to.
+    std::uint64_t n_missing() const noexcept;
+    /// "entry 'NAME' has partial data (P%)", P the share of counts above zero, the name padded to 40; empty
+    /// when nothing is missing.
+    std::string partial_note(std::string_view name) const;
+};
+
+struct Matrix {
+    std::map<std::string, Entry, std::less<>> entries;  ///< by weight name, bytewise
+    std::vector<std::string> datasets;                  ///< calibration texts, in the order they were used
+    std::uint32_t chunk_size = 0;                       ///< tokens per chunk; 0 when nothing is known yet
+    std::uint32_t chunk_count = 0;
+    /// Keys beginning with `assay.`: whatever other rooms want to keep beside the sums. Not interpreted here.
+    gguf::Metadata extra;
+
+    std::uint64_t max_count() const noexcept;
+    /// chunk_count = max_count() / chunk_size, the rule of other tools for loaded and merged files.
+    void recount_chunks() noexcept;
+};
+
+/// Gives a single count to each of `n` matrices. Throws Error{Shape} when the entry has several counts or its
+/// columns do not divide by `n`; `name` names it.
+void expand_counts(Entry& entry, std::uint64_t n, std::string_view name);
+
+/// Makes one count of several equal ones, the form of per-head weights. False, and nothing changed, when they
+/// differ.
+bool collapse_counts(Entry& entry) noexcept;
+
+/// Adds the sums and counts of `from`. A single count that meets several is expanded first. An entry that
+/// only one side has is kept as it is; the sum of x survives where both sides know it; of the extra keys
+/// those survive that both sides have with the same value (all of `from` when `into` is empty). The chunk
+/// size of the first stays, with a note when they differ: the sums are weighted by tokens, so they need no
+/// correction.
+/// Throws Error{Shape} "inconsistent size for NAME (a vs b)" or "inconsistent expert count for NAME (a vs
+/// b)"; `into` is unchanged then.
+void merge(Matrix& into, const Matrix& from, Notes& notes);
+
+}  // namespace assay::imatrix

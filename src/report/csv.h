@@ -1,0 +1,20 @@
+// Tables as comma-separated values (RFC 4180): one heading line, then one line per row, "\n" endings.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "stats/activation.h"
+#include "stats/coverage.h"
+#include "stats/tensor_stats.h"
+
+namespace assay::report {
+
+// Numbers are written with as many digits as reading them back needs; absent ones are empty.
+std::string statistics_csv(std::span<const stats::TensorStats> tensors);
+std::string layers_csv(std::span<const stats::LayerStats> layers);
+std::string activation_csv(std::span<const stats::ActivationStats> tensors);
+/// One line per expert weight and expert: weight, expert, rows.
+std::string experts_csv(const stats::Coverage& coverage);
+
+}  // namespace assay::report

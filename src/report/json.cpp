@@ -1,0 +1,115 @@
+#include "report/json.h"
+
+#include <fmt/format.h>
+
+#include "report/json_values.h"
+
+namespace assay::report {
+
+namespace {
+
+Json number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+/// A float with the digits that distinguish it as a float, not those of its double.
+double shortest(float value) { return std::stod(fmt::format("{}", value)); }
+
+}  // namespace
+
+Json to_json(const stats::TensorStats& t) {
+    return {{"name", t.name},
+            {"layer", t.parts.layer},
+            {"tensor", t.parts.tensor},
+            {"n", t.n},
+            {"energy", shortest(t.energy)},
+            {"min", shortest(t.min)},
+            {"max", shortest(t.max)},
+            {"mean", shortest(t.mean)},
+            {"stddev", shortest(t.stddev)},
+            {"active", shortest(t.active)},
+            {"entropy_bits", shortest(t.entropy)},
+            {"entropy_percent", shortest(t.entropy_norm)},
+            {"zd", shortest(t.zd)},
+            {"cos_sim", shortest(t.cos_sim)}};
+}
+
+Json to_json(const stats::LayerStats& layer) {
+    return {{"layer", layer.layer},
+            {"energy", shortest(layer.energy)},
+            {"zd", shortest(layer.zd)},
+            {"cos_sim", shortest(layer.cos_sim)}};
+}
+
+Json to_json(const stats::ActivationStats& t) {
+    return {{"name", t.name},
+            {"layer", t.parts.layer},
+            {"tensor", t.parts.tensor},
+            {"of", t.has_sums ? "x" : "x^2"},
+            {"mean", t.mean},
+            {"stddev", t.stddev},
+            {"skewness", t.skewness},
+            {"kurtosis", t.kurtosis},
+            {"entropy_percent", t.entropy_norm},
+            {"energy", t.energy},
+            {"gain", number(t.gain)},
+            {"l2_distance", number(t.l2_distance)},
+            {"pearson", number(t.pearson)},
+            {"covariance", number(t.covariance)}};
+}
+
+Json to_json(const stats::Coverage& coverage) {
+    Json experts = Json::array();
+    for (const auto& weight : coverage.experts)
+        experts.push_back({{"name", weight.name},
+                           {"missing", weight.n_missing},
+                           {"starving", weight.n_starving},
+                           {"rows", weight.counts}});
+    return {{"verdict", stats::to_string(coverage.verdict())},
+            {"sentence", coverage.sentence()},
+            {"weights", coverage.n_weights},
+            {"starving_below_rows", stats::kStarvingRows},
+            {"not_collected", coverage.absent},
+            {"without_data", coverage.empty},
+            {"few_rows", coverage.thin},
+            {"experts", std::move(experts)}};
+}
+
+Json to_json(const perplexity::Sums& sums) {
+    const auto estimate = sums.finish();
+    return {{"perplexity", estimate ? Json(estimate->perplexity) : Json(nullptr)},
+            {"error", estimate ? Json(estimate->error) : Json(nullptr)},
+            {"tokens", sums.count}};
+}
+
+Json to_json(const similarity::Similarity& similarity) {
+    const auto list = [&](similarity::Kind kind) {
+        Json layers = Json::array();
+        const auto& sums = similarity.sums(kind);
+        for (std::size_t i = 0; i < sums.size(); ++i)
+            if (sums[i].count > 0)
+                layers.push_back({{"layer", i},
+                                  {"cos_sim", sums[i].cos / static_cast<double>(sums[i].count)},
+                                  {"tokens", sums[i].count}});
+        return layers;
+    };
+    return {{"layer", list(similarity::Kind::Layer)},
+            {"attention", list(similarity::Kind::Attention)},
+            {"ffn", list(similarity::Kind::Ffn)}};
+}
+
+std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string statistics_json(std::span<const stats::TensorStats> tensors,
+                            std::span<const stats::LayerStats> layers,
+                            std::span<const stats::ActivationStats> activations,
+                            const stats::Coverage& coverage) {
+    return dump({{"tensors", array_of(tensors)},
+                 {"layers", array_of(layers)},
+                 {"activations", array_of(activations)},
+                 {"coverage", to_json(coverage)}});
+}
+
+std::string perplexity_json(const perplexity::Sums& sums) { return dump(to_json(sums)); }
+
+std::string similarity_json(const similarity::Similarity& similarity) { return dump(to_json(similarity)); }
+
+}  // namespace assay::report

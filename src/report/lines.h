@@ -1,0 +1,23 @@
+// The lines that scripts read from stdout, character for character those of the existing tools.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "perplexity/perplexity.h"
+#include "similarity/similarity.h"
+
+namespace assay::report {
+
+/// "[n]%.4lf," without a line feed; n counts chunks from 1.
+std::string chunk_text(std::uint64_t n, double running_perplexity);
+
+/// "Final estimate: PPL = ... +/- ...\n", or the line that tells of a variance that is not positive.
+std::string estimate_text(const std::optional<perplexity::Estimate>& estimate);
+
+/// The sorted importance lists of ik_llama.cpp's --layer-similarity: layer, attention, ffn; empty ones are
+/// left out.
+std::string similarity_text(const similarity::Similarity& similarity);
+
+}  // namespace assay::report

@@ -1,0 +1,49 @@
+#include "similarity/similarity.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+
+namespace assay::similarity {
+
+double cosine(std::span<const float> x, std::span<const float> y) {
+    if (x.size() != y.size())
+        throw_error(ErrorKind::Shape, "similarity", "rows of {} and {} values cannot be compared", x.size(),
+                    y.size());
+    double xy = 0, xx = 0, yy = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        xy += x[i] * y[i];
+        xx += x[i] * x[i];
+        yy += y[i] * y[i];
+    }
+    return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0.0;
+}
+
+void Similarity::add(Kind kind, int layer, double cos_sum, std::uint64_t count) {
+    auto& sums = sums_[static_cast<std::size_t>(kind)];
+    const auto index = static_cast<std::size_t>(layer);
+    if (sums.size() <= index) sums.resize(index + 1);
+    sums[index].cos += cos_sum;
+    sums[index].count += count;
+}
+
+void Similarity::merge(const Similarity& other) {
+    for (const Kind kind : kKinds)
+        for (std::size_t i = 0; i < other.sums(kind).size(); ++i)
+            add(kind, static_cast<int>(i), other.sums(kind)[i].cos, other.sums(kind)[i].count);
+}
+
+std::vector<Ranked> Similarity::finish(Kind kind) const {
+    std::vector<Ranked> ranked;
+    for (std::size_t i = 0; i < sums(kind).size(); ++i)
+        if (const Sum& sum = sums(kind)[i]; sum.count > 0)
+            ranked.push_back(
+                {static_cast<int>(i), static_cast<float>(sum.cos / static_cast<double>(sum.count))});
+    std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+        return std::abs(a.cos_sim) < std::abs(b.cos_sim);
+    });
+    return ranked;
+}
+
+}  // namespace assay::similarity

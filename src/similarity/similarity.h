@@ -1,0 +1,52 @@
+// How much each layer turns the hidden state: mean cosines between what enters and what leaves it (the
+// measure of ik_llama.cpp's --layer-similarity; compare Men et al. 2024, ShortGPT). Pure arithmetic on
+// running sums; where the rows come from is the engine's matter.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace assay::similarity {
+
+/// in_L: the normalised input of layer L's first product; ffn_L: the normalised input of its feed-forward.
+enum class Kind {
+    Layer,      ///< cos(in_L, in_{L+1})
+    Attention,  ///< cos(ffn_L, in_L)
+    Ffn,        ///< cos(ffn_L, in_{L+1})
+};
+inline constexpr std::array<Kind, 3> kKinds{Kind::Layer, Kind::Attention, Kind::Ffn};
+
+/// sum x y / sqrt(sum x^2 * sum y^2) of two rows of the same length: products in F32, sums in double; 0 when
+/// either row is zero.
+double cosine(std::span<const float> x, std::span<const float> y);
+
+/// The cosines of one layer, summed over tokens.
+struct Sum {
+    double cos = 0;
+    std::uint64_t count = 0;
+};
+
+struct Ranked {
+    int layer = 0;
+    float cos_sim = 0;  ///< signed mean
+};
+
+class Similarity {
+  public:
+    /// Adds the sum of `count` cosines of layer `layer` >= 0.
+    void add(Kind kind, int layer, double cos_sum, std::uint64_t count);
+    void merge(const Similarity& other);
+
+    /// By layer; layers that were never added have count 0.
+    const std::vector<Sum>& sums(Kind kind) const noexcept { return sums_[static_cast<std::size_t>(kind)]; }
+
+    /// The layers with data by rising |mean|, ties by layer: the first changes its input most.
+    std::vector<Ranked> finish(Kind kind) const;
+
+  private:
+    std::array<std::vector<Sum>, kKinds.size()> sums_;
+};
+
+}  // namespace assay::similarity

@@ -1,0 +1,92 @@
+#include "stats/coverage.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string_view>
+
+namespace assay::stats {
+
+namespace {
+
+bool starves(std::uint64_t count) { return count > 0 && count < kStarvingRows; }
+
+ExpertCoverage expert_coverage(const std::string& name, const imatrix::Entry& entry) {
+    ExpertCoverage experts{name, entry.counts, entry.n_missing()};
+    experts.n_starving =
+        static_cast<std::uint64_t>(std::count_if(entry.counts.begin(), entry.counts.end(), starves));
+    std::vector<std::uint64_t> sorted = entry.counts;
+    std::sort(sorted.begin(), sorted.end());
+    experts.least = sorted.front();
+    experts.median = sorted[sorted.size() / 2];
+    experts.most = sorted.back();
+    return experts;
+}
+
+std::string counted(std::uint64_t n, std::string_view one, std::string_view many) {
+    return fmt::format("{} {}", n, n == 1 ? one : many);
+}
+
+}  // namespace
+
+std::uint64_t Coverage::n_missing_experts() const noexcept {
+    std::uint64_t n = 0;
+    for (const ExpertCoverage& weight : experts) n += weight.n_missing;
+    return n;
+}
+
+std::uint64_t Coverage::n_starving_experts() const noexcept {
+    std::uint64_t n = 0;
+    for (const ExpertCoverage& weight : experts) n += weight.n_starving;
+    return n;
+}
+
+Verdict Coverage::verdict() const noexcept {
+    if (n_weights == 0 || !empty.empty() || !absent.empty() || n_missing_experts() != 0)
+        return Verdict::Incomplete;
+    return !thin.empty() || n_starving_experts() != 0 ? Verdict::Thin : Verdict::Complete;
+}
+
+std::string Coverage::sentence() const {
+    if (n_weights == 0) return "The matrix is empty.";
+    std::vector<std::string> gaps;
+    if (!absent.empty())
+        gaps.push_back(counted(absent.size(), "weight", "weights") + " of the model not collected");
+    if (!empty.empty()) gaps.push_back(counted(empty.size(), "weight", "weights") + " without data");
+    if (const auto n = n_missing_experts(); n != 0)
+        gaps.push_back(counted(n, "expert matrix", "expert matrices") + " never routed to");
+    if (const auto n = n_starving_experts() + thin.size(); n != 0)
+        gaps.push_back(
+            fmt::format("{} seen by fewer than {} rows", counted(n, "matrix", "matrices"), kStarvingRows));
+    if (gaps.empty())
+        return fmt::format("Every matrix of {} has data from at least {} rows.",
+                           counted(n_weights, "weight", "weights"), kStarvingRows);
+    std::string text;
+    for (const std::string& gap : gaps) text += (text.empty() ? "" : "; ") + gap;
+    return text + ". More, and more varied, text would reach them.";
+}
+
+Coverage coverage(const imatrix::Matrix& matrix, std::span<const std::string> expected) {
+    Coverage result;
+    result.n_weights = matrix.entries.size();
+    for (const auto& [name, entry] : matrix.entries) {
+        if (entry.max_count() == 0) result.empty.push_back(name);
+        if (entry.counts.size() > 1)
+            result.experts.push_back(expert_coverage(name, entry));
+        else if (starves(entry.max_count()))
+            result.thin.push_back(name);
+    }
+    for (const std::string& name : expected)
+        if (!matrix.entries.contains(name)) result.absent.push_back(name);
+    return result;
+}
+
+std::string_view to_string(Verdict verdict) noexcept {
+    switch (verdict) {
+        case Verdict::Complete: return "complete";
+        case Verdict::Thin: return "thin";
+        case Verdict::Incomplete: break;
+    }
+    return "incomplete";
+}
+
+}  // namespace assay::stats

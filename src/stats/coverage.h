@@ -1,0 +1,51 @@
+// Whether a matrix says enough: weights that no text reached, and experts that saw too little of it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "imatrix/matrix.h"
+
+namespace assay::stats {
+
+/// The mean of k squares of a normal variable has a relative error of sqrt(2 / k): 14 % at 100 rows. Below
+/// that the order of an expert's columns is largely noise.
+inline constexpr std::uint64_t kStarvingRows = 100;
+
+/// The counts of one expert weight.
+struct ExpertCoverage {
+    std::string name;
+    std::vector<std::uint64_t> counts;  ///< [n_experts]
+    std::uint64_t n_missing = 0;        ///< experts without any row
+    std::uint64_t n_starving = 0;       ///< experts with 1 to kStarvingRows - 1 rows
+    std::uint64_t least = 0, median = 0, most = 0;
+};
+
+enum class Verdict {
+    Complete,    ///< every weight and expert has enough rows
+    Thin,        ///< all have data, some of it from few rows
+    Incomplete,  ///< some weight or expert has none
+};
+
+struct Coverage {
+    std::uint64_t n_weights = 0;
+    std::vector<ExpertCoverage> experts;  ///< by name
+    std::vector<std::string> thin;        ///< dense weights with 1 to kStarvingRows - 1 rows
+    std::vector<std::string> empty;       ///< weights without any row
+    std::vector<std::string> absent;      ///< expected weights that the matrix does not know
+
+    std::uint64_t n_missing_experts() const noexcept;
+    std::uint64_t n_starving_experts() const noexcept;
+    Verdict verdict() const noexcept;
+    /// One or two sentences: what is missing and what to do about it.
+    std::string sentence() const;
+};
+
+/// `expected`: the weights that a quantiser will ask for, when the model is known; else empty.
+Coverage coverage(const imatrix::Matrix& matrix, std::span<const std::string> expected = {});
+
+std::string_view to_string(Verdict verdict) noexcept;
+
+}  // namespace assay::stats

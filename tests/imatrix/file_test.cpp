@@ -1,0 +1,235 @@
+#include "imatrix/file.h"
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <unistd.h>
+
+#include "gguf/file.h"
+#include "gguf/writer.h"
+#include "sample.h"
+
+namespace assay::imatrix {
+namespace {
+
+Matrix reread(const Matrix& matrix, Format format) {
+    Notes notes;
+    return parse(serialise(matrix, format, notes), "sample", {4}, notes);
+}
+
+/// A GGUF file with one weight "w" whose tensors are as given.
+std::vector<std::byte> one_weight(std::vector<float> sums, std::vector<std::uint64_t> shape,
+                                  std::vector<float> counts, std::vector<float> in_sum = {},
+                                  std::string name = "w") {
+    gguf::Writer writer;
+    writer.add("imatrix.chunk_size", gguf::u32(4));
+    const auto add = [&](const std::string& suffix, std::vector<std::uint64_t> ne,
+                         const std::vector<float>& data) {
+        if (!data.empty())
+            writer.add_tensor(name + suffix, std::move(ne), quant::TypeId::F32,
+                              std::as_bytes(std::span(data)));
+    };
+    add(".in_sum2", std::move(shape), sums);
+    add(".counts", {1, counts.size()}, counts);
+    add(".in_sum", {in_sum.size()}, in_sum);
+    return writer.bytes();
+}
+
+Matrix parse_bytes(const std::vector<std::byte>& bytes, LoadOptions options = {}) {
+    Notes notes;
+    return parse(bytes, "one.gguf", options, notes);
+}
+
+TEST(Gguf, WritesTheGoldenBytes) {
+    Notes notes;
+    EXPECT_EQ(serialise(sample(), Format::Gguf, notes), golden_bytes("sample.gguf"));
+    EXPECT_EQ(notes, (Notes{"entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)"}));
+}
+
+// Read and written again, a file of llama-imatrix keeps every byte.
+TEST(Gguf, WritesWhatLlamaImatrixWrote) {
+    const auto bytes = golden_bytes("peer.gguf");
+    Notes notes;
+    EXPECT_EQ(serialise(parse(bytes, "peer.gguf", {}, notes), Format::Gguf, notes), bytes);
+    EXPECT_TRUE(notes.empty());
+}
+
+TEST(Gguf, StoresShapesAndOrderAsReadersExpect) {
+    Notes notes;
+    const auto bytes = serialise(sample(), Format::Gguf, notes);
+    const auto header = gguf::parse_header(bytes, "sample");
+    std::vector<std::string> found;
+    for (const auto& tensor : header.tensors) found.push_back(tensor.name + " " + tensor.shape_text());
+    EXPECT_EQ(found,
+              (std::vector<std::string>{
+                  "blk.0.attn_k_b.weight.in_sum2 [4]", "blk.0.attn_k_b.weight.counts [1]",
+                  "blk.0.attn_q.weight.in_sum2 [3]", "blk.0.attn_q.weight.counts [1]",
+                  "blk.0.attn_q.weight.in_sum [3]", "blk.0.ffn_up_exps.weight.in_sum2 [2, 3]",
+                  "blk.0.ffn_up_exps.weight.counts [1, 3]", "blk.0.ffn_up_exps.weight.in_sum [2, 3]"}));
+}
+
+TEST(Gguf, RoundTripKeepsEverything) {
+    Matrix matrix = sample();
+    matrix.extra.set("assay.next_chunk", gguf::u32(2));
+    const Matrix back = reread(matrix, Format::Gguf);
+    ASSERT_EQ(back.entries.size(), matrix.entries.size());
+    for (const auto& [name, entry] : matrix.entries) {
+        EXPECT_EQ(back.entries.at(name).sum_sq, entry.sum_sq) << name;
+        EXPECT_EQ(back.entries.at(name).sum, entry.sum) << name;
+        EXPECT_EQ(back.entries.at(name).counts, entry.counts) << name;
+    }
+    EXPECT_EQ(back.datasets, matrix.datasets);
+    EXPECT_EQ(back.chunk_size, 4u);
+    EXPECT_EQ(back.chunk_count, 2u);
+    EXPECT_EQ(back.extra.get_integer("assay.next_chunk"), 2);
+}
+
+TEST(Gguf, ExactFormKeepsWhatF32Loses) {
+    Matrix matrix = sample();
+    Entry& entry = matrix.entries.at("blk.0.attn_q.weight");
+    entry.sum_sq = {1.0 / 3, 1e7 + 0.1, 0};
+    entry.sum = {-1.0 / 7, 0, 2};
+    entry.counts = {(1u << 24) + 1};
+    const Matrix lossy = reread(matrix, Format::Gguf), exact = reread(matrix, Format::GgufExact);
+    EXPECT_NE(lossy.entries.at("blk.0.attn_q.weight").sum_sq, entry.sum_sq);
+    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").sum_sq, entry.sum_sq);
+    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").sum, entry.sum);
+    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").counts, entry.counts);
+    EXPECT_TRUE(exact.extra.values().empty());
+}
+
+TEST(Gguf, RefusesAnExactFormThatContradictsTheTensors) {
+    Notes notes;
+    auto bytes = serialise(sample(), Format::GgufExact, notes);
+    const auto header = gguf::parse_header(bytes, "sample");
+    bytes[header.tensors[0].offset_bytes + 2] ^= std::byte{1};
+    EXPECT_NE(message_of([&] { parse_bytes(bytes); }).find("contradicts"), std::string::npos);
+}
+
+TEST(Gguf, CollapsesTheEqualCountsOfHeads) {
+    const auto heads = parse_bytes(one_weight({1, 2, 3, 4}, {2, 2}, {8, 8}, {}, "blk.0.attn_v_b.weight"));
+    EXPECT_EQ(heads.entries.at("blk.0.attn_v_b.weight").counts, std::vector<std::uint64_t>{8});
+    const auto experts =
+        parse_bytes(one_weight({1, 2, 3, 4}, {2, 2}, {8, 8}, {}, "blk.0.ffn_up_exps.weight"));
+    EXPECT_EQ(experts.entries.at("blk.0.ffn_up_exps.weight").counts.size(), 2u);
+}
+
+TEST(Gguf, RefusesShapesThatDoNotFit) {
+    EXPECT_NE(message_of([] { parse_bytes(one_weight({1, 2, 3}, {3}, {1, 1})); }), "");
+    EXPECT_NE(message_of([] { parse_bytes(one_weight({1, 2, 3}, {3}, {})); }), "");
+    EXPECT_NE(message_of([] { parse_bytes(one_weight({}, {}, {1})); }), "");
+    EXPECT_EQ(message_of([] {
+                  parse_bytes(one_weight({1, 2}, {2}, {1}, {1, 2, 3}));
+              }),
+              "one.gguf: mismatched sums and counts for w: in_sum2 [2], counts [1], in_sum [3]");
+    EXPECT_NE(message_of([] { parse_bytes(one_weight({}, {}, {})); }).find("no data in file"),
+              std::string::npos);
+}
+
+TEST(Gguf, RefusesNumbersThatAreNoSums) {
+    const float nan = std::nanf("");
+    for (const float bad : {nan, INFINITY, -INFINITY, -1.0f})
+        EXPECT_NE(message_of([&] { parse_bytes(one_weight({1, bad}, {2}, {1})); }), "") << bad;
+    for (const float bad : {nan, INFINITY, -INFINITY, -1.0f, 1e30f})
+        EXPECT_NE(message_of([&] { parse_bytes(one_weight({1, 2}, {2}, {bad})); }), "") << bad;
+    for (const float bad : {nan, INFINITY, -INFINITY})
+        EXPECT_NE(message_of([&] { parse_bytes(one_weight({1, 2}, {2}, {1}, {1, bad})); }), "") << bad;
+    EXPECT_EQ(message_of([] { parse_bytes(one_weight({1, 2}, {2}, {1}, {1, -3})); }), "");
+}
+
+TEST(Gguf, RefusesEveryTruncation) {
+    Notes notes;
+    const auto bytes = serialise(sample(), Format::Gguf, notes);
+    const auto header = gguf::parse_header(bytes, "sample");
+    const std::size_t data_end = header.tensors.back().offset_bytes + header.tensors.back().size_bytes;
+    for (std::size_t n = 0; n < bytes.size(); ++n) {
+        const std::vector<std::byte> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+        EXPECT_EQ(message_of([&] { parse_bytes(part); }).empty(), n >= data_end) << n;
+    }
+}
+
+TEST(Gguf, SurvivesEveryFlippedByte) {
+    Notes notes;
+    const auto bytes = serialise(sample(), Format::GgufExact, notes);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        auto broken = bytes;
+        broken[i] ^= std::byte{0xff};
+        message_of([&] { parse_bytes(broken); });  // an Error or a matrix, nothing else
+    }
+}
+
+TEST(Gguf, TakesItsOwnChunkSizeAndSaysSo) {
+    Notes notes;
+    const auto bytes = serialise(sample(), Format::Gguf, notes);
+    notes.clear();
+    EXPECT_EQ(parse(bytes, "s", {4}, notes).chunk_size, 4u);
+    EXPECT_TRUE(notes.empty());
+    EXPECT_EQ(parse(bytes, "s", {512}, notes).chunk_size, 4u);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("made with chunks of 4 tokens"), std::string::npos);
+}
+
+TEST(Gguf, LeavesOutNamesThatReadersCut) {
+    Matrix matrix = sample();
+    const std::string fits(55, 'x'), too_long(56, 'y');
+    matrix.entries[fits] = {1, {1}, {1}, {1}};
+    matrix.entries[too_long] = {1, {1}, {1}, {1}};
+    Notes notes;
+    const auto back = parse(serialise(matrix, Format::Gguf, notes), "s", {}, notes);
+    EXPECT_TRUE(back.entries.contains(fits));
+    EXPECT_FALSE(back.entries.contains(too_long));
+    ASSERT_EQ(notes.size(), 2u);
+    EXPECT_NE(notes[1].find("its name has 56 bytes"), std::string::npos);
+}
+
+TEST(Serialise, RefusesWhatCannotBeStored) {
+    Notes notes;
+    for (const double bad : {std::nan(""), 1e39, -HUGE_VAL}) {
+        Matrix matrix = sample();
+        matrix.entries.at("blk.0.attn_q.weight").sum_sq[1] = bad;
+        EXPECT_NE(message_of([&] { serialise(matrix, Format::Gguf, notes); }), "") << bad;
+        EXPECT_NE(message_of([&] { serialise(matrix, Format::Legacy, notes); }), "") << bad;
+    }
+    Matrix matrix = sample();
+    matrix.entries.at("blk.0.attn_q.weight").counts = {1, 1};
+    EXPECT_NE(message_of([&] { serialise(matrix, Format::Gguf, notes); }), "");
+    matrix = sample();
+    matrix.chunk_size = 0;
+    EXPECT_NE(message_of([&] { serialise(matrix, Format::Legacy, notes); }), "");
+}
+
+TEST(Format, FollowsTheSuffixUnlessAsked) {
+    EXPECT_EQ(format_for("a/b.gguf", {}), Format::Gguf);
+    EXPECT_EQ(format_for("imatrix.dat", {}), Format::Legacy);
+    EXPECT_EQ(format_for("imatrix.gguf.at_10", {}), Format::Legacy);
+    EXPECT_EQ(format_for("imatrix", {}), Format::Legacy);
+    EXPECT_EQ(format_for("imatrix.dat", Format::Gguf), Format::Gguf);
+    EXPECT_EQ(format_for("imatrix.gguf", Format::Legacy), Format::Legacy);
+}
+
+TEST(File, LegacyOfDenseWeightsComesBackTheSame) {
+    Notes notes;
+    const Matrix matrix = parse(golden_bytes("peer.gguf"), "peer.gguf", {}, notes);
+    const Matrix back = reread(matrix, Format::Legacy);
+    for (const auto& [name, entry] : matrix.entries) {
+        const double tokens = static_cast<double>(entry.counts[0]);
+        const double calls = static_cast<double>(back.entries.at(name).counts[0]) / tokens;
+        for (std::size_t i = 0; i < entry.sum_sq.size(); ++i)
+            // Mean and product round once each: two half units in the last place of F32.
+            EXPECT_NEAR(back.entries.at(name).sum_sq[i], entry.sum_sq[i] * calls,
+                        entry.sum_sq[i] * calls * 0x1p-23);
+    }
+}
+
+TEST(File, SaveThenLoad) {
+    const auto folder = std::filesystem::path(testing::TempDir());
+    const auto path = folder / ("assay-imatrix-" + std::to_string(::getpid()) + ".gguf");
+    Notes notes;
+    save(sample(), path, Format::Gguf, notes);
+    EXPECT_EQ(load(path, {}, notes).entries.size(), 3u);
+    std::filesystem::remove(path);
+    EXPECT_NE(message_of([&] { load(path, {}, notes); }), "");
+}
+
+}  // namespace
+}  // namespace assay::imatrix

@@ -1,0 +1,140 @@
+#include <cmath>
+#include <cstring>
+
+#include "core/bytes.h"
+#include "sample.h"
+
+namespace assay::imatrix {
+namespace {
+
+/// One entry "w" of two values, with every field as given.
+struct Raw {
+    std::int32_t n_entries = 1, name_length = 1, n_calls = 2, n_values = 2, dataset_length = 3;
+    float first = 1.5f;
+    std::vector<std::byte> bytes() const {
+        ByteWriter out;
+        out.write(n_entries);
+        out.write(name_length);
+        out.write_text("w");
+        out.write(n_calls);
+        out.write(n_values);
+        out.write(first);
+        out.write(4.0f);
+        out.write(std::int32_t{9});
+        out.write(dataset_length);
+        out.write_text("abc");
+        return out.bytes();
+    }
+};
+
+Matrix parse_raw(const Raw& raw, std::optional<std::uint32_t> chunk_size = 8) {
+    Notes notes;
+    return parse(raw.bytes(), "raw.dat", {chunk_size}, notes);
+}
+
+TEST(Legacy, WritesTheGoldenBytes) {
+    Matrix matrix = sample();
+    matrix.entries["blk.9.ffn_up_exps.weight"] = {1, {0, 0}, {}, {0, 0}};
+    Notes notes;
+    EXPECT_EQ(serialise(matrix, Format::Legacy, notes), golden_bytes("sample.dat"));
+    EXPECT_EQ(notes, (Notes{"entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)",
+                            "entry '                blk.9.ffn_up_exps.weight' has no data - skipping",
+                            "storing only 3 out of 4 entries"}));
+}
+
+// Bytes of another writer for the same sums: what two independent tools agree on.
+TEST(Legacy, WritesWhatLlamaImatrixWrote) {
+    Notes notes;
+    const Matrix matrix = parse(golden_bytes("peer.gguf"), "peer.gguf", {}, notes);
+    EXPECT_EQ(serialise(matrix, Format::Legacy, notes), golden_bytes("peer.dat"));
+    EXPECT_TRUE(notes.empty());
+}
+
+TEST(Legacy, BecomesSumsOnLoading) {
+    const Matrix matrix = parse_raw({});
+    const Entry& entry = matrix.entries.at("w");
+    EXPECT_EQ(entry.sum_sq, (std::vector<double>{12, 32}));  // times 8 tokens per chunk
+    EXPECT_EQ(entry.counts, std::vector<std::uint64_t>{16});
+    EXPECT_TRUE(entry.sum.empty());
+    EXPECT_EQ(matrix.chunk_count, 2u);
+    EXPECT_EQ(matrix.datasets, std::vector<std::string>{"abc"});
+}
+
+TEST(Legacy, AssumesAChunkSizeAloud) {
+    Notes notes;
+    const Matrix matrix = parse(Raw{}.bytes(), "raw.dat", {}, notes);
+    EXPECT_EQ(matrix.chunk_size, 512u);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("chunks of 512 tokens are assumed"), std::string::npos);
+}
+
+TEST(Legacy, TakesValuesWithoutCallsAsOneChunk) {
+    Raw raw;
+    raw.n_calls = 0;
+    Notes notes;
+    const Matrix matrix = parse(raw.bytes(), "raw.dat", {8}, notes);
+    EXPECT_EQ(matrix.entries.at("w").counts, std::vector<std::uint64_t>{8});
+    EXPECT_EQ(notes.size(), 1u);
+}
+
+TEST(Legacy, RefusesLyingLengths) {
+    const std::vector<std::int32_t> lies = {0, -1, 3, INT32_MAX, INT32_MIN};
+    for (const std::int32_t lie : lies) {
+        Raw raw;
+        raw.n_entries = lie;
+        EXPECT_NE(message_of([&] { parse_raw(raw); }), "") << "entries " << lie;
+        raw = {};
+        raw.n_values = lie;
+        EXPECT_NE(message_of([&] { parse_raw(raw); }), "") << "values " << lie;
+        raw = {};
+        raw.name_length = lie;
+        EXPECT_NE(message_of([&] { parse_raw(raw); }), "") << "name " << lie;
+        raw = {};
+        raw.n_calls = lie;
+        if (lie < 0) {
+            EXPECT_NE(message_of([&] { parse_raw(raw); }), "") << "calls " << lie;
+        }
+        raw = {};
+        raw.dataset_length = lie;
+        if (lie < 0 || lie > 3) {
+            EXPECT_NE(message_of([&] { parse_raw(raw); }), "") << "dataset " << lie;
+        }
+    }
+}
+
+TEST(Legacy, RefusesNumbersThatAreNoMeanSquares) {
+    for (const float value : {std::nanf(""), INFINITY, -INFINITY, -1.0f}) {
+        Raw raw;
+        raw.first = value;
+        EXPECT_NE(message_of([&] { parse_raw(raw); }).find("at byte 17"), std::string::npos) << value;
+    }
+}
+
+TEST(Legacy, RefusesEveryTruncationButTheOptionalTrailer) {
+    const auto bytes = Raw{}.bytes();
+    const std::size_t entries_end = bytes.size() - 11, chunk_end = bytes.size() - 7;
+    for (std::size_t n = 0; n < bytes.size(); ++n) {
+        const std::vector<std::byte> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+        Notes notes;
+        const std::string message = message_of([&] { parse(part, "cut.dat", {8}, notes); });
+        EXPECT_EQ(message.empty(), n == entries_end || n == chunk_end) << n << ": " << message;
+    }
+}
+
+TEST(Legacy, RefusesAnEntryThatOccursTwice) {
+    ByteWriter out;
+    out.write(std::int32_t{2});
+    for (int i = 0; i < 2; ++i) {
+        out.write(std::int32_t{1});
+        out.write_text("w");
+        out.write(std::int32_t{1});
+        out.write(std::int32_t{1});
+        out.write(1.0f);
+    }
+    Notes notes;
+    EXPECT_EQ(message_of([&] { parse(out.bytes(), "twice.dat", {8}, notes); }),
+              "twice.dat: entry w occurs twice");
+}
+
+}  // namespace
+}  // namespace assay::imatrix

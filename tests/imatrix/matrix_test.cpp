@@ -1,0 +1,129 @@
+#include "imatrix/matrix.h"
+
+#include "sample.h"
+
+namespace assay::imatrix {
+namespace {
+
+Matrix single(const std::string& name, Entry entry, std::uint32_t chunk_size = 4) {
+    Matrix matrix;
+    matrix.chunk_size = chunk_size;
+    matrix.entries[name] = std::move(entry);
+    return matrix;
+}
+
+TEST(Merge, AddsSumsAndCountsAndKeepsWhatOneSideHas) {
+    Matrix into = sample();
+    Matrix from = single("blk.0.attn_q.weight", {3, {1, 1, 1}, {1, 1, 1}, {4}});
+    from.entries["blk.1.attn_q.weight"] = {1, {7}, {}, {4}};
+    from.datasets = {"c.txt"};
+    Notes notes;
+    merge(into, from, notes);
+    const Entry& both = into.entries.at("blk.0.attn_q.weight");
+    EXPECT_EQ(both.sum_sq, (std::vector<double>{9, 17, 1.5}));
+    EXPECT_EQ(both.sum, (std::vector<double>{0, 3, 1}));
+    EXPECT_EQ(both.counts, (std::vector<std::uint64_t>{12}));
+    EXPECT_EQ(into.entries.at("blk.1.attn_q.weight").sum_sq, std::vector<double>{7});
+    EXPECT_EQ(into.entries.size(), 4u);
+    EXPECT_EQ(into.datasets, (std::vector<std::string>{"a.txt", "b.txt", "c.txt"}));
+    EXPECT_EQ(into.chunk_count, 3u);  // 12 tokens
+    EXPECT_TRUE(notes.empty());
+}
+
+TEST(Merge, DropsTheSumOfXWhenOneSideDoesNotKnowIt) {
+    Matrix into = sample();
+    Notes notes;
+    merge(into, single("blk.0.attn_q.weight", {3, {1, 1, 1}, {}, {4}}), notes);
+    EXPECT_TRUE(into.entries.at("blk.0.attn_q.weight").sum.empty());
+    Matrix other = single("blk.0.attn_q.weight", {3, {1, 1, 1}, {}, {4}});
+    merge(other, sample(), notes);
+    EXPECT_TRUE(other.entries.at("blk.0.attn_q.weight").sum.empty());
+}
+
+TEST(Merge, GivesASingleCountToAllExperts) {
+    const std::string name = "blk.0.ffn_up_exps.weight";
+    const Matrix legacy = single(name, {6, {1, 1, 1, 1, 1, 1}, {}, {8}});
+    Notes notes;
+    Matrix forwards = sample(), backwards = legacy;
+    merge(forwards, legacy, notes);
+    merge(backwards, sample(), notes);
+    for (const Matrix* merged : {&forwards, &backwards}) {
+        const Entry& entry = merged->entries.at(name);
+        EXPECT_EQ(entry.counts, (std::vector<std::uint64_t>{11, 8, 13}));
+        EXPECT_EQ(entry.sum_sq, (std::vector<double>{4, 7, 1, 1, 6, 11}));
+        EXPECT_EQ(entry.width, 2u);
+    }
+}
+
+TEST(Merge, KeepsTheHeadsThatAFileDoesNotShow) {
+    const std::string name = "blk.0.attn_k_b.weight";
+    Matrix from_file = single(name, {4, {1, 1, 1, 1}, {}, {8}});
+    Notes notes;
+    merge(from_file, sample(), notes);
+    EXPECT_EQ(from_file.entries.at(name).width, 2u);
+    EXPECT_EQ(from_file.entries.at(name).counts.size(), 1u);
+}
+
+TEST(Merge, RefusesDifferentShapesAndChangesNothing) {
+    Matrix into = sample();
+    Matrix from = single("blk.0.ffn_up_exps.weight", {3, {1, 1, 1, 1, 1, 1}, {}, {1, 1}});
+    from.entries["a.first"] = {1, {1}, {}, {1}};
+    Notes notes;
+    EXPECT_EQ(message_of([&] { merge(into, from, notes); }),
+              "inconsistent expert count for blk.0.ffn_up_exps.weight (3 vs 2)");
+    EXPECT_EQ(message_of([&] {
+                  merge(into, single("blk.0.attn_q.weight", {2, {1, 1}, {}, {1}}), notes);
+              }),
+              "inconsistent size for blk.0.attn_q.weight (3 vs 2)");
+    EXPECT_EQ(into.entries.size(), 3u);
+    // A single count cannot be given to a number of experts that does not divide the columns.
+    EXPECT_EQ(message_of([&] {
+                  merge(into, single("blk.0.attn_q.weight", {1, {1, 1, 1}, {}, {1, 1, 1}}), notes);
+                  merge(into, single("blk.0.attn_q.weight", {1, {1, 1, 1}, {}, {1, 1}}), notes);
+              }),
+              "inconsistent expert count for blk.0.attn_q.weight (3 vs 2)");
+}
+
+TEST(Merge, TellsWhenChunkSizesDisagree) {
+    Matrix into = sample();
+    Notes notes;
+    merge(into, single("blk.9.x.weight", {1, {1}, {}, {16}}, 16), notes);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("chunks of 4 tokens with chunks of 16"), std::string::npos) << notes[0];
+    EXPECT_EQ(into.chunk_size, 4u);
+    EXPECT_EQ(into.chunk_count, 4u);
+}
+
+TEST(Merge, KeepsOnlyExtraKeysThatAgree) {
+    Matrix a = sample(), b = sample();
+    a.extra.set("assay.model", gguf::text("m"));
+    a.extra.set("assay.text", gguf::text("one"));
+    a.extra.set("assay.only_a", gguf::u32(1));
+    b.extra.set("assay.model", gguf::text("m"));
+    b.extra.set("assay.text", gguf::text("two"));
+    Notes notes;
+    Matrix all;
+    merge(all, a, notes);
+    EXPECT_EQ(all.extra.values().size(), 3u);
+    EXPECT_EQ(all.chunk_size, 4u);
+    merge(all, b, notes);
+    ASSERT_EQ(all.extra.values().size(), 1u);
+    EXPECT_EQ(all.extra.get_string("assay.model"), "m");
+}
+
+TEST(Counts, CollapseOnlyWhenEqual) {
+    Entry equal{2, {1, 2, 3, 4}, {}, {5, 5}}, different{2, {1, 2, 3, 4}, {}, {5, 6}};
+    EXPECT_TRUE(collapse_counts(equal));
+    EXPECT_EQ(equal.counts, std::vector<std::uint64_t>{5});
+    EXPECT_FALSE(collapse_counts(different));
+    EXPECT_EQ(different.counts.size(), 2u);
+}
+
+TEST(PartialNote, SpeaksLikeOtherTools) {
+    EXPECT_EQ(sample().entries.at("blk.0.ffn_up_exps.weight").partial_note("blk.0.ffn_up_exps.weight"),
+              "entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)");
+    EXPECT_EQ(sample().entries.at("blk.0.attn_q.weight").partial_note("x"), "");
+}
+
+}  // namespace
+}  // namespace assay::imatrix

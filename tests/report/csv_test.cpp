@@ -1,0 +1,38 @@
+#include "report/csv.h"
+
+#include <algorithm>
+
+#include "golden.h"
+
+namespace assay::report {
+namespace {
+
+TEST(Csv, HasOneFieldPerHeading) {
+    imatrix::Notes notes;
+    const auto matrix = peer_matrix();
+    const auto tensors = stats::tensor_stats(matrix, notes);
+    for (const std::string& text : {statistics_csv(tensors), layers_csv(stats::layer_stats(tensors)),
+                                    activation_csv(stats::activation_stats(matrix))}) {
+        const auto commas = [&](std::size_t from) {
+            return std::count(text.begin() + static_cast<std::ptrdiff_t>(from),
+                              text.begin() + static_cast<std::ptrdiff_t>(text.find('\n', from)), ',');
+        };
+        for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+            EXPECT_EQ(commas(at), commas(0)) << text.substr(at, 80);
+    }
+}
+
+TEST(Csv, QuotesNamesThatNeedIt) {
+    stats::Coverage coverage;
+    coverage.experts.push_back({"a,\"b\"", {3, 0}});
+    EXPECT_EQ(experts_csv(coverage), "name,expert,rows\n\"a,\"\"b\"\"\",0,3\n\"a,\"\"b\"\"\",1,0\n");
+}
+
+TEST(Csv, LeavesUndefinedFiguresEmpty) {
+    stats::ActivationStats stats;
+    stats.name = "w";
+    EXPECT_NE(activation_csv(std::vector{stats}).find(",0,,,,\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace assay::report

@@ -1,0 +1,43 @@
+#include "report/statistics_text.h"
+
+#include "golden.h"
+
+namespace assay::report {
+namespace {
+
+// The tensor rows are llama-imatrix's own output for these weights; the layer rows were computed from the
+// same file in double precision.
+TEST(StatisticsText, EqualsWhatLlamaImatrixPrinted) {
+    imatrix::Notes notes;
+    const auto tensors = stats::tensor_stats(peer_matrix(), notes);
+    EXPECT_EQ(statistics_text("peer.gguf", tensors, stats::layer_stats(tensors)),
+              golden_text("report/peer.statistics.txt"));
+    EXPECT_TRUE(notes.empty());
+}
+
+TEST(ActivationText, AlignsWhatIsNotDefined) {
+    const std::string text = activation_text(stats::activation_stats(peer_matrix()));
+    const auto second = text.find('\n') + 1, third = text.find('\n', second) + 1;
+    const std::string rule = text.substr(second, third - second - 1);
+    EXPECT_EQ(rule.find_first_not_of('-'), std::string::npos);
+    const std::string row = text.substr(third, text.find('\n', third) - third);
+    EXPECT_EQ(row.size(), rule.size());
+    EXPECT_NE(row.find("nan"), std::string::npos);
+}
+
+TEST(CoverageText, NamesTheWeightsThatLack) {
+    imatrix::Matrix matrix;
+    matrix.entries["blk.0.ffn_up_exps.weight"] = {1, {1, 0}, {}, {500, 0}};
+    const std::vector<std::string> expected{"blk.0.attn_q.weight"};
+    EXPECT_EQ(coverage_text(stats::coverage(matrix, expected)),
+              "Coverage: incomplete. 1 weight of the model not collected; 1 expert matrix never routed to. "
+              "More, and "
+              "more varied, text would reach them.\n"
+              "  not collected: 1\n    blk.0.attn_q.weight\n"
+              "  blk.0.ffn_up_exps.weight: of 2 experts 1 without data, 0 with fewer than 100 rows (least 0, "
+              "median "
+              "500, most 500)\n");
+}
+
+}  // namespace
+}  // namespace assay::report
