@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cuda_bf16.h>
 
+#include "backend/backend.h"
+
 namespace assay::backend::cuda {
 
 using Bf16 = __nv_bfloat16;
