@@ -42,7 +42,9 @@ struct TileArgs {
     Partials partials;
 };
 
-__device__ unsigned shared_address(const void* p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
+__device__ unsigned shared_address(const void* p) {
+    return static_cast<unsigned>(__cvta_generic_to_shared(p));
+}
 
 __device__ void load_matrices(const Bf16* row, unsigned (&r)[4]) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -69,17 +71,16 @@ __device__ unsigned pack(float low, float high) {
     return *reinterpret_cast<const unsigned*>(&pair);
 }
 
-/// A tile of rows in shared memory. Rows of kDim elements in pieces of 8, whose place is XORed with the row so
-/// that eight rows of a column of pieces lie in different banks.
-template <int kDim>
-__device__ Bf16* piece_at(Bf16* tile, int row, int piece) {
+/// A tile of rows in shared memory. Rows of kDim elements in pieces of 8, whose place is XORed with the row
+/// so that eight rows of a column of pieces lie in different banks.
+template <int kDim> __device__ Bf16* piece_at(Bf16* tile, int row, int piece) {
     return tile + row * kDim + ((piece ^ (row & 7)) * 8);
 }
 
 /// Starts copying rows first .. first + kRows of [.., dim] at `from`; what lies beyond is zero.
 template <int kDim, int kRows, int kThreads>
-__device__ void copy_tile(Bf16* tile, const Bf16* from, std::int64_t stride, std::int64_t first, std::int64_t n_rows,
-                          int dim, bool wide) {
+__device__ void copy_tile(Bf16* tile, const Bf16* from, std::int64_t stride, std::int64_t first,
+                          std::int64_t n_rows, int dim, bool wide) {
     constexpr int kPieces = kDim / 8;
     for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces; i += kThreads) {
         const int row = i / kPieces;
@@ -99,15 +100,14 @@ __device__ void copy_tile(Bf16* tile, const Bf16* from, std::int64_t stride, std
     asm volatile("cp.async.commit_group;");
 }
 
-template <int kPending>
-__device__ void wait_for_copies() {
+template <int kPending> __device__ void wait_for_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
 }
 
 /// Sums of the tile's rows per column, over the block's warps in order.
 template <int kDim, int kWarps>
-__device__ void leave_sums(const TileArgs& a, const float (&o)[kDim / 8][4], float* shared, bool low, bool high,
-                           std::int64_t to, bool squares, float* out) {
+__device__ void leave_sums(const TileArgs& a, const float (&o)[kDim / 8][4], float* shared, bool low,
+                           bool high, std::int64_t to, bool squares, float* out) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
     __syncthreads();
@@ -136,8 +136,7 @@ template <int kDim, int kStages>
 constexpr int kSharedBytes = (kQueryTile + 2 * kStages * kKeyTile) * kDim * 2;
 
 /// kWarps warps of 16 queries make one tile. kDim holds head_dim and value_dim.
-template <int kDim, int kStages>
-__global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
+template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
     constexpr int kWarps = kQueryTile / 16;
     constexpr int kThreads = kWarps * 32;
     extern __shared__ __align__(128) unsigned char shared[];
@@ -161,12 +160,13 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
     const std::int64_t last_tile = last_query / kKeyTile;
     const auto fetch = [&](std::int64_t key_tile) {
         const std::int64_t stage = (key_tile - first_tile) % kStages;
-        copy_tile<kDim, kKeyTile, kThreads>(k_tiles + stage * kKeyTile * kDim, k, a.k_stride, key_tile * kKeyTile,
-                                            a.chunk_tokens, a.head_dim, a.wide);
-        copy_tile<kDim, kKeyTile, kThreads>(v_tiles + stage * kKeyTile * kDim, v, a.v_stride, key_tile * kKeyTile,
-                                            a.chunk_tokens, a.value_dim, a.wide);
+        copy_tile<kDim, kKeyTile, kThreads>(k_tiles + stage * kKeyTile * kDim, k, a.k_stride,
+                                            key_tile * kKeyTile, a.chunk_tokens, a.head_dim, a.wide);
+        copy_tile<kDim, kKeyTile, kThreads>(v_tiles + stage * kKeyTile * kDim, v, a.v_stride,
+                                            key_tile * kKeyTile, a.chunk_tokens, a.value_dim, a.wide);
     };
-    copy_tile<kDim, kQueryTile, kThreads>(q_tile, q, a.q_stride, first_query, a.chunk_tokens, a.head_dim, a.wide);
+    copy_tile<kDim, kQueryTile, kThreads>(q_tile, q, a.q_stride, first_query, a.chunk_tokens, a.head_dim,
+                                          a.wide);
     fetch(first_tile);
 
     // This lane's two queries.
@@ -211,8 +211,8 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
                 }
             }
             // Scores in units of ln 2, masked only where the tile can hold a key that is not seen.
-            const bool all_seen = first + kKeyTile - 1 <= warp_query &&
-                                  first >= first_key(a.score, warp_query + 15);
+            const bool all_seen =
+                first + kKeyTile - 1 <= warp_query && first >= first_key(a.score, warp_query + 15);
             float highest[2] = {maximum[0], maximum[1]};
 #pragma unroll
             for (int n = 0; n < kKeyTile / 8; ++n) {
@@ -230,7 +230,8 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
             for (int i = 0; i < 2; ++i) {
                 highest[i] = fmaxf(highest[i], __shfl_xor_sync(0xffffffffu, highest[i], 1));
                 highest[i] = fmaxf(highest[i], __shfl_xor_sync(0xffffffffu, highest[i], 2));
-                // A query may see nothing of its first tiles under a window; infinity less infinity is no number.
+                // A query may see nothing of its first tiles under a window; infinity less infinity is no
+                // number.
                 const float reference = highest[i] == -INFINITY ? 0.0f : highest[i];
                 correction[i] = exp2f(maximum[i] - reference);
                 maximum[i] = highest[i];
@@ -252,13 +253,15 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
             }
 #pragma unroll
             for (int step = 0; step < kKeyTile / 16; ++step) {
-                const unsigned pf[4] = {pack(s[2 * step][0], s[2 * step][1]), pack(s[2 * step][2], s[2 * step][3]),
+                const unsigned pf[4] = {pack(s[2 * step][0], s[2 * step][1]),
+                                        pack(s[2 * step][2], s[2 * step][3]),
                                         pack(s[2 * step + 1][0], s[2 * step + 1][1]),
                                         pack(s[2 * step + 1][2], s[2 * step + 1][3])};
 #pragma unroll
                 for (int n = 0; n < kDim / 16; ++n) {
                     unsigned vf[4];
-                    load_matrices_transposed(piece_at<kDim>(v_tile, step * 16 + (lane & 15), 2 * n + (lane >> 4)), vf);
+                    load_matrices_transposed(
+                        piece_at<kDim>(v_tile, step * 16 + (lane & 15), 2 * n + (lane >> 4)), vf);
                     multiply_add(o[2 * n], pf, vf[0], vf[1]);
                     multiply_add(o[2 * n + 1], pf, vf[2], vf[3]);
                 }
@@ -298,8 +301,7 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
                     pack(o[n][2 * i], o[n][2 * i + 1]);
         }
     }
-    const std::int64_t to =
-        (chunk * a.partials.n_groups + tile) * a.partials.cols + head * a.value_dim;
+    const std::int64_t to = (chunk * a.partials.n_groups + tile) * a.partials.cols + head * a.value_dim;
     float* scratch = reinterpret_cast<float*>(shared);
     if (a.partials.squares != nullptr)
         leave_sums<kDim, kWarps>(a, o, scratch, present[0], present[1], to, true, a.partials.squares);
@@ -307,11 +309,11 @@ __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
         leave_sums<kDim, kWarps>(a, o, scratch, present[0], present[1], to, false, a.partials.plain);
 }
 
-template <int kDim, int kStages>
-void launch(const TileArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
+template <int kDim, int kStages> void launch(const TileArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
     constexpr int kBytes = kSharedBytes<kDim, kStages>;
-    check(cudaFuncSetAttribute(tile_kernel<kDim, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
-          "reserving shared memory for attention");
+    check(
+        cudaFuncSetAttribute(tile_kernel<kDim, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
+        "reserving shared memory for attention");
     const dim3 grid(static_cast<unsigned>((a.chunk_tokens + kQueryTile - 1) / kQueryTile),
                     static_cast<unsigned>(a.n_heads), static_cast<unsigned>(n_chunks));
     tile_kernel<kDim, kStages><<<grid, kQueryTile * 2, kBytes, stream>>>(a);
@@ -341,7 +343,8 @@ void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, c
     a.n_heads = args.n_heads;
     a.chunk_tokens = rows.chunk_tokens;
     a.score = {args.scale, args.soft_cap, args.window, args.query_scale};
-    a.wide = is_wide(args.q, args.head_dim) && is_wide(args.k, args.head_dim) && is_wide(args.v, args.value_dim) &&
+    a.wide = is_wide(args.q, args.head_dim) && is_wide(args.k, args.head_dim) &&
+             is_wide(args.v, args.value_dim) &&
              (!out.operand.present() || is_wide(out.operand, args.value_dim));
     a.operand = static_cast<Bf16*>(out.operand.data);
     a.operand_stride = out.operand.stride;

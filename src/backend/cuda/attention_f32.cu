@@ -34,8 +34,7 @@ __device__ const float* at(const View& view, std::int64_t row, std::int64_t col)
     return static_cast<const float*>(view.data) + row * view.stride + col;
 }
 
-template <int kPerLane>
-__global__ void query_kernel(QueryArgs a) {
+template <int kPerLane> __global__ void query_kernel(QueryArgs a) {
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (item >= a.n_rows * a.n_heads) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
@@ -76,8 +75,7 @@ __global__ void query_kernel(QueryArgs a) {
     }
 }
 
-template <int kPerLane>
-void launch(const QueryArgs& a, cudaStream_t stream) {
+template <int kPerLane> void launch(const QueryArgs& a, cudaStream_t stream) {
     const auto blocks = static_cast<unsigned>((a.n_rows * a.n_heads + kWarps - 1) / kWarps);
     query_kernel<kPerLane><<<blocks, kWarps * 32, 0, stream>>>(a);
     check(cudaGetLastError(), "attention");

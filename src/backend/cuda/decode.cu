@@ -11,8 +11,7 @@ namespace {
 constexpr int kThreads = 256;
 
 /// A type without blocks: weight i of a row is number i.
-template <typename T>
-struct Plain {
+template <typename T> struct Plain {
     static constexpr int kWeights = 8, kBytes = 8 * sizeof(T);
     __device__ static float convert(float x) { return x; }
     __device__ static float convert(__half x) { return __half2float(x); }
@@ -27,13 +26,10 @@ struct Plain {
     }
 };
 
-template <typename T>
-constexpr bool kIsPlain = false;
-template <typename T>
-constexpr bool kIsPlain<Plain<T>> = true;
+template <typename T> constexpr bool kIsPlain = false;
+template <typename T> constexpr bool kIsPlain<Plain<T>> = true;
 
-template <typename T>
-__device__ void store_eight(T* out, const float* w, int n, float scale) {
+template <typename T> __device__ void store_eight(T* out, const float* w, int n, float scale) {
     T rounded[8];
     for (int j = 0; j < 8; ++j) rounded[j] = round_to<T>(w[j] * scale);
     if (n == 8 && reinterpret_cast<std::uintptr_t>(out) % 16 == 0) {
@@ -45,8 +41,7 @@ __device__ void store_eight(T* out, const float* w, int n, float scale) {
 }
 
 /// One thread, eight weights.
-template <typename Type, typename Out>
-__global__ void decode_kernel(DecodeArgs args, Codebooks books) {
+template <typename Type, typename Out> __global__ void decode_kernel(DecodeArgs args, Codebooks books) {
     const std::int64_t per_row = (args.n_cols + 7) / 8;
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
     if (item >= per_row * args.n_rows) return;
@@ -54,7 +49,8 @@ __global__ void decode_kernel(DecodeArgs args, Codebooks books) {
     const std::int64_t col = item % per_row * 8;
     const std::int64_t remaining = args.n_cols - col;
     const int n = remaining < 8 ? static_cast<int>(remaining) : 8;
-    const Bytes block = args.bytes + row * args.row_bytes + args.row_meta + col / Type::kWeights * Type::kBytes;
+    const Bytes block =
+        args.bytes + row * args.row_bytes + args.row_meta + col / Type::kWeights * Type::kBytes;
     float w[8] = {};
     if constexpr (kIsPlain<Type>)
         Type::eight(block, 0, n, w);
@@ -63,13 +59,13 @@ __global__ void decode_kernel(DecodeArgs args, Codebooks books) {
     store_eight(static_cast<Out*>(args.out) + row * args.out_stride + col, w, n, args.scale);
 }
 
-template <typename Type>
-void launch(const Codebooks& books, const DecodeArgs& args, cudaStream_t stream) {
+template <typename Type> void launch(const Codebooks& books, const DecodeArgs& args, cudaStream_t stream) {
     const std::int64_t items = (args.n_cols + 7) / 8 * args.n_rows;
     if (items == 0) return;
     const auto blocks = static_cast<unsigned>((items + kThreads - 1) / kThreads);
-    dispatch(args.out_dtype,
-             [&](auto out) { decode_kernel<Type, decltype(out)><<<blocks, kThreads, 0, stream>>>(args, books); });
+    dispatch(args.out_dtype, [&](auto out) {
+        decode_kernel<Type, decltype(out)><<<blocks, kThreads, 0, stream>>>(args, books);
+    });
     check(cudaGetLastError(), "decoding weights");
 }
 

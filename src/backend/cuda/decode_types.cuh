@@ -1,6 +1,6 @@
 // One struct per block format: kWeights weights in kBytes bytes, and eight() decodes weights first .. first+7
-// of a block (first a multiple of 8). Formulas and the order of operations are those of src/quant/decode_*.cpp,
-// which the tests compare bit for bit.
+// of a block (first a multiple of 8). Formulas and the order of operations are those of
+// src/quant/decode_*.cpp, which the tests compare bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,9 @@ __device__ inline int bit(unsigned v, unsigned i) { return static_cast<int>(v >>
 __device__ inline float signed_byte(unsigned byte) {
     return static_cast<float>(static_cast<std::int8_t>(static_cast<std::uint8_t>(byte)));
 }
-__device__ inline unsigned even_signs(unsigned seven_bits) { return seven_bits | (__popc(seven_bits) & 1u) << 7; }
+__device__ inline unsigned even_signs(unsigned seven_bits) {
+    return seven_bits | (__popc(seven_bits) & 1u) << 7;
+}
 
 __constant__ std::int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
@@ -112,8 +114,7 @@ struct Nvfp4 {
                                 : (1.0f + mantissa / 8.0f) * __uint_as_float((exponent + 119u) << 23);
         if (v == 0x7f) d = 0;
         const Bytes qs = b + 4 + 8 * (first / 16);
-        for (int j = 0; j < 8; ++j)
-            w[j] = d * static_cast<float>(kFp4Doubled[nibble(qs[j], first / 8 % 2)]);
+        for (int j = 0; j < 8; ++j) w[j] = d * static_cast<float>(kFp4Doubled[nibble(qs[j], first / 8 % 2)]);
     }
 };
 
@@ -260,7 +261,8 @@ struct Q8K {
     }
 };
 
-// --- IQ: points of a codebook -------------------------------------------------------------------------------
+// --- IQ: points of a codebook
+// -------------------------------------------------------------------------------
 
 __device__ inline void signed_point(const std::int8_t* point, int n, float scale, unsigned signs, float* w) {
     for (int j = 0; j < n; ++j) {

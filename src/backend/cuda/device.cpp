@@ -38,7 +38,8 @@ Device::Device(int index) : index_(index) {
     check(cudaDeviceGetDefaultMemPool(&pool_, index_), "finding the memory pool");
     // Freed memory stays with the pool: asking the driver for it again would stop the device.
     std::uint64_t keep = std::numeric_limits<std::uint64_t>::max();
-    check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "setting up the memory pool");
+    check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep),
+          "setting up the memory pool");
     std::size_t free_bytes = 0;
     check(cudaMemGetInfo(&free_bytes, &total_bytes_), "reading the memory size");
     check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, index_),
@@ -60,8 +61,8 @@ void* Device::allocate(std::size_t bytes, cudaStream_t stream) const {
         std::size_t free_bytes = 0;
         std::size_t total_bytes = 0;
         check(cudaMemGetInfo(&free_bytes, &total_bytes), "reading the memory size");
-        throw_error(ErrorKind::Device, "cuda", "{}: {} bytes wanted, {} of {} free", kOutOfDeviceMemory, bytes,
-                    free_bytes, total_bytes);
+        throw_error(ErrorKind::Device, "cuda", "{}: {} bytes wanted, {} of {} free", kOutOfDeviceMemory,
+                    bytes, free_bytes, total_bytes);
     }
     check(status, "allocating memory");
     return memory;

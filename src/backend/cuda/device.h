@@ -20,8 +20,7 @@ namespace assay::backend::cuda {
 void check(cudaError_t status, const char* what);
 
 /// A move-only owner of a stream or an event.
-template <typename T, cudaError_t (*kDestroy)(T)>
-class Handle {
+template <typename T, cudaError_t (*kDestroy)(T)> class Handle {
   public:
     Handle() = default;
     explicit Handle(T handle) : handle_(handle) {}
@@ -86,8 +85,7 @@ class DeviceBuffer final : public Buffer {
 };
 
 /// Memory of one operation on the compute stream; later operations may reuse it at once.
-template <typename T>
-class Temporary {
+template <typename T> class Temporary {
   public:
     Temporary(const Device& device, std::int64_t count)
         : device_(device),

@@ -19,8 +19,7 @@ std::size_t padded(std::int64_t n, std::size_t size) {
 }  // namespace
 
 DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteArgs& args, Rows rows)
-    : memory_(device,
-              4 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
+    : memory_(device, 4 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
               device->compute()) {
     if (args.n_used <= 0 || args.n_used > logits.cols)
         throw_error(ErrorKind::Shape, "cuda", "{} experts are to be chosen of {}", args.n_used, logits.cols);
@@ -41,8 +40,8 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
     view_.starts = reinterpret_cast<std::int32_t*>(take(cells));
     route_rows(logits, args, view_, device->compute());
     counts_.resize(static_cast<std::size_t>(cells));
-    check(cudaMemcpyAsync(counts_.data(), view_.counts, counts_.size() * sizeof(std::int32_t), cudaMemcpyDeviceToHost,
-                          device->compute()),
+    check(cudaMemcpyAsync(counts_.data(), view_.counts, counts_.size() * sizeof(std::int32_t),
+                          cudaMemcpyDeviceToHost, device->compute()),
           "copying the routing");
     check(cudaStreamSynchronize(device->compute()), "waiting for the routing");
     starts_.resize(static_cast<std::size_t>(view_.n_experts) + 1);
@@ -71,8 +70,8 @@ void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& bat
     }
 }
 
-void CudaBackend::run_experts(View x, const DeviceRouting& routing, const ExpertBatch& batch, std::int64_t first,
-                              std::int64_t n, View out) {
+void CudaBackend::run_experts(View x, const DeviceRouting& routing, const ExpertBatch& batch,
+                              std::int64_t first, std::int64_t n, View out) {
     PackArgs args;
     args.routing = routing.view();
     args.first = batch.first + first;
@@ -99,8 +98,8 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
             const std::int64_t count = routing.start(batch.first + e + 1) - args.base - start;
             if (count > 0)
                 multiply(from.row_range(start, count),
-                         static_cast<const DeviceMatrix&>(*matrices[static_cast<std::size_t>(e)]), nullptr, false,
-                         to.row_range(start, count), kExpertRows);
+                         static_cast<const DeviceMatrix&>(*matrices[static_cast<std::size_t>(e)]), nullptr,
+                         false, to.row_range(start, count), kExpertRows);
         }
     };
     gather_rows(args, x, gathered, batch.input_sums, device_->compute());

@@ -24,8 +24,7 @@ struct GateArgs {
     Partials partials;
 };
 
-template <typename In, typename Operand>
-__global__ void gate_kernel(GateArgs a) {
+template <typename In, typename Operand> __global__ void gate_kernel(GateArgs a) {
     const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
     if (col >= a.ffn) return;
     const std::int64_t group = blockIdx.y;

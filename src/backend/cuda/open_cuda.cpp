@@ -36,7 +36,8 @@ std::vector<DeviceInfo> cuda_devices() {
     }
     std::vector<DeviceInfo> devices;
     for (int i = 0; i < count; ++i)
-        if (DeviceInfo info = describe(i); info.compute_major >= kOldestMajor) devices.push_back(std::move(info));
+        if (DeviceInfo info = describe(i); info.compute_major >= kOldestMajor)
+            devices.push_back(std::move(info));
     return devices;
 }
 
@@ -44,7 +45,8 @@ std::unique_ptr<Backend> open_cuda(int device, Precision precision) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaErrorInsufficientDriver)
-        throw_error(ErrorKind::Device, "cuda", "the NVIDIA driver is missing or older than this program needs (CUDA {}.{})",
+        throw_error(ErrorKind::Device, "cuda",
+                    "the NVIDIA driver is missing or older than this program needs (CUDA {}.{})",
                     CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     if (status == cudaErrorNoDevice) throw_error(ErrorKind::Device, "cuda", "no CUDA device was found");
     cuda::check(status, "looking for devices");
@@ -52,8 +54,8 @@ std::unique_ptr<Backend> open_cuda(int device, Precision precision) {
         throw_error(ErrorKind::Device, "cuda", "device {} was asked for, {} were found", device, count);
     const DeviceInfo info = describe(device);
     if (info.compute_major < kOldestMajor)
-        throw_error(ErrorKind::Device, "cuda", "device {} ({}) has compute capability {}.{}, {}.0 is needed", device,
-                    info.name, info.compute_major, info.compute_minor, kOldestMajor);
+        throw_error(ErrorKind::Device, "cuda", "device {} ({}) has compute capability {}.{}, {}.0 is needed",
+                    device, info.name, info.compute_major, info.compute_minor, kOldestMajor);
     const bool f32 = precision == Precision::F32;
     return std::make_unique<cuda::CudaBackend>(
         std::make_shared<const cuda::Device>(device), f32 ? DType::F32 : DType::Bf16,

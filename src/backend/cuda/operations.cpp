@@ -14,11 +14,13 @@ void refuse_columns(std::int64_t cols, std::int64_t limit);
 void refuse_head(std::int64_t dim, std::int64_t limit);
 
 void refuse_columns(std::int64_t cols, std::int64_t limit) {
-    throw_error(ErrorKind::Unsupported, "cuda", "a row of {} columns, at most {} are summed at a time", cols, limit);
+    throw_error(ErrorKind::Unsupported, "cuda", "a row of {} columns, at most {} are summed at a time", cols,
+                limit);
 }
 
 void refuse_head(std::int64_t dim, std::int64_t limit) {
-    throw_error(ErrorKind::Unsupported, "cuda", "an attention head of {} components, at most {} fit", dim, limit);
+    throw_error(ErrorKind::Unsupported, "cuda", "an attention head of {} components, at most {} fit", dim,
+                limit);
 }
 
 namespace {
@@ -46,7 +48,9 @@ struct PartialMemory {
     Partials partials;
 };
 
-std::int64_t groups(std::int64_t chunk_tokens, std::int64_t group) { return (chunk_tokens + group - 1) / group; }
+std::int64_t groups(std::int64_t chunk_tokens, std::int64_t group) {
+    return (chunk_tokens + group - 1) / group;
+}
 
 const DeviceMatrix& device_matrix(const Matrix& matrix) { return static_cast<const DeviceMatrix&>(matrix); }
 
@@ -70,8 +74,7 @@ class DeviceLosses final : public LossState {
     std::vector<bool> has_target;
 };
 
-template <typename T>
-T* as(const DeviceBuffer& buffer, std::int64_t first = 0) {
+template <typename T> T* as(const DeviceBuffer& buffer, std::int64_t first = 0) {
     return reinterpret_cast<T*>(buffer.data()) + first;
 }
 
@@ -128,7 +131,8 @@ MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked) {
     const std::int64_t n_in = stacked.empty() ? 0 : stacked.front().n_in;
     for (const WeightSource& source : stacked) {
         if (source.n_in != n_in)
-            throw_error(ErrorKind::Shape, "cuda", "matrices of {} and {} inputs cannot be stacked", n_in, source.n_in);
+            throw_error(ErrorKind::Shape, "cuda", "matrices of {} and {} inputs cannot be stacked", n_in,
+                        source.n_in);
         n_out += source.n_out;
     }
     auto matrix = std::make_shared<DeviceMatrix>(device_, dtype_, n_in, n_out);
@@ -141,13 +145,15 @@ MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked) {
     return matrix;
 }
 
-void CudaBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale, View out) {
+void CudaBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+                        View out) {
     device_->use();
     loader_.decode_rows(table, tokens, scale * table.scale, out, device_->compute());
 }
 
 void CudaBackend::produce_rows(View x, const Norm& norm, Rows rows, const Produced& out) {
-    const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kProduceGroup), x.cols);
+    const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kProduceGroup),
+                               x.cols);
     produce(x, norm, rows, out, memory.partials, device_->compute());
     finish_sums(memory.partials, rows.n_chunks, out.sums, device_->compute());
 }
@@ -165,8 +171,8 @@ void CudaBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out)
 void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
                            std::int64_t nominal_rows) {
     if (x.cols != w.n_in() || out.cols != w.n_out() || x.rows != out.rows)
-        throw_error(ErrorKind::Shape, "cuda", "a product of [{}, {}] with [{}, {}] into [{}, {}]", x.rows, x.cols,
-                    w.n_out(), w.n_in(), out.rows, out.cols);
+        throw_error(ErrorKind::Shape, "cuda", "a product of [{}, {}] with [{}, {}] into [{}, {}]", x.rows,
+                    x.cols, w.n_out(), w.n_in(), out.rows, out.cols);
     products_.multiply({x, w.acquire(), w.n_in(), w.n_out(), bias, accumulate, out, nominal_rows});
 }
 
@@ -187,9 +193,10 @@ void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, c
     device_->use();
     const std::int64_t head_dim = n_heads > 0 ? x.cols / n_heads : 0;
     if (n_heads <= 0 || x.cols % n_heads != 0 || head_dim % 2 != 0 || head_dim > 512 || rope.n_rot > head_dim)
-        throw_error(ErrorKind::Unsupported, "cuda",
-                    "rotating {} of {} columns in {} heads; heads have an even number of components, at most 512",
-                    rope.n_rot, x.cols, n_heads);
+        throw_error(
+            ErrorKind::Unsupported, "cuda",
+            "rotating {} of {} columns in {} heads; heads have an even number of components, at most 512",
+            rope.n_rot, x.cols, n_heads);
     const Temporary<float2> table(*device_, rows.chunk_tokens * (rope.n_rot / 2));
     rotation_table(rope, rows.chunk_tokens, table.get(), device_->compute());
     rotate(x, n_heads, norm, rope, table.get(), rows.chunk_tokens, device_->compute());
@@ -201,7 +208,8 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
         throw_error(ErrorKind::Shape, "cuda", "{} heads over {} key heads", args.n_heads, args.n_kv_heads);
     const std::int64_t cols = args.n_heads * args.value_dim;
     if (dtype_ == DType::Bf16) {
-        const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kQueryTile), cols);
+        const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kQueryTile),
+                                   cols);
         attention_bf16(args, rows, out, memory.partials, device_->compute());
         finish_sums(memory.partials, rows.n_chunks, out.sums, device_->compute());
         return;
@@ -217,15 +225,16 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
         produce_rows(target.plain.present() ? target.plain : target.operand, {}, rows, sums);
 }
 
-void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
-                               const Produced& out) {
+void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+                               Rows rows, const Produced& out) {
     device_->use();
     const DeviceMatrix& matrix = device_matrix(gate_up);
     const std::int64_t n_out = matrix.n_out();
     const Temporary<std::byte> memory(*device_, rows.count() * n_out * size_of(dtype_));
     const View product{memory.get(), dtype_, rows.count(), n_out, n_out};
     multiply(x, matrix, nullptr, false, product, preferred_rows_);
-    const PartialMemory sums(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kGatedGroup), n_out / 2);
+    const PartialMemory sums(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kGatedGroup),
+                             n_out / 2);
     gate(product, bias, activation, rows, out, sums.partials, device_->compute());
     finish_sums(sums.partials, rows.n_chunks, out.sums, device_->compute());
 }
@@ -247,8 +256,8 @@ LossStatePtr CudaBackend::begin_losses(std::span<const std::int32_t> targets) {
                           device_->compute()),
           "copying targets");
     check(cudaStreamSynchronize(device_->compute()), "copying targets");
-    start_losses(state->n_rows, as<float>(state->maximum), as<double>(state->sum), as<float>(state->target_logit),
-                 device_->compute());
+    start_losses(state->n_rows, as<float>(state->maximum), as<double>(state->sum),
+                 as<float>(state->target_logit), device_->compute());
     return state;
 }
 
@@ -265,9 +274,10 @@ void CudaBackend::add_losses(LossState& state, std::int64_t first_row, View x, c
         const View logits{memory.get(), DType::F32, count, n, n};
         multiply(x.row_range(row, count), matrix, nullptr, false, logits, preferred_rows_);
         const std::int64_t at = first_row + row;
-        fold_losses({logits, bias, as<std::int32_t>(losses.targets, at), first, scale, soft_cap,
-                     as<float>(losses.maximum, at), as<double>(losses.sum, at), as<float>(losses.target_logit, at)},
-                    device_->compute());
+        fold_losses(
+            {logits, bias, as<std::int32_t>(losses.targets, at), first, scale, soft_cap,
+             as<float>(losses.maximum, at), as<double>(losses.sum, at), as<float>(losses.target_logit, at)},
+            device_->compute());
     }
 }
 
@@ -283,7 +293,8 @@ std::vector<double> CudaBackend::finish_losses(LossState& state) {
     std::vector<double> result(n, 0.0);
     for (std::size_t i = 0; i < n; ++i)
         if (losses.has_target[i])
-            result[i] = std::log(sum[i]) + static_cast<double>(maximum[i]) - static_cast<double>(target_logit[i]);
+            result[i] =
+                std::log(sum[i]) + static_cast<double>(maximum[i]) - static_cast<double>(target_logit[i]);
     return result;
 }
 

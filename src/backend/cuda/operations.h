@@ -28,7 +28,8 @@ class CudaBackend final : public Backend {
 
     MatrixPtr prepare(std::span<const WeightSource> stacked) override;
 
-    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale, View out) override;
+    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+               View out) override;
     void observe(View x, Rows rows, const Produced& out) override;
     void norm(View x, const Norm& norm, Rows rows, const Produced& out) override;
     void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;

@@ -28,8 +28,7 @@ __device__ void store_sums(const Sums& sums, std::int64_t at, float squares, flo
     if (sums.plain != nullptr) sums.plain[at] = plain;
 }
 
-template <typename Operand>
-__global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
+template <typename Operand> __global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
     const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
     if (col >= x.cols) return;
     const Pairs pairs = pairs_of_block(a);
@@ -106,7 +105,8 @@ dim3 grid_of(const PackArgs& args, std::int64_t cols) {
 void gather_rows(const PackArgs& args, View x, View packed, const Sums& sums, cudaStream_t stream) {
     if (args.n == 0 || x.rows == 0) return;
     dispatch(packed.dtype, [&](auto operand) {
-        gather_kernel<decltype(operand)><<<grid_of(args, x.cols), kThreads, 0, stream>>>(args, x, packed, sums);
+        gather_kernel<decltype(operand)>
+            <<<grid_of(args, x.cols), kThreads, 0, stream>>>(args, x, packed, sums);
     });
     check(cudaGetLastError(), "gathering rows for experts");
 }
@@ -125,7 +125,8 @@ void gate_packed(const PackArgs& args, View product, Activation activation, View
 
 void scatter_rows(const PackArgs& args, View packed, View out, cudaStream_t stream) {
     if (args.n == 0 || out.rows == 0) return;
-    const dim3 grid(static_cast<unsigned>(out.rows), static_cast<unsigned>((out.cols + kThreads - 1) / kThreads));
+    const dim3 grid(static_cast<unsigned>(out.rows),
+                    static_cast<unsigned>((out.cols + kThreads - 1) / kThreads));
     scatter_kernel<<<grid, kThreads, 0, stream>>>(args, packed, out);
     check(cudaGetLastError(), "adding what experts return");
 }

@@ -113,8 +113,7 @@ void launch_block(const RowArgs& a, dim3 grid, cudaStream_t stream) {
 }
 
 /// The smallest block that holds a row. Up to 8192 columns everything stays in registers.
-template <typename In, typename Operand>
-void launch_rows(const RowArgs& a, dim3 grid, cudaStream_t stream) {
+template <typename In, typename Operand> void launch_rows(const RowArgs& a, dim3 grid, cudaStream_t stream) {
     if (a.cols <= 1024) return launch_block<In, Operand, 4, 256>(a, grid, stream);
     if (a.cols <= 2048) return launch_block<In, Operand, 8, 256>(a, grid, stream);
     if (a.cols <= 4096) return launch_block<In, Operand, 16, 256>(a, grid, stream);
@@ -150,8 +149,8 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
     a.plain = static_cast<float*>(out.plain.data);
     a.plain_stride = out.plain.stride;
     a.partials = partials;
-    dispatch_rows(x, out.operand.dtype, a, dim3(groups_of(rows.chunk_tokens), static_cast<unsigned>(rows.n_chunks)),
-                  stream);
+    dispatch_rows(x, out.operand.dtype, a,
+                  dim3(groups_of(rows.chunk_tokens), static_cast<unsigned>(rows.n_chunks)), stream);
 }
 
 void add_rows(View x, const Norm& norm, View residual, cudaStream_t stream) {

@@ -65,8 +65,7 @@ struct Products::Layouts {
                  "describing the result");
     }
 
-    template <typename T>
-    void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
+    template <typename T> void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
         check_lt(cublasLtMatmulDescSetAttribute(&operation, attribute, &value, sizeof value),
                  "describing a product");
     }

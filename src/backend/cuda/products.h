@@ -5,8 +5,8 @@
 // output then adds its products in an order that the shape alone decides.
 #pragma once
 
-#include <cublasLt.h>
 #include <cstdint>
+#include <cublasLt.h>
 #include <map>
 #include <tuple>
 
@@ -40,8 +40,8 @@ class Products {
 
   private:
     /// Operand and result types, accumulate, bias, n_in, n_out, nominal rows, alignments of x, w and out.
-    using Key = std::tuple<DType, DType, bool, bool, std::int64_t, std::int64_t, std::int64_t, unsigned, unsigned,
-                           unsigned>;
+    using Key = std::tuple<DType, DType, bool, bool, std::int64_t, std::int64_t, std::int64_t, unsigned,
+                           unsigned, unsigned>;
     struct Layouts;
 
     const cublasLtMatmulAlgo_t& algorithm(const Key& key, const Product& product, Layouts& nominal);

@@ -3,8 +3,7 @@
 
 namespace assay::backend::cuda {
 
-template <typename T>
-__device__ T warp_sum(T x) {
+template <typename T> __device__ T warp_sum(T x) {
     for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(0xffffffffu, x, offset);
     return x;
 }
@@ -15,8 +14,7 @@ __device__ inline float warp_max(float x) {
 }
 
 /// scratch: one T per warp, at least 32. The block's size is a multiple of 32.
-template <typename T>
-__device__ T block_sum(T x, T* scratch) {
+template <typename T> __device__ T block_sum(T x, T* scratch) {
     x = warp_sum(x);
     __syncthreads();  // an earlier result may still be read
     if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;

@@ -36,8 +36,7 @@ struct RotateArgs {
     std::int64_t chunk_tokens;
 };
 
-template <typename T>
-__global__ void rotate_kernel(RotateArgs a) {
+template <typename T> __global__ void rotate_kernel(RotateArgs a) {
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (item >= a.rows * a.n_heads) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
@@ -111,7 +110,8 @@ __global__ void rotate_kernel(RotateArgs a) {
 void rotation_table(const Rope& rope, std::int64_t chunk_tokens, float2* table, cudaStream_t stream) {
     const std::int64_t n = chunk_tokens * (rope.n_rot / 2);
     if (n == 0) return;
-    table_kernel<<<static_cast<unsigned>((n + kThreads - 1) / kThreads), kThreads, 0, stream>>>(rope, n, table);
+    table_kernel<<<static_cast<unsigned>((n + kThreads - 1) / kThreads), kThreads, 0, stream>>>(rope, n,
+                                                                                                table);
     check(cudaGetLastError(), "a rotation table");
 }
 

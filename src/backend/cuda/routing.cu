@@ -16,7 +16,9 @@ struct Best {
 };
 
 /// Larger first, then lower index.
-__device__ bool before(Best a, Best b) { return a.value > b.value || (a.value == b.value && a.index < b.index); }
+__device__ bool before(Best a, Best b) {
+    return a.value > b.value || (a.value == b.value && a.index < b.index);
+}
 
 __device__ Best warp_best(Best best) {
     for (int offset = 16; offset > 0; offset /= 2) {
@@ -26,6 +28,14 @@ __device__ Best warp_best(Best best) {
     }
     return best;
 }
+
+/// Experts are ordered by what their weights come from: saturated sigmoids tie.
+__device__ float score_of(Gating gating, float logit) {
+    return gating == Gating::Sigmoid ? 1.0f / (1.0f + expf(-logit)) : logit;
+}
+
+/// The least divisor of expert weights, as llama.cpp (the smallest normal half).
+constexpr float kLeastWeightSum = 6.103515625e-5f;
 
 /// One warp a row: n_used times the best of those after the last one taken.
 __global__ void choose_kernel(View logits, RouteArgs args, RoutingView r) {
@@ -41,7 +51,7 @@ __global__ void choose_kernel(View logits, RouteArgs args, RoutingView r) {
     for (int slot = 0; slot < r.n_used; ++slot) {
         Best best{-INFINITY, n_experts};
         for (int e = lane; e < n_experts; e += 32) {
-            const Best candidate{scores[e], e};
+            const Best candidate{score_of(args.gating, scores[e]), e};
             if (before(last, candidate) && before(candidate, best)) best = candidate;
         }
         best = warp_best(best);
@@ -49,12 +59,7 @@ __global__ void choose_kernel(View logits, RouteArgs args, RoutingView r) {
         if (best.index == n_experts) best = {NAN, slot};
         if (slot == 0) highest = best.value;
         last = best;
-        float weight = 0;
-        switch (args.gating) {
-            case Gating::Softmax:
-            case Gating::SoftmaxSelected: weight = expf(best.value - highest); break;
-            case Gating::Sigmoid: weight = 1.0f / (1.0f + expf(-best.value)); break;
-        }
+        const float weight = args.gating == Gating::Sigmoid ? best.value : expf(best.value - highest);
         chosen_sum += weight;
         if (lane == 0) {
             r.experts[row * r.n_used + slot] = best.index;
@@ -67,9 +72,11 @@ __global__ void choose_kernel(View logits, RouteArgs args, RoutingView r) {
         for (int e = lane; e < n_experts; e += 32) sum += expf(scores[e] - highest);
         divisor = warp_sum(sum);
     }
-    if (args.gating == Gating::SoftmaxSelected || args.normalise) divisor = chosen_sum;
+    if (args.gating == Gating::SoftmaxSelected || args.normalise)
+        divisor = fmaxf(chosen_sum, kLeastWeightSum);
     if (lane == 0)
-        for (int slot = 0; slot < r.n_used; ++slot) weights[slot] = weights[slot] / divisor * args.weight_scale;
+        for (int slot = 0; slot < r.n_used; ++slot)
+            weights[slot] = weights[slot] / divisor * args.weight_scale;
 }
 
 /// One block a chunk.
@@ -124,7 +131,8 @@ __global__ void place_kernel(RoutingView r) {
         for (std::int64_t first = 0; first < pairs; first += kTile) {
             const int n = static_cast<int>(min(static_cast<std::int64_t>(kTile), pairs - first));
             __syncthreads();
-            for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads) tile[i] = r.experts[base + first + i];
+            for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads)
+                tile[i] = r.experts[base + first + i];
             __syncthreads();
             for (int i = 0; i < n; ++i) {
                 if (tile[i] != e) continue;
@@ -141,7 +149,8 @@ void route_rows(View logits, const RouteArgs& args, const RoutingView& r, cudaSt
     if (r.n_rows == 0) return;
     const auto chunks = static_cast<unsigned>(r.n_chunks);
     const auto shared_bytes = static_cast<std::size_t>(r.n_experts) * sizeof(int);
-    choose_kernel<<<static_cast<unsigned>((r.n_rows + kWarps - 1) / kWarps), kThreads, 0, stream>>>(logits, args, r);
+    choose_kernel<<<static_cast<unsigned>((r.n_rows + kWarps - 1) / kWarps), kThreads, 0, stream>>>(logits,
+                                                                                                    args, r);
     count_kernel<<<chunks, kThreads, shared_bytes, stream>>>(r);
     start_kernel<<<1, kThreads, shared_bytes, stream>>>(r);
     place_kernel<<<chunks, kThreads, 0, stream>>>(r);

@@ -28,7 +28,8 @@ void finish_sums(const Partials& partials, std::int64_t n_chunks, const Sums& su
         add_groups<<<grid, kThreads, 0, stream>>>(partials.squares, partials.n_groups, partials.cols,
                                                   sums.squares);
     if (sums.plain != nullptr)
-        add_groups<<<grid, kThreads, 0, stream>>>(partials.plain, partials.n_groups, partials.cols, sums.plain);
+        add_groups<<<grid, kThreads, 0, stream>>>(partials.plain, partials.n_groups, partials.cols,
+                                                  sums.plain);
     check(cudaGetLastError(), "adding column sums");
 }
 

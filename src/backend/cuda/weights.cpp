@@ -81,8 +81,8 @@ Loader::Loader(DevicePtr device) : device_(std::move(device)), piece_bytes_(kPie
 
 /// fill(first_row, n_rows, to) copies rows to host memory.
 template <typename Fill>
-void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale, View out, cudaStream_t stream,
-                   const Fill& fill) {
+void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale, View out,
+                   cudaStream_t stream, const Fill& fill) {
     const auto row_bytes =
         static_cast<std::size_t>(quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in)));
     if (source.bytes.size() != row_bytes * static_cast<std::size_t>(source.n_out))
@@ -99,8 +99,8 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         Piece& piece = pieces_[next_++ % pieces_.size()];
         check(cudaEventSynchronize(piece.done.get()), "copying weights");
         fill(first, count, piece.host.data());
-        check(cudaMemcpyAsync(piece.device->data(), piece.host.data(), static_cast<std::size_t>(count) * row_bytes,
-                              cudaMemcpyHostToDevice, stream),
+        check(cudaMemcpyAsync(piece.device->data(), piece.host.data(),
+                              static_cast<std::size_t>(count) * row_bytes, cudaMemcpyHostToDevice, stream),
               "copying weights");
         DecodeArgs args;
         args.bytes = reinterpret_cast<const std::uint8_t*>(piece.device->data());
@@ -136,7 +136,8 @@ void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t
           [&](std::int64_t first, std::int64_t count, std::byte* to) {
               for (const std::int32_t row :
                    rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))) {
-                  std::memcpy(to, table.bytes.data() + static_cast<std::uint64_t>(row) * row_bytes, row_bytes);
+                  std::memcpy(to, table.bytes.data() + static_cast<std::uint64_t>(row) * row_bytes,
+                              row_bytes);
                   to += row_bytes;
               }
           });

@@ -48,7 +48,8 @@ class Loader {
     explicit Loader(DevicePtr device);
 
     /// Decodes the source's rows to out [n_out, n_in] on `stream` and returns before they are done. The
-    /// source's bytes may go when it returns. Throws Error{Shape} when they are not as many as the shape says.
+    /// source's bytes may go when it returns. Throws Error{Shape} when they are not as many as the shape
+    /// says.
     void decode_rows(const WeightSource& source, View out, cudaStream_t stream);
     /// The same for rows of the table in the order of `rows`. Throws Error{Shape} for a row it has not.
     void decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale, View out,
