@@ -39,9 +39,7 @@ int run_tokenize(const std::vector<std::string>& words) {
     const auto tokenizer = tokenizer::make_tokenizer(opened.metadata());
     for (const std::string& warning : tokenizer->vocabulary().warnings())
         write_stderr("assay: note: " + warning);
-    // As a calibration reads it: without the newline that editors put at the end.
-    std::string text = file ? read_file(*file) : *prompt;
-    if (file && text.ends_with('\n')) text.pop_back();
+    const std::string text = file ? read_file(*file) : *prompt;
     std::string out;
     for (const tokenizer::Token id : tokenizer->encode(text, how)) out += fmt::format("{}\n", id);
     write_stdout(out);
