@@ -148,7 +148,7 @@ double tokens_per_second(Backend& backend, Layer& layer, const Shape& shape, boo
 
 int main(int argc, char** argv) try {
     const Shape shape;
-    const std::int64_t n_layers = argc > 2 ? std::atoll(argv[2]) : 64;
+    const std::int64_t n_layers = argc > 2 ? std::atoll(argv[2]) : 128;
     ThreadPool pool(available_processors());
     OpenOptions options;
     options.device = argc > 1 ? argv[1] : "auto";

@@ -29,7 +29,7 @@ struct RowArgs {
 };
 
 template <int kPerThread, int kThreads>
-__device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], float* scratch) {
+__device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], float (*scratch)[32]) {
     const auto n = static_cast<float>(cols);
     if (norm.kind == NormKind::None) return;
     float mean = 0;
@@ -37,7 +37,7 @@ __device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], fl
         float sum = 0;
 #pragma unroll
         for (int j = 0; j < kPerThread; ++j) sum += x[j];
-        mean = block_sum(sum, scratch) / n;
+        mean = block_sum(sum, scratch[0]) / n;
     }
     float squares = 0;
 #pragma unroll
@@ -46,7 +46,7 @@ __device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], fl
         x[j] = col < cols ? x[j] - mean : 0.0f;
         squares += x[j] * x[j];
     }
-    const float scale = 1.0f / sqrtf(block_sum(squares, scratch) / n + norm.eps);
+    const float scale = 1.0f / sqrtf(block_sum(squares, scratch[1]) / n + norm.eps);
 #pragma unroll
     for (int j = 0; j < kPerThread; ++j) {
         const int col = static_cast<int>(threadIdx.x) + j * kThreads;
@@ -58,31 +58,29 @@ __device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], fl
 }
 
 template <typename In, typename Operand, int kPerThread, int kThreads>
-__global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 512 / kThreads : 1) row_kernel(RowArgs a) {
-    __shared__ float scratch[32];
+__global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 1) row_kernel(RowArgs a) {
+    __shared__ float scratch[2][2][32];  // rows in turn; mean, squares
     const std::int64_t group = blockIdx.x;
     const std::int64_t chunk = blockIdx.y;
     const std::int64_t first = group * kProduceGroup;
     const std::int64_t last = min(first + kProduceGroup, a.chunk_tokens);
     float squares[kPerThread] = {};
     float plain[kPerThread] = {};
-    float next[kPerThread];
-    const auto load = [&](std::int64_t row) {
+    const auto load = [&](std::int64_t row, float(&to)[kPerThread]) {
         const In* from = static_cast<const In*>(a.x) + row * a.x_stride;
 #pragma unroll
         for (int j = 0; j < kPerThread; ++j) {
             const int col = static_cast<int>(threadIdx.x) + j * kThreads;
-            next[j] = col < a.cols ? to_float(from[col]) : 0.0f;
+            to[j] = col < a.cols ? to_float(from[col]) : 0.0f;
         }
     };
-    const std::int64_t base = chunk * a.chunk_tokens;
-    load(base + first);
-    for (std::int64_t row = base + first; row < base + last; ++row) {
+    const std::int64_t end = chunk * a.chunk_tokens + last;
+    const auto finish = [&](std::int64_t row, float(&next)[kPerThread], float(*turn)[32]) {
         float x[kPerThread];
 #pragma unroll
         for (int j = 0; j < kPerThread; ++j) x[j] = next[j];
-        if (row + 1 < base + last) load(row + 1);
-        normalise<kPerThread, kThreads>(a.norm, a.cols, x, scratch);
+        if (row + 2 < end) load(row + 2, next);
+        normalise<kPerThread, kThreads>(a.norm, a.cols, x, turn);
 #pragma unroll
         for (int j = 0; j < kPerThread; ++j) {
             const int col = static_cast<int>(threadIdx.x) + j * kThreads;
@@ -94,6 +92,16 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 512 / kThreads : 1
             squares[j] += x[j] * x[j];
             plain[j] += x[j];
         }
+    };
+    // Two rows are under way ahead of the one at hand.
+    float even[kPerThread];
+    float odd[kPerThread];
+    const std::int64_t begin = chunk * a.chunk_tokens + first;
+    load(begin, even);
+    if (begin + 1 < end) load(begin + 1, odd);
+    for (std::int64_t row = begin; row < end; row += 2) {
+        finish(row, even, scratch[0]);
+        if (row + 1 < end) finish(row + 1, odd, scratch[1]);
     }
     if (a.partials.squares == nullptr && a.partials.plain == nullptr) return;
     const std::int64_t to = (chunk * a.partials.n_groups + group) * a.cols;
@@ -116,8 +124,8 @@ void launch_block(const RowArgs& a, dim3 grid, cudaStream_t stream) {
 template <typename In, typename Operand> void launch_rows(const RowArgs& a, dim3 grid, cudaStream_t stream) {
     if (a.cols <= 1024) return launch_block<In, Operand, 4, 256>(a, grid, stream);
     if (a.cols <= 2048) return launch_block<In, Operand, 8, 256>(a, grid, stream);
-    if (a.cols <= 4096) return launch_block<In, Operand, 16, 256>(a, grid, stream);
-    if (a.cols <= 8192) return launch_block<In, Operand, 16, 512>(a, grid, stream);
+    if (a.cols <= 4096) return launch_block<In, Operand, 8, 512>(a, grid, stream);
+    if (a.cols <= 8192) return launch_block<In, Operand, 8, 1024>(a, grid, stream);
     if (a.cols <= 16384) return launch_block<In, Operand, 16, 1024>(a, grid, stream);
     if (a.cols <= 32768) return launch_block<In, Operand, 32, 1024>(a, grid, stream);
     refuse_columns(a.cols, 32768);
