@@ -46,7 +46,7 @@ class BackendTest : public testing::TestWithParam<Case> {
     Backend& backend() { return *backend_; }
     bool f32() const { return GetParam().precision == Precision::F32; }
     /// The largest relative error of rounding to the type once.
-    static double epsilon(DType dtype) { return dtype == DType::F32 ? 0x1p-24 : 0x1p-9; }
+    static double epsilon(DType dtype) { return dtype == DType::F32 ? 0x1p-24 : 0x1p-8; }
     double operand_epsilon() { return epsilon(backend().operand_dtype()); }
     double activation_epsilon() { return epsilon(backend().activation_dtype()); }
 

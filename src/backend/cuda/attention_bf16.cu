@@ -71,6 +71,12 @@ __device__ unsigned pack(float low, float high) {
     return *reinterpret_cast<const unsigned*>(&pair);
 }
 
+__device__ float exp2_fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /// A tile of rows in shared memory. Rows of kDim elements in pieces of 8, whose place is XORed with the row
 /// so that eight rows of a column of pieces lie in different banks.
 template <int kDim> __device__ Bf16* piece_at(Bf16* tile, int row, int piece) {
@@ -136,7 +142,8 @@ template <int kDim, int kStages>
 constexpr int kSharedBytes = (kQueryTile + 2 * kStages * kKeyTile) * kDim * 2;
 
 /// kWarps warps of 16 queries make one tile. kDim holds head_dim and value_dim.
-template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 2) tile_kernel(TileArgs a) {
+template <int kDim, int kStages>
+__global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kernel(TileArgs a) {
     constexpr int kWarps = kQueryTile / 16;
     constexpr int kThreads = kWarps * 32;
     extern __shared__ __align__(128) unsigned char shared[];
@@ -173,10 +180,11 @@ template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 
     const std::int64_t warp_query = first_query + warp * 16;
     const std::int64_t query[2] = {warp_query + lane / 4, warp_query + lane / 4 + 8};
     float factor[2];
-    for (int i = 0; i < 2; ++i)
-        factor[i] = a.score.query_scale != nullptr && query[i] < a.chunk_tokens
-                        ? a.score.scale * a.score.query_scale[query[i]]
-                        : a.score.scale;
+    for (int i = 0; i < 2; ++i) {
+        const bool scaled = a.score.query_scale != nullptr && query[i] < a.chunk_tokens;
+        factor[i] = scaled ? a.score.scale * a.score.query_scale[query[i]] : a.score.scale;
+        if (a.score.soft_cap == 0) factor[i] *= kLog2E;  // else after the cap
+    }
     float maximum[2] = {-INFINITY, -INFINITY};
     float sum[2] = {0, 0};
     float o[kDim / 8][4] = {};
@@ -217,13 +225,37 @@ template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 
 #pragma unroll
             for (int n = 0; n < kKeyTile / 8; ++n) {
 #pragma unroll
-                for (int c = 0; c < 4; ++c) {
-                    const int i = c / 2;
-                    const std::int64_t key = first + n * 8 + 2 * (lane & 3) + (c & 1);
-                    const float score = capped(a.score, s[n][c] * factor[i]) * kLog2E;
-                    s[n][c] = all_seen || sees(a.score, query[i], key) ? score : -INFINITY;
-                    highest[i] = fmaxf(highest[i], s[n][c]);
+                for (int c = 0; c < 4; ++c) s[n][c] *= factor[c / 2];
+            }
+            if (a.score.soft_cap > 0) {
+#pragma unroll
+                for (int n = 0; n < kKeyTile / 8; ++n) {
+#pragma unroll
+                    for (int c = 0; c < 4; ++c) s[n][c] = kLog2E * capped(a.score, s[n][c]);
                 }
+            }
+            if (!all_seen) {
+                // Keys of this lane are seen from `oldest` to the query itself, counted from the lane's
+                // first.
+                const int own = static_cast<int>(first) + 2 * (lane & 3);
+#pragma unroll
+                for (int i = 0; i < 2; ++i) {
+                    const int newest = static_cast<int>(query[i]) - own;
+                    const int oldest = static_cast<int>(first_key(a.score, query[i])) - own;
+#pragma unroll
+                    for (int n = 0; n < kKeyTile / 8; ++n) {
+#pragma unroll
+                        for (int c = 0; c < 2; ++c) {
+                            const int key = n * 8 + c;
+                            if (key > newest || key < oldest) s[n][2 * i + c] = -INFINITY;
+                        }
+                    }
+                }
+            }
+#pragma unroll
+            for (int n = 0; n < kKeyTile / 8; ++n) {
+#pragma unroll
+                for (int c = 0; c < 4; ++c) highest[c / 2] = fmaxf(highest[c / 2], s[n][c]);
             }
             float correction[2];
 #pragma unroll
@@ -233,7 +265,7 @@ template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 
                 // A query may see nothing of its first tiles under a window; infinity less infinity is no
                 // number.
                 const float reference = highest[i] == -INFINITY ? 0.0f : highest[i];
-                correction[i] = exp2f(maximum[i] - reference);
+                correction[i] = exp2_fast(maximum[i] - reference);
                 maximum[i] = highest[i];
                 highest[i] = reference;
                 sum[i] *= correction[i];
@@ -242,7 +274,7 @@ template <int kDim, int kStages> __global__ void __launch_bounds__(kQueryTile * 
             for (int n = 0; n < kKeyTile / 8; ++n) {
 #pragma unroll
                 for (int c = 0; c < 4; ++c) {
-                    s[n][c] = exp2f(s[n][c] - highest[c / 2]);
+                    s[n][c] = exp2_fast(s[n][c] - highest[c / 2]);
                     sum[c / 2] += s[n][c];
                 }
             }

@@ -1,4 +1,4 @@
-// The gated activation: each thread owns one column and walks the rows of its group.
+// The gated activation: each thread owns a few columns side by side and walks the rows of its group.
 #include "backend/cuda/activate.cuh"
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
@@ -24,32 +24,66 @@ struct GateArgs {
     Partials partials;
 };
 
-template <typename In, typename Operand> __global__ void gate_kernel(GateArgs a) {
-    const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+template <typename T, int kCols> struct alignas(kCols * sizeof(T)) Run { T values[kCols]; };
+
+/// kCols > 1 where every row starts at a multiple of 16 bytes and ffn is a multiple of kCols.
+template <typename In, typename Operand, int kCols> __global__ void gate_kernel(GateArgs a) {
+    const std::int64_t col = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kCols;
     if (col >= a.ffn) return;
     const std::int64_t group = blockIdx.y;
     const std::int64_t chunk = blockIdx.z;
     const std::int64_t first = chunk * a.chunk_tokens + group * kGatedGroup;
     const std::int64_t last = min(first + kGatedGroup, (chunk + 1) * a.chunk_tokens);
-    const float gate_bias = a.bias != nullptr ? a.bias[col] : 0.0f;
-    const float up_bias = a.bias != nullptr ? a.bias[a.ffn + col] : 0.0f;
-    const In* from = static_cast<const In*>(a.product);
-    float squares = 0;
-    float plain = 0;
-#pragma unroll 8
+    float gate_bias[kCols] = {};
+    float up_bias[kCols] = {};
+    if (a.bias != nullptr) {
+        for (int j = 0; j < kCols; ++j) {
+            gate_bias[j] = a.bias[col + j];
+            up_bias[j] = a.bias[a.ffn + col + j];
+        }
+    }
+    const In* from = static_cast<const In*>(a.product) + col;
+    float squares[kCols] = {};
+    float plain[kCols] = {};
+#pragma unroll 2
     for (std::int64_t row = first; row < last; ++row) {
-        const float gate_value = to_float(from[row * a.stride + col]) + gate_bias;
-        const float up_value = to_float(from[row * a.stride + a.ffn + col]) + up_bias;
-        const float y = activate(a.activation, gate_value) * up_value;
+        const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride);
+        const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride + a.ffn);
+        Run<Operand, kCols> rounded;
+#pragma unroll
+        for (int j = 0; j < kCols; ++j) {
+            const float y =
+                activate<sizeof(In) == 2>(a.activation, to_float(gates.values[j]) + gate_bias[j]) *
+                (to_float(ups.values[j]) + up_bias[j]);
+            rounded.values[j] = round_to<Operand>(y);
+            if (a.plain != nullptr) a.plain[row * a.plain_stride + col + j] = y;
+            squares[j] += y * y;
+            plain[j] += y;
+        }
         if (a.operand != nullptr)
-            static_cast<Operand*>(a.operand)[row * a.operand_stride + col] = round_to<Operand>(y);
-        if (a.plain != nullptr) a.plain[row * a.plain_stride + col] = y;
-        squares += y * y;
-        plain += y;
+            *reinterpret_cast<Run<Operand, kCols>*>(static_cast<Operand*>(a.operand) +
+                                                    row * a.operand_stride + col) = rounded;
     }
     const std::int64_t to = (chunk * a.partials.n_groups + group) * a.ffn + col;
-    if (a.partials.squares != nullptr) a.partials.squares[to] = squares;
-    if (a.partials.plain != nullptr) a.partials.plain[to] = plain;
+    for (int j = 0; j < kCols; ++j) {
+        if (a.partials.squares != nullptr) a.partials.squares[to + j] = squares[j];
+        if (a.partials.plain != nullptr) a.partials.plain[to + j] = plain[j];
+    }
+}
+
+template <typename In, typename Operand, int kCols>
+void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
+    const std::int64_t cols_a_block = kThreads * kCols;
+    const dim3 grid(static_cast<unsigned>((a.ffn + cols_a_block - 1) / cols_a_block),
+                    static_cast<unsigned>((a.chunk_tokens + kGatedGroup - 1) / kGatedGroup),
+                    static_cast<unsigned>(n_chunks));
+    gate_kernel<In, Operand, kCols><<<grid, kThreads, 0, stream>>>(a);
+    check(cudaGetLastError(), "a gated activation");
+}
+
+bool rows_aligned(const void* data, std::int64_t stride, std::size_t size) {
+    return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 &&
+           static_cast<std::size_t>(stride) * size % 16 == 0;
 }
 
 }  // namespace
@@ -69,15 +103,18 @@ void gate(View product, const float* bias, Activation activation, Rows rows, con
     a.plain = static_cast<float*>(out.plain.data);
     a.plain_stride = out.plain.stride;
     a.partials = partials;
-    const dim3 grid(static_cast<unsigned>((a.ffn + kThreads - 1) / kThreads),
-                    static_cast<unsigned>((rows.chunk_tokens + kGatedGroup - 1) / kGatedGroup),
-                    static_cast<unsigned>(rows.n_chunks));
     dispatch(product.dtype, [&](auto in) {
         dispatch(out.operand.dtype, [&](auto operand) {
-            gate_kernel<decltype(in), decltype(operand)><<<grid, kThreads, 0, stream>>>(a);
+            using In = decltype(in);
+            using Operand = decltype(operand);
+            constexpr int kCols = 16 / sizeof(In);
+            if (a.ffn % 8 == 0 && rows_aligned(a.product, a.stride, sizeof(In)) &&
+                rows_aligned(a.operand, a.operand_stride, sizeof(Operand)))
+                launch<In, Operand, kCols>(a, rows.n_chunks, stream);
+            else
+                launch<In, Operand, 1>(a, rows.n_chunks, stream);
         });
     });
-    check(cudaGetLastError(), "a gated activation");
 }
 
 }  // namespace assay::backend::cuda

@@ -44,7 +44,7 @@ __global__ void fold_kernel(LossPanel p) {
     double sum = 0;
     for (std::int64_t col = threadIdx.x; col < p.logits.cols; col += kThreads)
         sum += static_cast<double>(expf(logit_at(p, logits, col) - maximum));
-    sum = block_sum(sum, sums);  // its barriers also keep `before` ahead of the store below
+    sum = block_sum(sum, sums);  // its barrier also keeps `before` ahead of the store below
     if (threadIdx.x != 0) return;
     p.maximum[row] = maximum;
     p.sum[row] = p.sum[row] * exp(static_cast<double>(before) - static_cast<double>(maximum)) + sum;

@@ -179,9 +179,9 @@ void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, boo
 void CudaBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
     device_->use();
     const DeviceMatrix& matrix = device_matrix(w);
-    if (bias == nullptr || out.dtype == DType::F32)
+    if (out.dtype == DType::F32 || (bias == nullptr && !accumulate))
         return multiply(x, matrix, bias, accumulate, out, preferred_rows_);
-    // The bias joins before the result is rounded: it can be far larger than the product.
+    // What is added joins before the one rounding: a bias can be far larger than the product.
     const Temporary<float> memory(*device_, out.rows * out.cols);
     const View wide{memory.get(), DType::F32, out.rows, out.cols, out.cols};
     if (accumulate) round_rows(out, wide, device_->compute());

@@ -56,7 +56,8 @@ __global__ void gate_kernel(PackArgs a, View product, Activation activation, Vie
     for (std::int64_t i = 0; i < pairs.count; ++i) {
         const std::int64_t row = pairs.start + i - a.base;
         const In* from = static_cast<const In*>(product.data) + row * product.stride + col;
-        const float y = activate(activation, to_float(from[0])) * to_float(from[packed.cols]);
+        const float y =
+            activate<sizeof(In) == 2>(activation, to_float(from[0])) * to_float(from[packed.cols]);
         static_cast<Operand*>(packed.data)[row * packed.stride + col] = round_to<Operand>(y);
         squares += y * y;
         plain += y;

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kMaxPairs = 8;  ///< per lane: heads of up to 512 components
 
 __global__ void table_kernel(Rope rope, std::int64_t n, float2* table) {
     const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -27,7 +26,6 @@ struct RotateArgs {
     void* x;
     std::int64_t stride;
     std::int64_t rows;
-    std::int64_t n_heads;
     int head_dim;
     int n_rot;
     bool halves;
@@ -36,12 +34,12 @@ struct RotateArgs {
     std::int64_t chunk_tokens;
 };
 
-template <typename T> __global__ void rotate_kernel(RotateArgs a) {
-    const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-    if (item >= a.rows * a.n_heads) return;
+/// kMaxPairs a lane.
+template <typename T, int kMaxPairs> __global__ void rotate_kernel(RotateArgs a) {
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+    if (row >= a.rows) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const std::int64_t row = item / a.n_heads;
-    T* head = static_cast<T*>(a.x) + row * a.stride + item % a.n_heads * a.head_dim;
+    T* head = static_cast<T*>(a.x) + row * a.stride + static_cast<std::int64_t>(blockIdx.y) * a.head_dim;
     const int n_pairs = a.head_dim / 2;
     const int rotated_pairs = a.n_rot / 2;
     const auto first_of = [&](int pair) { return a.halves && pair < rotated_pairs ? pair : 2 * pair; };
@@ -89,7 +87,8 @@ template <typename T> __global__ void rotate_kernel(RotateArgs a) {
             }
         }
     }
-    const float2* turns = a.table + row % a.chunk_tokens * rotated_pairs;
+    const float2* turns =
+        a.table + static_cast<unsigned>(row) % static_cast<unsigned>(a.chunk_tokens) * rotated_pairs;
 #pragma unroll
     for (int j = 0; j < kMaxPairs; ++j) {
         const int pair = lane + 32 * j;
@@ -117,21 +116,25 @@ void rotation_table(const Rope& rope, std::int64_t chunk_tokens, float2* table, 
 
 void rotate(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, const float2* table,
             std::int64_t chunk_tokens, cudaStream_t stream) {
-    const std::int64_t items = x.rows * n_heads;
-    if (items == 0) return;
+    if (x.rows == 0) return;
     RotateArgs a{};
     a.x = x.data;
     a.stride = x.stride;
     a.rows = x.rows;
-    a.n_heads = n_heads;
     a.head_dim = static_cast<int>(x.cols / n_heads);
     a.n_rot = static_cast<int>(rope.n_rot);
     a.halves = rope.halves;
     a.norm = norm;
     a.table = table;
     a.chunk_tokens = chunk_tokens;
-    const auto blocks = static_cast<unsigned>((items + kWarps - 1) / kWarps);
-    dispatch(x.dtype, [&](auto t) { rotate_kernel<decltype(t)><<<blocks, kThreads, 0, stream>>>(a); });
+    const dim3 grid(static_cast<unsigned>((x.rows + kWarps - 1) / kWarps), static_cast<unsigned>(n_heads));
+    dispatch(x.dtype, [&](auto t) {
+        using T = decltype(t);
+        if (a.head_dim <= 128)
+            rotate_kernel<T, 2><<<grid, kThreads, 0, stream>>>(a);
+        else
+            rotate_kernel<T, 8><<<grid, kThreads, 0, stream>>>(a);
+    });
     check(cudaGetLastError(), "rotating heads");
 }
 

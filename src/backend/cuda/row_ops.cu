@@ -19,7 +19,7 @@ __global__ void round_kernel(const In* x, std::int64_t x_stride, Out* out, std::
 }
 
 __global__ void dots_kernel(View a, View b, double* out) {
-    __shared__ double scratch[32];
+    __shared__ double scratch[3][32];
     const std::int64_t row = blockIdx.x;
     const float* x = static_cast<const float*>(a.data) + row * a.stride;
     const float* y = static_cast<const float*>(b.data) + row * b.stride;
@@ -30,9 +30,9 @@ __global__ void dots_kernel(View a, View b, double* out) {
         yy += v * v;
         xy += u * v;
     }
-    xx = block_sum(xx, scratch);
-    yy = block_sum(yy, scratch);
-    xy = block_sum(xy, scratch);
+    xx = block_sum(xx, scratch[0]);
+    yy = block_sum(yy, scratch[1]);
+    xy = block_sum(xy, scratch[2]);
     if (threadIdx.x == 0) {
         out[3 * row] = xx;
         out[3 * row + 1] = yy;

@@ -15,11 +15,6 @@ struct ScoreArgs {
     const float* query_scale = nullptr;
 };
 
-/// Whether the query at `query` sees the key at `key`, positions within the chunk.
-__device__ inline bool sees(const ScoreArgs& a, std::int64_t query, std::int64_t key) {
-    return key <= query && (a.window == 0 || key > query - a.window);
-}
-
 __device__ inline float capped(const ScoreArgs& a, float score) {
     return a.soft_cap > 0 ? a.soft_cap * tanhf(score / a.soft_cap) : score;
 }
