@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <list>
+#include <optional>
+#include <utility>
 
 #include "core/error.h"
 
@@ -11,7 +15,11 @@ namespace {
 
 /// Exchanges are tried among this many changes of one item: the ones that lose least at the going price of a
 /// byte. Pairs are their square.
-constexpr std::size_t kMaxMoves = 512;
+constexpr std::size_t kMaxMoves = 256;
+
+/// Halves solved before the gap is left as it is. The first few decide: they place the items that are large
+/// against the budget.
+constexpr std::size_t kMaxNodes = 64;
 
 /// A step of one item's hull: `bytes` more for `saved` less cost.
 struct Step {
@@ -23,10 +31,20 @@ struct Step {
     double rate() const noexcept { return saved / static_cast<double>(bytes); }
 };
 
-/// The options on the lower convex hull of cost over bytes, smallest first, each cheaper than the one before.
-std::vector<std::size_t> hull(const Item& item) {
-    std::vector<std::size_t> order(item.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+/// The sizes that an item may have.
+struct Range {
+    std::uint64_t least = 0;
+    std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+
+    bool holds(const Option& option) const noexcept { return option.bytes >= least && option.bytes <= most; }
+};
+
+/// The options within the range on the lower convex hull of cost over bytes, smallest first, each cheaper
+/// than the one before.
+std::vector<std::size_t> hull(const Item& item, const Range& range) {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < item.size(); ++i)
+        if (range.holds(item[i])) order.push_back(i);
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
         if (item[a].bytes != item[b].bytes) return item[a].bytes < item[b].bytes;
         return item[a].cost != item[b].cost ? item[a].cost < item[b].cost : a < b;
@@ -44,22 +62,38 @@ std::vector<std::size_t> hull(const Item& item) {
     return kept;
 }
 
-class Solver {
+/// A part of the problem: items within ranges; its relaxation and a choice.
+class Node {
   public:
-    Solver(std::span<const Item> items, std::uint64_t budget) : items_(items), budget_(budget) {}
-
-    Choice run() {
+    Node(std::span<const Item> items, std::vector<Range> ranges, std::uint64_t budget)
+        : items_(items), ranges_(std::move(ranges)), budget_(budget) {
         start();
+        if (!feasible()) return;
         walk();
         while (improve()) {
         }
-        recount();
-        // Rounding may put the bound a hair above a choice that is best.
-        choice_.bound = std::min(std::max(bound_, 0.0), choice_.cost);
-        return choice_;
+    }
+
+    bool feasible() const noexcept { return choice_.bytes <= budget_; }
+    const Choice& choice() const noexcept { return choice_; }
+    double bound() const noexcept { return bound_; }
+
+    /// The ranges of the two halves; nothing when no item is mixed, so that the choice is the best here.
+    std::vector<std::vector<Range>> halves() const {
+        if (!mixed_) return {};
+        auto smaller = ranges_;
+        auto larger = ranges_;
+        smaller[mixed_->item].most = mixed_->larger - 1;
+        larger[mixed_->item].least = mixed_->larger;
+        return {std::move(smaller), std::move(larger)};
     }
 
   private:
+    struct Mixed {
+        std::size_t item;
+        std::uint64_t larger;  ///< bytes of the larger of the two options
+    };
+
     struct Move {
         std::size_t item;
         std::size_t to;
@@ -73,7 +107,7 @@ class Solver {
     /// Everything at its smallest, and the steps up from there.
     void start() {
         for (std::size_t i = 0; i < items_.size(); ++i) {
-            const auto kept = hull(items_[i]);
+            const auto kept = hull(items_[i], ranges_[i]);
             choice_.option.push_back(kept.front());
             for (std::size_t k = 1; k < kept.size(); ++k) {
                 const Option& from = items_[i][kept[k - 1]];
@@ -99,6 +133,7 @@ class Solver {
             } else if (!broke) {
                 broke = true;
                 price_ = step.rate();
+                mixed_ = Mixed{step.item, items_[step.item][step.to].bytes};
                 bound_ -= price_ * static_cast<double>(left);
             }
             if (step.bytes > left) stopped[step.item] = 1;
@@ -114,7 +149,7 @@ class Solver {
         for (std::size_t i = 0; i < items_.size(); ++i) {
             const Option& from = now(i);
             for (std::size_t k = 0; k < items_[i].size(); ++k) {
-                if (k == choice_.option[i]) continue;
+                if (k == choice_.option[i] || !ranges_[i].holds(items_[i][k])) continue;
                 const Option& to = items_[i][k];
                 const auto bytes =
                     static_cast<std::int64_t>(to.bytes) - static_cast<std::int64_t>(from.bytes);
@@ -165,8 +200,10 @@ class Solver {
     }
 
     std::span<const Item> items_;
+    std::vector<Range> ranges_;
     std::uint64_t budget_;
     std::vector<Step> steps_;
+    std::optional<Mixed> mixed_;
     Choice choice_;
     double bound_ = 0.0;
     double price_ = 0.0;
@@ -190,7 +227,29 @@ Choice solve(std::span<const Item> items, std::uint64_t budget_bytes) {
     if (smallest > budget_bytes)
         throw_error(ErrorKind::Usage, "recipe", "the smallest choice takes {} bytes, the budget is {}",
                     smallest, budget_bytes);
-    return Solver(items, budget_bytes).run();
+    std::list<Node> open;
+    open.emplace_back(items, std::vector<Range>(items.size()), budget_bytes);
+    Choice best = open.front().choice();
+    const auto lowest = [&] {
+        return std::min_element(open.begin(), open.end(),
+                                [](const Node& a, const Node& b) { return a.bound() < b.bound(); });
+    };
+    for (std::size_t n = 1; n < kMaxNodes && !open.empty(); n += 2) {
+        const auto node = lowest();
+        if (node->bound() >= best.cost * (1.0 - kGoodGap)) break;
+        const auto halves = node->halves();
+        open.erase(node);
+        for (const auto& ranges : halves) {
+            Node half(items, ranges, budget_bytes);
+            if (!half.feasible()) continue;
+            if (half.choice().cost < best.cost) best = half.choice();
+            open.push_back(std::move(half));
+        }
+    }
+    // Every choice lies in an open node or costs no less than the best of a finished one.
+    // Rounding may put a bound a hair above a choice that is best.
+    best.bound = std::max(0.0, open.empty() ? best.cost : std::min(best.cost, lowest()->bound()));
+    return best;
 }
 
 }  // namespace assay::recipe

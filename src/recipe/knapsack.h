@@ -2,8 +2,10 @@
 //
 // The relaxation that allows mixing two options of one item is solved exactly: walk the lower convex hulls of
 // all items in the order of cost saved per byte (Sinha and Zoltners 1979). It gives a bound that no choice
-// can beat. The same walk, stopped at the last step that fits, gives a choice at most one step worse;
-// exchanges of one or two items near the break then use up the bytes left over.
+// can beat, and at most one item mixed. The same walk, stopped at the last step that fits, gives a choice;
+// exchanges of one or two items use up the bytes left over. Where the gap between the two is worth it, the
+// mixed item is split into its smaller and its larger options and both halves are solved in turn, the lowest
+// bound first.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,9 @@ struct Choice {
     /// How far the cost may lie above the best possible, as a part of the cost; 0 is proven best.
     double gap() const noexcept { return cost > 0.0 ? (cost - bound) / cost : 0.0; }
 };
+
+/// Halves are no longer split when the gap is below this.
+inline constexpr double kGoodGap = 1e-4;
 
 /// Sum of the smallest option of each item.
 std::uint64_t smallest_bytes(std::span<const Item> items);
