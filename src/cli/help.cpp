@@ -1,6 +1,6 @@
 #include "cli/help.h"
 
-#include "version.h"
+#include <assay_version.h>
 
 namespace assay::cli {
 

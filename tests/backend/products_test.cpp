@@ -108,7 +108,7 @@ TEST_P(ProductsTest, GatedActivations) {
                 const Matrix w = random(2 * shape.ffn, shape.n_in, operand, 0.1);
                 const std::vector<float> bias = random_floats(2 * shape.ffn);
                 const Stored input = store(x, operand);
-                const MatrixPtr weights = prepare(w);
+                const MatrixPtr weights = prepare_halves(w);
                 const BufferPtr device_bias = store(bias);
                 const Matrix y = check_produced(
                     [&](Rows rows, std::int64_t first, const Produced& out) {
