@@ -1,9 +1,10 @@
 // A recipe: a type for each tensor of a model, so that the error of its outputs is least within a size.
 //
 // What is minimised is the sum over tensors of  weight * error / energy  (errors.h): each product's error as
-// a part of its own output, because a residual stream normalises scale away. The weight is 1 inside the
-// layers. The output projection (the token embedding where it serves as one) acts on the whole stream, to
-// which each layer adds two parts of about equal standing, so it weighs 2 * layers.
+// a part of its own output, because a residual stream normalises scale away. A tensor inside a layer weighs
+// by what its part of the layer adds to the stream (standing.h), 1 on average. The output projection (the
+// token embedding where it serves as one) acts on the whole stream, to which each layer adds two parts, so it
+// weighs 2 * layers. docs/recipes.md has the measurements behind this.
 #pragma once
 
 #include <cstdint>
