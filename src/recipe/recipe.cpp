@@ -1,8 +1,6 @@
 #include "recipe/recipe.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <set>
@@ -306,22 +304,6 @@ double Recipe::bpw() const noexcept {
 Recipe make_recipe(const gguf::File& model, const imatrix::Matrix& matrix, const Options& options,
                    ThreadPool& threads) {
     return Maker(model, matrix, options, threads).run();
-}
-
-std::uint64_t parse_size(std::string_view text) {
-    double value = 0.0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::string_view suffix(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    constexpr std::string_view kUnits = "kmgt";
-    const char unit = suffix.size() == 1 ? static_cast<char>(suffix[0] | 0x20) : '\0';
-    const auto power = kUnits.find(unit);
-    if (failure == std::errc() && suffix.size() == 1 && power != kUnits.npos)
-        value = std::ldexp(value, static_cast<int>(10 * (power + 1)));
-    else if (failure != std::errc() || !suffix.empty())
-        value = 0.0;
-    if (!(value >= 1.0) || value > 0x1p62)
-        throw_error(ErrorKind::Usage, "--target-size", "'{}' is not a size such as 700M or 20G", text);
-    return static_cast<std::uint64_t>(value);
 }
 
 }  // namespace assay::recipe

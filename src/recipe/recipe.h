@@ -71,7 +71,4 @@ struct Recipe {
 Recipe make_recipe(const gguf::File& model, const imatrix::Matrix& matrix, const Options& options,
                    ThreadPool& threads);
 
-/// "20G": bytes, with k, m, g or t for powers of 1024, either case. Throws Error{Usage}.
-std::uint64_t parse_size(std::string_view text);
-
 }  // namespace assay::recipe
