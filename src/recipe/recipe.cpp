@@ -1,8 +1,6 @@
 #include "recipe/recipe.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <set>
@@ -13,6 +11,7 @@
 #include "recipe/groups.h"
 #include "recipe/knapsack.h"
 #include "recipe/policy.h"
+#include "recipe/standing.h"
 
 namespace assay::recipe {
 
@@ -47,6 +46,7 @@ class Maker {
         check_constraints();
         set_budget();
         measure_all();
+        weigh();
         choose();
         add_rules();
         add_totals();
@@ -162,11 +162,6 @@ class Maker {
         return types;
     }
 
-    double weight_of(const std::string& name) const {
-        const bool projects = is_output(name) || (tied_ && name == "token_embd.weight");
-        return projects ? 2.0 * static_cast<double>(std::max<std::size_t>(1, n_layers_)) : 1.0;
-    }
-
     void measure_all() {
         for (std::size_t i = 0; i < recipe_.tensors.size(); ++i) {
             TensorChoice& choice = recipe_.tensors[i];
@@ -185,10 +180,10 @@ class Maker {
             } else {
                 const TensorErrors errors =
                     measure(model_, t, entry_of(choice.name), types, options_.max_rows, threads_);
+                if (errors.has_data) energies_.push_back({choice.name, errors.energy});
                 for (const Candidate& candidate : errors.candidates)
-                    measured.candidates.push_back({candidate.type, candidate.bytes,
-                                                   errors.relative(candidate),
-                                                   weight_of(choice.name) * errors.relative(candidate)});
+                    measured.candidates.push_back(
+                        {candidate.type, candidate.bytes, errors.relative(candidate), 0.0});
             }
             measured_.push_back(std::move(measured));
         }
@@ -196,6 +191,17 @@ class Maker {
             recipe_.notes.push_back(fmt::format(
                 "{} tensors have no data in the matrix and were not offered {}: {}{}", refused_tensor_.size(),
                 join_names(refused_), *refused_tensor_.begin(), refused_tensor_.size() > 1 ? ", ..." : ""));
+    }
+
+    void weigh() {
+        const Standing standing = find_standing(model_, energies_);
+        const double projection = 2.0 * static_cast<double>(std::max<std::size_t>(1, n_layers_));
+        for (Measured& tensor : measured_) {
+            const bool projects = is_output(tensor.name) || (tied_ && tensor.name == "token_embd.weight");
+            const double weight = projects ? projection : standing.of(tensor.name);
+            for (auto& candidate : tensor.candidates)
+                candidate.cost = weight * candidate.relative.value_or(0.0);
+        }
     }
 
     void choose() {
@@ -282,6 +288,7 @@ class Maker {
     ThreadPool& threads_;
     Recipe recipe_;
     std::vector<Measured> measured_;
+    std::vector<NamedEnergy> energies_;
     std::size_t n_layers_ = 0;
     bool tied_ = false;
     std::set<TypeId> refused_;
@@ -297,22 +304,6 @@ double Recipe::bpw() const noexcept {
 Recipe make_recipe(const gguf::File& model, const imatrix::Matrix& matrix, const Options& options,
                    ThreadPool& threads) {
     return Maker(model, matrix, options, threads).run();
-}
-
-std::uint64_t parse_size(std::string_view text) {
-    double value = 0.0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::string_view suffix(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    constexpr std::string_view kUnits = "kmgt";
-    const char unit = suffix.size() == 1 ? static_cast<char>(suffix[0] | 0x20) : '\0';
-    const auto power = kUnits.find(unit);
-    if (failure == std::errc() && suffix.size() == 1 && power != kUnits.npos)
-        value = std::ldexp(value, static_cast<int>(10 * (power + 1)));
-    else if (failure != std::errc() || !suffix.empty())
-        value = 0.0;
-    if (!(value >= 1.0) || value > 0x1p62)
-        throw_error(ErrorKind::Usage, "--target-size", "'{}' is not a size such as 700M or 20G", text);
-    return static_cast<std::uint64_t>(value);
 }
 
 }  // namespace assay::recipe

@@ -1,9 +1,10 @@
 // A recipe: a type for each tensor of a model, so that the error of its outputs is least within a size.
 //
 // What is minimised is the sum over tensors of  weight * error / energy  (errors.h): each product's error as
-// a part of its own output, because a residual stream normalises scale away. The weight is 1 inside the
-// layers. The output projection (the token embedding where it serves as one) acts on the whole stream, to
-// which each layer adds two parts of about equal standing, so it weighs 2 * layers.
+// a part of its own output, because a residual stream normalises scale away. A tensor inside a layer weighs
+// by what its part of the layer adds to the stream (standing.h), 1 on average. The output projection (the
+// token embedding where it serves as one) acts on the whole stream, to which each layer adds two parts, so it
+// weighs 2 * layers. docs/recipes.md has the measurements behind this.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +70,5 @@ struct Recipe {
 /// type that cannot be written or that needs data where there is none; and as measure() does.
 Recipe make_recipe(const gguf::File& model, const imatrix::Matrix& matrix, const Options& options,
                    ThreadPool& threads);
-
-/// "20G": bytes, with k, m, g or t for powers of 1024, either case. Throws Error{Usage}.
-std::uint64_t parse_size(std::string_view text);
 
 }  // namespace assay::recipe

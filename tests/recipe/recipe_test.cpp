@@ -227,13 +227,5 @@ TEST(Recipe, TheTiedEmbeddingWeighsAsTheOutput) {
     EXPECT_DOUBLE_EQ(recipe.error, 2.0 * recipe.tensors[0].relative.value());
 }
 
-TEST(Recipe, ReadsSizes) {
-    EXPECT_EQ(parse_size("20G"), 20ull << 30);
-    EXPECT_EQ(parse_size("1.5k"), 1536u);
-    EXPECT_EQ(parse_size("700"), 700u);
-    for (const char* text : {"", "G", "20X", "20GB", "-1G", "nan", "1e30", "0"})
-        EXPECT_THROW(parse_size(text), Error) << text;
-}
-
 }  // namespace
 }  // namespace assay::recipe
