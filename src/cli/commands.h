@@ -19,6 +19,7 @@ int run_inspect(const std::vector<std::string>& words);
 int run_stats(const std::vector<std::string>& words);
 int run_similarity(const std::vector<std::string>& words);
 int run_report(const std::vector<std::string>& words);
+int run_recipe(const std::vector<std::string>& words);
 int run_devices(const std::vector<std::string>& words);
 
 /// Writes a report page about these matrix files.

@@ -16,6 +16,8 @@ importance matrix that quantisers use. It takes the options of llama-imatrix.
   assay stats FILE [--json|--csv]                statistics of a matrix
   assay similarity FILE [--json]                 layer similarity stored by -lsim
   assay report FILE [FILE ...] [-o out.html]     one page about one matrix, or several compared
+  assay recipe FILE -m MODEL --target-bpw N      a type per tensor for a size [--target-size SIZE] [--keep RE=TYPE]
+                                                 [--types a,b] [--exact] [--rules FILE] [-o OUT]
   assay tokenize -m MODEL -f TEXT [--parse-special] [--no-bos]
   assay inspect FILE [--json]                    what a model or a matrix holds
   assay devices                                  what can compute here

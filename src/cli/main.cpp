@@ -15,7 +15,7 @@ namespace {
 
 using Command = int (*)(const std::vector<std::string>&);
 
-constexpr std::array<std::pair<std::string_view, Command>, 9> kCommands{{
+constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands{{
     {"calibrate", assay::cli::run_calibrate},
     {"tokenize", assay::cli::run_tokenize},
     {"tokenise", assay::cli::run_tokenize},
@@ -24,6 +24,7 @@ constexpr std::array<std::pair<std::string_view, Command>, 9> kCommands{{
     {"statistics", assay::cli::run_stats},
     {"similarity", assay::cli::run_similarity},
     {"report", assay::cli::run_report},
+    {"recipe", assay::cli::run_recipe},
     {"devices", assay::cli::run_devices},
 }};
 
