@@ -15,8 +15,7 @@ __device__ inline float warp_max(float x) {
 
 /// scratch: one T per warp, at least 32, not read or written since the last barrier but one: callers that sum
 /// again and again take turns between two. The block's size is a multiple of 32.
-template <typename T>
-__device__ T block_sum(T x, T* scratch) {
+template <typename T> __device__ T block_sum(T x, T* scratch) {
     x = warp_sum(x);
     if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
     __syncthreads();
