@@ -45,7 +45,9 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
         const std::int64_t q_cols = a.n_heads * a.head_dim;
         const std::int64_t k_cols = a.n_kv_heads * a.head_dim;
         const std::int64_t v_cols = a.n_kv_heads * a.value_dim;
-        const reference::Matrix all = random(c.rows.count(), q_cols + k_cols + v_cols, type);
+        // Numbers that the operand's type holds: a backend may round its activations to it.
+        const reference::Matrix all =
+            random(c.rows.count(), q_cols + k_cols + v_cols, backend().operand_dtype());
         const auto part = [&](std::int64_t first, std::int64_t cols) {
             reference::Matrix m(all.rows, cols);
             for (std::int64_t r = 0; r < m.rows; ++r)
