@@ -198,7 +198,9 @@ class Backend {
 
     // --- weights
     /// One matrix whose outputs are those of `stacked` side by side; all have the same n_in.
-    virtual MatrixPtr prepare(std::span<const WeightSource> stacked) = 0;
+    /// Its products take inputs of type `operand`: F32 where rounding would decide something (routing).
+    virtual MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) = 0;
+    MatrixPtr prepare(std::span<const WeightSource> stacked) { return prepare(stacked, operand_dtype()); }
 
     // --- operations
     /// out [tokens, hidden] f32 = rows of the table times scale.
@@ -223,8 +225,8 @@ class Backend {
     /// Causal softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
     virtual void attention(const AttentionArgs& args, Rows rows, const Produced& out) = 0;
 
-    /// What leaves is act(gate) * up of x W^T + bias, where gate_up has n_out = 2 * ffn: gate rows, then up
-    /// rows.
+    /// What leaves is act(gate) * up of x W^T + bias [2 * ffn]. gate_up was prepared from two stacked sources
+    /// of ffn rows each: gate, then up.
     virtual void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
                               Rows rows, const Produced& out) = 0;
 

@@ -10,7 +10,7 @@ std::string_view word(similarity::Kind kind) {
     switch (kind) {
         case similarity::Kind::Layer: return "layer";
         case similarity::Kind::Attention: return "attention";
-        case similarity::Kind::Ffn: break;
+        default: break;
     }
     return "ffn";
 }
@@ -28,13 +28,31 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate) {
 
 std::string similarity_text(const similarity::Similarity& similarity) {
     std::string text;
-    for (const similarity::Kind kind : similarity::kKinds) {
+    for (const similarity::Kind kind : similarity::kInputKinds) {
         const auto ranked = similarity.finish(kind);
         if (ranked.empty()) continue;
         text += fmt::format("\n======================== sorted {} importances\n", word(kind));
         for (std::size_t rank = 0; rank < ranked.size(); ++rank)
             text += fmt::format("{:>3}: Layer {:>3}, <cos_sim> = {:g}\n", rank, ranked[rank].layer,
                                 ranked[rank].cos_sim);
+    }
+    return text;
+}
+
+std::string residual_text(const similarity::Similarity& similarity) {
+    using similarity::Kind;
+    const std::size_t n_layers = similarity.sums(Kind::Residual).size();
+    if (n_layers == 0) return {};
+    std::string text = "\nresidual stream: cosine and |change| / |before|\n";
+    text += fmt::format("{:>5} {:>17} {:>17} {:>17}\n", "layer", "whole layer", "attention", "feed-forward");
+    for (std::size_t layer = 0; layer < n_layers; ++layer) {
+        text += fmt::format("{:>5}", layer);
+        for (const Kind kind : {Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn}) {
+            const similarity::Sum& sum = similarity.sums(kind).at(layer);
+            const auto count = static_cast<double>(sum.count);
+            text += fmt::format("  {:>7.4f} {:>8.4f}", sum.cos / count, sum.relative_change / count);
+        }
+        text += "\n";
     }
     return text;
 }

@@ -125,7 +125,7 @@ void CudaBackend::synchronize() {
     check(cudaStreamSynchronize(device_->compute()), "waiting for the device");
 }
 
-MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked) {
+MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
     device_->use();
     std::int64_t n_out = 0;
     const std::int64_t n_in = stacked.empty() ? 0 : stacked.front().n_in;
@@ -135,7 +135,7 @@ MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked) {
                         source.n_in);
         n_out += source.n_out;
     }
-    auto matrix = std::make_shared<DeviceMatrix>(device_, dtype_, n_in, n_out);
+    auto matrix = std::make_shared<DeviceMatrix>(device_, operand, n_in, n_out);
     std::int64_t row = 0;
     for (const WeightSource& source : stacked) {
         loader_.decode_rows(source, matrix->view().row_range(row, source.n_out), device_->copy());

@@ -26,7 +26,8 @@ class CudaBackend final : public Backend {
     void download(const void* from, std::span<std::byte> to) override;
     void synchronize() override;
 
-    MatrixPtr prepare(std::span<const WeightSource> stacked) override;
+    using Backend::prepare;
+    MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) override;
 
     void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                View out) override;
