@@ -21,15 +21,11 @@ Event make_event() {
     return Event(event);
 }
 
-namespace {
-
 Stream make_stream() {
     cudaStream_t stream = nullptr;
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
     return Stream(stream);
 }
-
-}  // namespace
 
 Device::Device(int index) : index_(index) {
     use();

@@ -41,6 +41,7 @@ using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
 using Event = Handle<cudaEvent_t, cudaEventDestroy>;
 
 Event make_event();
+Stream make_stream();
 
 /// One device of the machine. Objects that hold its memory share it.
 class Device {

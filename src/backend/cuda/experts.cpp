@@ -9,7 +9,7 @@ namespace assay::backend::cuda {
 namespace {
 
 /// Rows that choose the algorithm: a wave sends about so many to each expert.
-constexpr std::int64_t kExpertRows = 1024;
+constexpr std::int64_t kExpertRows = 4096;
 
 /// Elements of one allocation, aligned for vector loads.
 std::size_t padded(std::int64_t n, std::size_t size) {
@@ -93,14 +93,16 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
     const View hidden = rows_of(hidden_memory, ffn, dtype_);
     const View result = rows_of(result_memory, out.cols, DType::F32);
     const auto each_expert = [&](std::span<const MatrixPtr> matrices, const View& from, const View& to) {
+        std::vector<Product> products;
         for (std::int64_t e = first; e < first + n; ++e) {
             const std::int64_t start = routing.start(batch.first + e) - args.base;
             const std::int64_t count = routing.start(batch.first + e + 1) - args.base - start;
+            const auto& matrix = static_cast<const DeviceMatrix&>(*matrices[static_cast<std::size_t>(e)]);
             if (count > 0)
-                multiply(from.row_range(start, count),
-                         static_cast<const DeviceMatrix&>(*matrices[static_cast<std::size_t>(e)]), nullptr,
-                         false, to.row_range(start, count), kExpertRows);
+                products.push_back(product_of(from.row_range(start, count), matrix, nullptr, false,
+                                              to.row_range(start, count), kExpertRows));
         }
+        products_.multiply_all(products);
     };
     gather_rows(args, x, gathered, batch.input_sums, device_->compute());
     each_expert(batch.gate_up, gathered, product);

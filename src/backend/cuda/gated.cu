@@ -3,6 +3,7 @@
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
 
@@ -23,8 +24,6 @@ struct GateArgs {
     std::int64_t plain_stride;
     Partials partials;
 };
-
-template <typename T, int kCols> struct alignas(kCols * sizeof(T)) Run { T values[kCols]; };
 
 /// kCols > 1 where every row starts at a multiple of 16 bytes and ffn is a multiple of kCols.
 template <typename In, typename Operand, int kCols> __global__ void gate_kernel(GateArgs a) {
@@ -81,11 +80,6 @@ void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
     check(cudaGetLastError(), "a gated activation");
 }
 
-bool rows_aligned(const void* data, std::int64_t stride, std::size_t size) {
-    return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 &&
-           static_cast<std::size_t>(stride) * size % 16 == 0;
-}
-
 }  // namespace
 
 void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,
@@ -108,8 +102,8 @@ void gate(View product, const float* bias, Activation activation, Rows rows, con
             using In = decltype(in);
             using Operand = decltype(operand);
             constexpr int kCols = 16 / sizeof(In);
-            if (a.ffn % 8 == 0 && rows_aligned(a.product, a.stride, sizeof(In)) &&
-                rows_aligned(a.operand, a.operand_stride, sizeof(Operand)))
+            if (a.ffn % kCols == 0 && rows_aligned<kCols>(a.product, a.stride, product.dtype) &&
+                rows_aligned<kCols>(a.operand, a.operand_stride, out.operand.dtype))
                 launch<In, Operand, kCols>(a, rows.n_chunks, stream);
             else
                 launch<In, Operand, 1>(a, rows.n_chunks, stream);

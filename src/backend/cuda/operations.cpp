@@ -168,24 +168,28 @@ void CudaBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out)
     produce_rows(x, norm, rows, out);
 }
 
-void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
-                           std::int64_t nominal_rows) {
+Product CudaBackend::product_of(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
+                                std::int64_t nominal_rows) const {
     if (x.cols != w.n_in() || out.cols != w.n_out() || x.rows != out.rows)
         throw_error(ErrorKind::Shape, "cuda", "a product of [{}, {}] with [{}, {}] into [{}, {}]", x.rows,
                     x.cols, w.n_out(), w.n_in(), out.rows, out.cols);
-    products_.multiply({x, w.acquire(), w.n_in(), w.n_out(), bias, accumulate, out, nominal_rows});
+    return {x, w.acquire(), w.n_in(), w.n_out(), bias, accumulate, out, nominal_rows};
+}
+
+void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out) {
+    products_.multiply(product_of(x, w, bias, accumulate, out, preferred_rows_));
 }
 
 void CudaBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
     device_->use();
     const DeviceMatrix& matrix = device_matrix(w);
     if (out.dtype == DType::F32 || (bias == nullptr && !accumulate))
-        return multiply(x, matrix, bias, accumulate, out, preferred_rows_);
+        return multiply(x, matrix, bias, accumulate, out);
     // What is added joins before the one rounding: a bias can be far larger than the product.
     const Temporary<float> memory(*device_, out.rows * out.cols);
     const View wide{memory.get(), DType::F32, out.rows, out.cols, out.cols};
     if (accumulate) round_rows(out, wide, device_->compute());
-    multiply(x, matrix, bias, accumulate, wide, preferred_rows_);
+    multiply(x, matrix, bias, accumulate, wide);
     round_rows(wide, out, device_->compute());
 }
 
@@ -232,7 +236,7 @@ void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias,
     const std::int64_t n_out = matrix.n_out();
     const Temporary<std::byte> memory(*device_, rows.count() * n_out * size_of(dtype_));
     const View product{memory.get(), dtype_, rows.count(), n_out, n_out};
-    multiply(x, matrix, nullptr, false, product, preferred_rows_);
+    multiply(x, matrix, nullptr, false, product);
     const PartialMemory sums(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kGatedGroup),
                              n_out / 2);
     gate(product, bias, activation, rows, out, sums.partials, device_->compute());
@@ -272,7 +276,7 @@ void CudaBackend::add_losses(LossState& state, std::int64_t first_row, View x, c
     for (std::int64_t row = 0; row < x.rows; row += tile) {
         const std::int64_t count = std::min(tile, x.rows - row);
         const View logits{memory.get(), DType::F32, count, n, n};
-        multiply(x.row_range(row, count), matrix, nullptr, false, logits, preferred_rows_);
+        multiply(x.row_range(row, count), matrix, nullptr, false, logits);
         const std::int64_t at = first_row + row;
         fold_losses(
             {logits, bias, as<std::int32_t>(losses.targets, at), first, scale, soft_cap,

@@ -49,8 +49,10 @@ class CudaBackend final : public Backend {
 
   private:
     void produce_rows(View x, const Norm& norm, Rows rows, const Produced& out);
-    void multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
-                  std::int64_t nominal_rows);
+    /// Once this returns, work enqueued on the compute stream sees the finished weights.
+    Product product_of(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
+                       std::int64_t nominal_rows) const;
+    void multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out);
     /// Experts first .. first + n of the batch, all packed at the same time.
     void run_experts(View x, const DeviceRouting& routing, const ExpertBatch& batch, std::int64_t first,
                      std::int64_t n, View out);

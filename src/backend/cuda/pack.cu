@@ -1,9 +1,12 @@
 // Rows in expert order: gathered, activated, and added back. A block takes the pairs of one chunk and one
 // expert in row order, so that their sums do not depend on the call.
+#include <type_traits>
+
 #include "backend/cuda/activate.cuh"
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/routing.h"
+#include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
 
@@ -23,64 +26,84 @@ __device__ Pairs pairs_of_block(const PackArgs& a) {
     return {a.routing.starts[at], a.routing.counts[at], chunk * a.sums_batch + a.sums_first + blockIdx.y};
 }
 
-__device__ void store_sums(const Sums& sums, std::int64_t at, float squares, float plain) {
-    if (sums.squares != nullptr) sums.squares[at] = squares;
-    if (sums.plain != nullptr) sums.plain[at] = plain;
+template <int kCols>
+__device__ void store_sums(const Sums& sums, std::int64_t at, const float* squares, const float* plain) {
+    for (int c = 0; c < kCols; ++c) {
+        if (sums.squares != nullptr) sums.squares[at + c] = squares[c];
+        if (sums.plain != nullptr) sums.plain[at + c] = plain[c];
+    }
 }
 
-template <typename Operand> __global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
-    const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+/// kCols > 1 where every row is aligned for runs of kCols and made of whole runs; so in all kernels here.
+template <int kCols> __device__ std::int64_t first_column(unsigned panel) {
+    return (static_cast<std::int64_t>(panel) * kThreads + threadIdx.x) * kCols;
+}
+
+template <typename Operand, int kCols>
+__global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
+    const std::int64_t col = first_column<kCols>(blockIdx.x);
     if (col >= x.cols) return;
     const Pairs pairs = pairs_of_block(a);
-    float squares = 0;
-    float plain = 0;
+    const float* from = static_cast<const float*>(x.data) + col;
+    Operand* to = static_cast<Operand*>(packed.data) + (pairs.start - a.base) * packed.stride + col;
+    float squares[kCols] = {};
+    float plain[kCols] = {};
 #pragma unroll 4
     for (std::int64_t i = 0; i < pairs.count; ++i) {
-        const std::int64_t position = pairs.start + i;
-        const float y = static_cast<const float*>(x.data)[a.routing.rows[position] * x.stride + col];
-        static_cast<Operand*>(packed.data)[(position - a.base) * packed.stride + col] = round_to<Operand>(y);
-        squares += y * y;
-        plain += y;
+        const auto run =
+            *reinterpret_cast<const Run<float, kCols>*>(from + a.routing.rows[pairs.start + i] * x.stride);
+        store_run<kCols>(to + i * packed.stride, run.values, true);
+#pragma unroll
+        for (int c = 0; c < kCols; ++c) {
+            squares[c] += run.values[c] * run.values[c];
+            plain[c] += run.values[c];
+        }
     }
-    store_sums(sums, pairs.sums * x.cols + col, squares, plain);
+    store_sums<kCols>(sums, pairs.sums * x.cols + col, squares, plain);
 }
 
-template <typename In, typename Operand>
+template <typename In, typename Operand, int kCols>
 __global__ void gate_kernel(PackArgs a, View product, Activation activation, View packed, Sums sums) {
-    const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+    const std::int64_t col = first_column<kCols>(blockIdx.x);
     if (col >= packed.cols) return;
     const Pairs pairs = pairs_of_block(a);
-    float squares = 0;
-    float plain = 0;
+    const In* from = static_cast<const In*>(product.data) + (pairs.start - a.base) * product.stride + col;
+    Operand* to = static_cast<Operand*>(packed.data) + (pairs.start - a.base) * packed.stride + col;
+    float squares[kCols] = {};
+    float plain[kCols] = {};
 #pragma unroll 4
     for (std::int64_t i = 0; i < pairs.count; ++i) {
-        const std::int64_t row = pairs.start + i - a.base;
-        const In* from = static_cast<const In*>(product.data) + row * product.stride + col;
-        const float y =
-            activate<sizeof(In) == 2>(activation, to_float(from[0])) * to_float(from[packed.cols]);
-        static_cast<Operand*>(packed.data)[row * packed.stride + col] = round_to<Operand>(y);
-        squares += y * y;
-        plain += y;
+        const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride);
+        const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride + packed.cols);
+        float y[kCols];
+#pragma unroll
+        for (int c = 0; c < kCols; ++c) {
+            y[c] = activate<sizeof(In) == 2>(activation, to_float(gates.values[c])) * to_float(ups.values[c]);
+            squares[c] += y[c] * y[c];
+            plain[c] += y[c];
+        }
+        store_run<kCols>(to + i * packed.stride, y, true);
     }
-    store_sums(sums, pairs.sums * packed.cols + col, squares, plain);
+    store_sums<kCols>(sums, pairs.sums * packed.cols + col, squares, plain);
 }
 
 /// One block a row and panel of columns. The row's experts of this batch are few: each is found anew as the
 /// next larger one.
-__global__ void scatter_kernel(PackArgs a, View packed, View out) {
-    const std::int64_t col = static_cast<std::int64_t>(blockIdx.y) * kThreads + threadIdx.x;
+template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, View out) {
+    const std::int64_t col = first_column<kCols>(blockIdx.y);
     if (col >= out.cols) return;
     const std::int64_t row = blockIdx.x;
-    const std::int64_t n_used = a.routing.n_used;
+    const int n_used = static_cast<int>(a.routing.n_used);
     const std::int32_t* experts = a.routing.experts + row * n_used;
-    std::int64_t last = a.first - 1;
-    float* to = static_cast<float*>(out.data) + row * out.stride + col;
-    float sum = 0;
+    const auto end = static_cast<std::int32_t>(a.first + a.n);
+    auto last = static_cast<std::int32_t>(a.first) - 1;
+    auto* to = reinterpret_cast<Run<float, kCols>*>(static_cast<float*>(out.data) + row * out.stride + col);
+    Run<float, kCols> sum;
     bool touched = false;
     for (;;) {
-        std::int64_t best = a.first + a.n;
-        std::int64_t slot = -1;
-        for (std::int64_t i = 0; i < n_used; ++i) {
+        std::int32_t best = end;
+        int slot = -1;
+        for (int i = 0; i < n_used; ++i) {
             if (experts[i] <= last || experts[i] >= best) continue;
             best = experts[i];
             slot = i;
@@ -89,16 +112,38 @@ __global__ void scatter_kernel(PackArgs a, View packed, View out) {
         if (!touched) sum = *to;
         touched = true;
         const std::int64_t at = a.routing.positions[row * n_used + slot] - a.base;
-        sum += a.routing.weights[row * n_used + slot] *
-               static_cast<const float*>(packed.data)[at * packed.stride + col];
+        const float weight = a.routing.weights[row * n_used + slot];
+        const auto run = *reinterpret_cast<const Run<float, kCols>*>(static_cast<const float*>(packed.data) +
+                                                                     at * packed.stride + col);
+#pragma unroll
+        for (int c = 0; c < kCols; ++c) sum.values[c] += weight * run.values[c];
         last = best;
     }
     if (touched) *to = sum;
 }
 
-dim3 grid_of(const PackArgs& args, std::int64_t cols) {
-    return dim3(static_cast<unsigned>((cols + kThreads - 1) / kThreads), static_cast<unsigned>(args.n),
+constexpr int kWide = 4;
+
+unsigned panels(std::int64_t cols, int cols_a_thread) {
+    const std::int64_t cols_a_block = std::int64_t{kThreads} * cols_a_thread;
+    return static_cast<unsigned>((cols + cols_a_block - 1) / cols_a_block);
+}
+
+dim3 grid_of(const PackArgs& args, std::int64_t cols, int cols_a_thread) {
+    return dim3(panels(cols, cols_a_thread), static_cast<unsigned>(args.n),
                 static_cast<unsigned>(args.routing.n_chunks));
+}
+
+bool is_wide(const View& view) {
+    return view.cols % kWide == 0 && rows_aligned<kWide>(view.data, view.stride, view.dtype);
+}
+
+/// Calls f with the columns that a thread may take at a time, as a constant.
+template <typename F> void dispatch_width(bool wide, F&& f) {
+    if (wide)
+        f(std::integral_constant<int, kWide>{});
+    else
+        f(std::integral_constant<int, 1>{});
 }
 
 }  // namespace
@@ -106,8 +151,10 @@ dim3 grid_of(const PackArgs& args, std::int64_t cols) {
 void gather_rows(const PackArgs& args, View x, View packed, const Sums& sums, cudaStream_t stream) {
     if (args.n == 0 || x.rows == 0) return;
     dispatch(packed.dtype, [&](auto operand) {
-        gather_kernel<decltype(operand)>
-            <<<grid_of(args, x.cols), kThreads, 0, stream>>>(args, x, packed, sums);
+        dispatch_width(is_wide(x) && is_wide(packed), [&](auto cols) {
+            gather_kernel<decltype(operand), cols()>
+                <<<grid_of(args, x.cols, cols()), kThreads, 0, stream>>>(args, x, packed, sums);
+        });
     });
     check(cudaGetLastError(), "gathering rows for experts");
 }
@@ -117,8 +164,11 @@ void gate_packed(const PackArgs& args, View product, Activation activation, View
     if (args.n == 0 || args.routing.n_rows == 0) return;
     dispatch(product.dtype, [&](auto in) {
         dispatch(packed.dtype, [&](auto operand) {
-            gate_kernel<decltype(in), decltype(operand)><<<grid_of(args, packed.cols), kThreads, 0, stream>>>(
-                args, product, activation, packed, sums);
+            dispatch_width(is_wide(product) && is_wide(packed), [&](auto cols) {
+                gate_kernel<decltype(in), decltype(operand), cols()>
+                    <<<grid_of(args, packed.cols, cols()), kThreads, 0, stream>>>(args, product, activation,
+                                                                                  packed, sums);
+            });
         });
     });
     check(cudaGetLastError(), "gated activations of experts");
@@ -126,9 +176,10 @@ void gate_packed(const PackArgs& args, View product, Activation activation, View
 
 void scatter_rows(const PackArgs& args, View packed, View out, cudaStream_t stream) {
     if (args.n == 0 || out.rows == 0) return;
-    const dim3 grid(static_cast<unsigned>(out.rows),
-                    static_cast<unsigned>((out.cols + kThreads - 1) / kThreads));
-    scatter_kernel<<<grid, kThreads, 0, stream>>>(args, packed, out);
+    dispatch_width(is_wide(packed) && is_wide(out), [&](auto cols) {
+        const dim3 grid(static_cast<unsigned>(out.rows), panels(out.cols, cols()));
+        scatter_kernel<cols()><<<grid, kThreads, 0, stream>>>(args, packed, out);
+    });
     check(cudaGetLastError(), "adding what experts return");
 }
 

@@ -6,6 +6,7 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/reduce.cuh"
+#include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
 
@@ -30,23 +31,9 @@ struct RowArgs {
     Partials partials;
 };
 
-template <typename T, int kCols> struct alignas(kCols * sizeof(T)) Run { T values[kCols]; };
-
 /// The column of a thread's element j: runs of kCols side by side, the threads' runs side by side.
 template <int kCols, int kThreads> __device__ int column(int j) {
     return (static_cast<int>(threadIdx.x) + j / kCols * kThreads) * kCols + j % kCols;
-}
-
-template <int kCols, typename T> __device__ void store_run(T* to, const float* values, bool wide) {
-    Run<T, kCols> run;
-#pragma unroll
-    for (int c = 0; c < kCols; ++c) run.values[c] = round_to<T>(values[c]);
-    if (wide) {
-        *reinterpret_cast<Run<T, kCols>*>(to) = run;
-    } else {
-#pragma unroll
-        for (int c = 0; c < kCols; ++c) to[c] = run.values[c];
-    }
 }
 
 template <int kPerThread, int kThreads, int kCols>
@@ -169,17 +156,12 @@ void launch_rows(const RowArgs& a, dim3 grid, cudaStream_t stream) {
 
 constexpr int kWide = 4;  ///< columns side by side
 
-bool is_wide(const void* data, std::int64_t stride, DType dtype) {
-    const auto step = static_cast<std::uintptr_t>(kWide * size_of(dtype));
-    return reinterpret_cast<std::uintptr_t>(data) % step == 0 && stride % kWide == 0;
-}
-
 void dispatch_rows(View x, DType operand, const RowArgs& a, dim3 grid, cudaStream_t stream) {
     if (grid.x == 0 || grid.y == 0) return;
     dispatch(x.dtype, [&](auto in) {
         dispatch(operand, [&](auto out) {
             // By the input alone: which thread sums what must not depend on what else is wanted.
-            if (a.cols % kWide == 0 && is_wide(x.data, x.stride, x.dtype))
+            if (a.cols % kWide == 0 && rows_aligned<kWide>(x.data, x.stride, x.dtype))
                 launch_rows<decltype(in), decltype(out), kWide>(a, grid, stream);
             else
                 launch_rows<decltype(in), decltype(out), 1>(a, grid, stream);
@@ -205,8 +187,8 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
     a.operand_stride = out.operand.stride;
     a.plain = static_cast<float*>(out.plain.data);
     a.plain_stride = out.plain.stride;
-    a.wide_operand = is_wide(a.operand, a.operand_stride, out.operand.dtype);
-    a.wide_plain = is_wide(a.plain, a.plain_stride, DType::F32);
+    a.wide_operand = rows_aligned<kWide>(a.operand, a.operand_stride, out.operand.dtype);
+    a.wide_plain = rows_aligned<kWide>(a.plain, a.plain_stride, DType::F32);
     a.partials = partials;
     dispatch_rows(x, out.operand.dtype, a,
                   dim3(groups_of(rows.chunk_tokens), static_cast<unsigned>(rows.n_chunks)), stream);

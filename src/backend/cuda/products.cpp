@@ -9,7 +9,7 @@ namespace assay::backend::cuda {
 
 namespace {
 
-constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
+constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
 
 void check_lt(cublasStatus_t status, const char* what) {
     if (status != CUBLAS_STATUS_SUCCESS)
@@ -73,11 +73,17 @@ struct Products::Layouts {
 
 Products::Products(DevicePtr device) : device_(std::move(device)) {
     check_lt(cublasLtCreate(&handle_), "starting the library");
-    workspace_ = device_->allocate(kWorkspaceBytes, device_->compute());
+    for (void*& workspace : workspaces_) workspace = device_->allocate(kWorkspaceBytes, device_->compute());
+    for (std::size_t i = 0; i < kLanes; ++i) {
+        lanes_[i] = make_stream();
+        lanes_done_[i] = make_event();
+    }
+    fork_ = make_event();
 }
 
 Products::~Products() {
-    if (workspace_ != nullptr) device_->release(workspace_);
+    for (void* workspace : workspaces_)
+        if (workspace != nullptr) device_->release(workspace);
     cublasLtDestroy(handle_);
 }
 
@@ -112,7 +118,7 @@ const cublasLtMatmulAlgo_t& Products::algorithm(const Key& key, const Product& p
                 product.n_in, product.n_out);
 }
 
-void Products::multiply(const Product& p) {
+void Products::multiply(const Product& p, cudaStream_t stream, void* workspace) {
     if (p.x.rows == 0 || p.n_out == 0) return;
     const Key key{p.x.dtype,
                   p.out.dtype,
@@ -130,9 +136,21 @@ void Products::multiply(const Product& p) {
     const float one = 1;
     const float beta = p.accumulate ? 1.0f : 0.0f;
     check_lt(cublasLtMatmul(handle_, &layouts.operation, &one, p.w, &layouts.w, p.x.data, &layouts.x, &beta,
-                            p.out.data, &layouts.out, p.out.data, &layouts.out, &chosen, workspace_,
-                            kWorkspaceBytes, device_->compute()),
+                            p.out.data, &layouts.out, p.out.data, &layouts.out, &chosen, workspace,
+                            kWorkspaceBytes, stream),
              "a matrix product");
+}
+
+void Products::multiply_all(std::span<const Product> products) {
+    check(cudaEventRecord(fork_.get(), device_->compute()), "recording an event");
+    for (const Stream& lane : lanes_)
+        check(cudaStreamWaitEvent(lane.get(), fork_.get(), 0), "starting products side by side");
+    for (std::size_t i = 0; i < products.size(); ++i)
+        multiply(products[i], lanes_[i % kLanes].get(), workspaces_[i % kLanes]);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+        check(cudaEventRecord(lanes_done_[i].get(), lanes_[i].get()), "recording an event");
+        check(cudaStreamWaitEvent(device_->compute(), lanes_done_[i].get(), 0), "waiting for products");
+    }
 }
 
 }  // namespace assay::backend::cuda

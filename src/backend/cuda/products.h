@@ -5,9 +5,11 @@
 // output then adds its products in an order that the shape alone decides.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cublasLt.h>
 #include <map>
+#include <span>
 #include <tuple>
 
 #include "backend/backend.h"
@@ -35,8 +37,11 @@ class Products {
     Products(const Products&) = delete;
     Products& operator=(const Products&) = delete;
 
-    /// Throws Error{Device} when the library has no algorithm for the shape.
-    void multiply(const Product& product);
+    /// On the compute stream. Throws Error{Device} when the library has no algorithm for the shape.
+    void multiply(const Product& product) { multiply(product, device_->compute(), workspaces_[kLanes]); }
+    /// Several products that do not depend on each other, side by side: small ones leave the chip half empty.
+    /// Before and after them the compute stream's order holds.
+    void multiply_all(std::span<const Product> products);
 
   private:
     /// Operand and result types, accumulate, bias, n_in, n_out, nominal rows, alignments of x, w and out.
@@ -44,11 +49,17 @@ class Products {
                            unsigned, unsigned>;
     struct Layouts;
 
+    static constexpr std::size_t kLanes = 4;
+
+    void multiply(const Product& product, cudaStream_t stream, void* workspace);
     const cublasLtMatmulAlgo_t& algorithm(const Key& key, const Product& product, Layouts& nominal);
 
     DevicePtr device_;
     cublasLtHandle_t handle_ = nullptr;
-    void* workspace_ = nullptr;
+    std::array<Stream, kLanes> lanes_;
+    std::array<Event, kLanes> lanes_done_;
+    Event fork_;
+    std::array<void*, kLanes + 1> workspaces_{};  ///< one a lane, the last the compute stream's
     std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
 };
 

@@ -119,26 +119,26 @@ __global__ void start_kernel(RoutingView r) {
     }
 }
 
-/// One block a chunk, one thread an expert: it picks its pairs out of the chunk's list in order.
+constexpr int kPlaceThreads = 1024;
+
+/// One block a chunk, one warp an expert: it goes through the chunk's pairs 32 at a time, and its lanes find
+/// their places by counting those before them.
 __global__ void place_kernel(RoutingView r) {
-    constexpr int kTile = 2048;
-    __shared__ std::int32_t tile[kTile];
+    const int lane = static_cast<int>(threadIdx.x % 32);
     const std::int64_t pairs = r.chunk_tokens * r.n_used;
     const std::int64_t base = blockIdx.x * pairs;
-    for (std::int64_t e0 = 0; e0 < r.n_experts; e0 += kThreads) {
-        const std::int64_t e = e0 + threadIdx.x;
-        std::int32_t next = e < r.n_experts ? r.starts[blockIdx.x * r.n_experts + e] : 0;
-        for (std::int64_t first = 0; first < pairs; first += kTile) {
-            const int n = static_cast<int>(min(static_cast<std::int64_t>(kTile), pairs - first));
-            __syncthreads();
-            for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads)
-                tile[i] = r.experts[base + first + i];
-            __syncthreads();
-            for (int i = 0; i < n; ++i) {
-                if (tile[i] != e) continue;
-                r.positions[base + first + i] = next;
-                r.rows[next++] = static_cast<std::int32_t>((base + first + i) / r.n_used);
+    for (std::int64_t e = threadIdx.x / 32; e < r.n_experts; e += kPlaceThreads / 32) {
+        std::int32_t next = r.starts[blockIdx.x * r.n_experts + e];
+        for (std::int64_t first = 0; first < pairs; first += 32) {
+            const std::int64_t pair = first + lane;
+            const bool mine = pair < pairs && r.experts[base + pair] == e;
+            const unsigned all = __ballot_sync(0xffffffffu, mine);
+            if (mine) {
+                const std::int32_t position = next + __popc(all & ((1u << lane) - 1u));
+                r.positions[base + pair] = position;
+                r.rows[position] = static_cast<std::int32_t>((base + pair) / r.n_used);
             }
+            next += __popc(all);
         }
     }
 }
@@ -153,7 +153,7 @@ void route_rows(View logits, const RouteArgs& args, const RoutingView& r, cudaSt
                                                                                                     args, r);
     count_kernel<<<chunks, kThreads, shared_bytes, stream>>>(r);
     start_kernel<<<1, kThreads, shared_bytes, stream>>>(r);
-    place_kernel<<<chunks, kThreads, 0, stream>>>(r);
+    place_kernel<<<chunks, kPlaceThreads, 0, stream>>>(r);
     check(cudaGetLastError(), "routing");
 }
 
