@@ -8,9 +8,10 @@ namespace assay::calibrate {
 
 namespace {
 
-std::span<const std::int32_t> range(const std::vector<std::int32_t>& tokens, std::int64_t first, std::int64_t count,
-                                    std::int64_t n_ctx) {
-    return std::span(tokens).subspan(static_cast<std::size_t>(first * n_ctx), static_cast<std::size_t>(count * n_ctx));
+std::span<const std::int32_t> range(const std::vector<std::int32_t>& tokens, std::int64_t first,
+                                    std::int64_t count, std::int64_t n_ctx) {
+    return std::span(tokens).subspan(static_cast<std::size_t>(first * n_ctx),
+                                     static_cast<std::size_t>(count * n_ctx));
 }
 
 }  // namespace
@@ -31,16 +32,19 @@ Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabu
     if (options.skip_chunks > 0) {
         if (options.skip_chunks + 2 >= total / n_ctx + (total % n_ctx != 0))
             throw_error(ErrorKind::Usage, where,
-                        "there will be not enough tokens left after removing {} chunks: it has {} tokens, {} to a chunk",
+                        "there will be not enough tokens left after removing {} chunks: it has {} tokens, {} "
+                        "to a chunk",
                         options.skip_chunks, total, n_ctx);
-        tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(options.skip_chunks * n_ctx));
+        tokens.erase(tokens.begin(),
+                     tokens.begin() + static_cast<std::ptrdiff_t>(options.skip_chunks * n_ctx));
     }
     const auto left = static_cast<std::int64_t>(tokens.size());
     if (left / 2 < n_ctx)
-        throw_error(ErrorKind::Usage, where,
-                    "you need at least {} tokens for a context of {} tokens; the data file you provided tokenizes to "
-                    "only {} tokens",
-                    2 * n_ctx, n_ctx, left);
+        throw_error(
+            ErrorKind::Usage, where,
+            "you need at least {} tokens for a context of {} tokens; the data file you provided tokenizes to "
+            "only {} tokens",
+            2 * n_ctx, n_ctx, left);
     Chunks chunks;
     chunks.n_ctx = n_ctx;
     chunks.n_tokens = total;
@@ -51,7 +55,7 @@ Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabu
     chunks.inputs = chunks.targets;
     if (vocabulary.add_bos())
         for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
-            chunks.inputs[static_cast<std::size_t>(chunk * n_ctx)] = vocabulary.bos();
+            chunks.inputs[static_cast<std::size_t>(chunk * n_ctx)] = vocabulary.ids().bos;
     return chunks;
 }
 

@@ -13,9 +13,10 @@ namespace assay::calibrate {
 struct Chunks {
     std::int64_t n_ctx = 0;
     std::int64_t n_chunks = 0;
-    std::int64_t n_tokens = 0;           ///< of the text, before anything was dropped
-    std::vector<std::int32_t> targets;   ///< [n_chunks * n_ctx] the text's own tokens
-    std::vector<std::int32_t> inputs;    ///< the same with the first of each chunk replaced by BOS where it belongs
+    std::int64_t n_tokens = 0;          ///< of the text, before anything was dropped
+    std::vector<std::int32_t> targets;  ///< [n_chunks * n_ctx] the text's own tokens
+    std::vector<std::int32_t>
+        inputs;  ///< the same with the first of each chunk replaced by BOS where it belongs
 
     std::span<const std::int32_t> input_range(std::int64_t first, std::int64_t count) const;
     std::span<const std::int32_t> target_range(std::int64_t first, std::int64_t count) const;

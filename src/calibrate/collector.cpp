@@ -13,7 +13,8 @@ void check_finite(std::span<const float> values, const std::string& weight, std:
     for (const float value : values)
         if (!std::isfinite(value))
             throw_error(ErrorKind::Numeric, weight,
-                        "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture is "
+                        "its input holds NaN or infinity in chunk {}; the model file is broken or its "
+                        "architecture is "
                         "not run as it was meant",
                         chunk + 1);
 }
@@ -40,8 +41,8 @@ imatrix::Entry& Collector::touch(const std::string& weight, const engine::InputS
     }
     entry = found->second;
     if (entry.sum_sq.size() != width * matrices)
-        throw_error(ErrorKind::Shape, weight, "inconsistent size for {} ({} vs {})", weight, entry.sum_sq.size(),
-                    width * matrices);
+        throw_error(ErrorKind::Shape, weight, "inconsistent size for {} ({} vs {})", weight,
+                    entry.sum_sq.size(), width * matrices);
     if (entry.counts.size() == 1 && matrices > 1) imatrix::expand_counts(entry, matrices, weight);
     if (entry.counts.size() != matrices)
         throw_error(ErrorKind::Shape, weight, "inconsistent expert count for {} ({} vs {})", weight,
@@ -58,7 +59,8 @@ void Collector::on_input(const engine::InputSums& sums) {
         add(entry.sum_sq, sums.squares, at);
         if (!entry.sum.empty()) add(entry.sum, sums.plain, at);
         for (std::size_t i = 0; i < sums.counts.size(); ++i)
-            entry.counts[static_cast<std::size_t>(sums.first_matrix) + i] += static_cast<std::uint64_t>(sums.counts[i]);
+            entry.counts[static_cast<std::size_t>(sums.first_matrix) + i] +=
+                static_cast<std::uint64_t>(sums.counts[i]);
     }
 }
 
@@ -84,7 +86,8 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
 }
 
 void Collector::commit() {
-    for (auto& [weight, entry] : touched_) committed_.matrix.entries.insert_or_assign(weight, std::move(entry));
+    for (auto& [weight, entry] : touched_)
+        committed_.matrix.entries.insert_or_assign(weight, std::move(entry));
     committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
     committed_.similarity.merge(wave_similarity_);
     abandon();

@@ -18,8 +18,8 @@ struct Collected {
     similarity::Similarity similarity;
 };
 
-/// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops. Totals are
-/// added chunk by chunk in chunk order, so waves of any size give the same bits.
+/// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops. Totals
+/// are added chunk by chunk in chunk order, so waves of any size give the same bits.
 class Collector final : public engine::ActivationSink {
   public:
     explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }

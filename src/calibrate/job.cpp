@@ -5,6 +5,7 @@
 
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
+#include "calibrate/extra.h"
 #include "calibrate/memory.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
@@ -22,7 +23,9 @@ constexpr std::int64_t kDefaultResidentChunks = 10;
 /// Left to the system and to page cache when no bound was given.
 constexpr double kShareOfFree = 0.8;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Thrown from the progress callback to leave a wave that the user no longer wants.
 struct Stopped {};
@@ -46,29 +49,11 @@ Chunks tokenize(const gguf::File& file, const Options& options, Observer& observ
     observer.on_tokenizing();
     const auto start = Clock::now();
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
-    auto tokens = tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
+    auto tokens =
+        tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
     observer.on_tokenized(seconds_since(start) * 1000);
+    for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
     return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
-}
-
-/// What other rooms read back from the file: the losses of each chunk, the sums of similarity.
-void store_extra(Collected& collected, const model::ModelSpec& spec) {
-    gguf::Metadata& extra = collected.matrix.extra;
-    extra.set("assay.model.name", gguf::text(spec.name));
-    extra.set("assay.model.architecture", gguf::text(spec.architecture));
-    if (!collected.chunk_losses.empty()) {
-        gguf::Reals nll, nll_squared;
-        gguf::Integers counts;
-        for (const perplexity::Sums& sums : collected.chunk_losses) {
-            nll.push_back(sums.nll);
-            nll_squared.push_back(sums.nll_squared);
-            counts.push_back(static_cast<std::int64_t>(sums.count));
-        }
-        extra.set("assay.perplexity.nll", gguf::f64s(std::move(nll)));
-        extra.set("assay.perplexity.nll_squared", gguf::f64s(std::move(nll_squared)));
-        extra.set("assay.perplexity.count", gguf::i32s(std::move(counts)));
-    }
-    similarity::store(collected.similarity, extra);
 }
 
 class Run {
@@ -115,15 +100,18 @@ class Run {
 };
 
 WavePlan Run::plan() const {
-    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(), pass_.bytes_per_chunk()};
-    const std::uint64_t bound = options_.memory_bytes != 0
-                                    ? options_.memory_bytes
-                                    : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
+    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
+                            pass_.bytes_per_chunk()};
+    const std::uint64_t bound =
+        options_.memory_bytes != 0
+            ? options_.memory_bytes
+            : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
     const std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
     WavePlan plan = plan_waves(needs, bound, chunks_.n_chunks, resident);
     if (options_.wave_chunks > 0) {
         plan.wave_chunks = options_.wave_chunks;
-        plan.peak_bytes = needs.weight_bytes + needs.workspace_bytes + (plan.streamed ? 0 : needs.file_bytes) +
+        plan.peak_bytes = needs.weight_bytes + needs.workspace_bytes +
+                          (plan.streamed ? 0 : needs.file_bytes) +
                           needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
     }
     return plan;
@@ -161,7 +149,8 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         observer_.on_progress(shown);
         if (observer_.stop_requested()) throw Stopped{};
     };
-    pass_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)}, collector_, progress);
+    pass_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
+              collector_, progress);
     collector_.commit();
     chunks_done_ = first + count;
     report_losses(first);
@@ -179,7 +168,9 @@ void Run::report_losses(std::int64_t first) {
 void Run::save(const std::filesystem::path& path) {
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
-    store_extra(collected, spec_);
+    store_model(spec_, collected.matrix.extra);
+    store_losses(collected.chunk_losses, collected.matrix.extra);
+    store_similarity(collected.similarity, collected.matrix.extra);
     imatrix::Notes notes;
     imatrix::save(collected.matrix, path, format_, notes);
     for (const std::string& note : notes) observer_.on_note(note);
@@ -204,7 +195,8 @@ void Run::finish(Result& result) const {
 Result Run::run() {
     check_writable(options_.output);
     const WavePlan waves = plan();
-    SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed, options_.snapshot_every};
+    SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed,
+                    options_.snapshot_every};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
     const auto ends = schedule(chunks_.n_chunks, waves.wave_chunks, rules);
     announce(waves, ends.size());

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "backend/open.h"
-#include "imatrix/matrix.h"
+#include "imatrix/file.h"
+#include "similarity/similarity.h"
 
 namespace assay::calibrate {
 
@@ -93,6 +94,7 @@ struct Result {
     bool negative_variance = false;
     double seconds = 0;
     imatrix::Matrix matrix;
+    similarity::Similarity similarity;  ///< empty unless asked for
 };
 
 /// Runs the whole job. Throws Error; whatever was saved before stays valid.

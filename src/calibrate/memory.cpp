@@ -36,7 +36,8 @@ std::string group_path(const std::string& controller) {
 }
 
 /// The least of limit - use over the group and those above it; kUnlimited where nothing is limited.
-std::uint64_t group_room(std::string group, const std::string& root, const std::string& limit, const std::string& use) {
+std::uint64_t group_room(std::string group, const std::string& root, const std::string& limit,
+                         const std::string& use) {
     std::uint64_t room = kUnlimited;
     while (true) {
         const std::string folder = root + (group == "/" ? "" : group) + "/";
@@ -61,7 +62,8 @@ std::uint64_t system_available() {
 }  // namespace
 
 std::uint64_t available_memory() {
-    return std::min({system_available(), group_room(group_path(""), "/sys/fs/cgroup", "memory.max", "memory.current"),
+    return std::min({system_available(),
+                     group_room(group_path(""), "/sys/fs/cgroup", "memory.max", "memory.current"),
                      group_room(group_path("memory"), "/sys/fs/cgroup/memory", "memory.limit_in_bytes",
                                 "memory.usage_in_bytes")});
 }
@@ -70,15 +72,17 @@ WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::in
                     std::int64_t resident_chunks) {
     const std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
     if (bound_bytes < fixed + needs.bytes_per_chunk)
-        throw_error(ErrorKind::Usage, "--memory", "{} MiB are too few: two layers' weights and one chunk need {} MiB",
-                    bound_bytes >> 20, (fixed + needs.bytes_per_chunk) >> 20);
+        throw_error(ErrorKind::Usage, "--memory",
+                    "{} MiB are too few: two layers' weights and one chunk need {} MiB", bound_bytes >> 20,
+                    (fixed + needs.bytes_per_chunk) >> 20);
     WavePlan plan;
     plan.streamed = bound_bytes - fixed < needs.file_bytes + needs.bytes_per_chunk;
     const std::uint64_t file = plan.streamed ? 0 : needs.file_bytes;
-    const auto fitting = static_cast<std::int64_t>(
-        std::min<std::uint64_t>((bound_bytes - fixed - file) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
+    const auto fitting = static_cast<std::int64_t>(std::min<std::uint64_t>(
+        (bound_bytes - fixed - file) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
     plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, n_chunks));
-    if (!plan.streamed) plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, resident_chunks));
+    if (!plan.streamed)
+        plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, resident_chunks));
     plan.peak_bytes = fixed + file + static_cast<std::uint64_t>(plan.wave_chunks) * needs.bytes_per_chunk;
     return plan;
 }

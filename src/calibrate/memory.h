@@ -5,8 +5,8 @@
 
 namespace assay::calibrate {
 
-/// Memory that this process could still take: what the system has available, bounded by control groups (version 1
-/// and 2) it lives in.
+/// Memory that this process could still take: what the system has available, bounded by control groups
+/// (version 1 and 2) it lives in.
 std::uint64_t available_memory();
 
 /// What a pass needs, from engine::Pass.
@@ -23,9 +23,9 @@ struct WavePlan {
     std::uint64_t peak_bytes = 0;
 };
 
-/// The largest wave for this bound, at least one chunk. When the file stays in memory a wave is no longer than
-/// `resident_chunks`, so that output appears as users of llama-imatrix know it; a streamed wave is as long as it can.
-/// Throws Error{Usage} when not even one chunk fits.
+/// The largest wave for this bound, at least one chunk. When the file stays in memory a wave is no longer
+/// than `resident_chunks`, so that output appears as users of llama-imatrix know it; a streamed wave is as
+/// long as it can. Throws Error{Usage} when not even one chunk fits.
 WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
                     std::int64_t resident_chunks);
 

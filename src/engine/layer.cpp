@@ -49,8 +49,8 @@ void Pass::run_layer(State& state, const model::Layer& layer) {
 }
 
 /// hidden += post_norm(operand * W), where the norm may be none.
-void Pass::add_branch(State& state, backend::View operand, const LinearWeights& linear, const NormWeights& post_norm,
-                      backend::View hidden) {
+void Pass::add_branch(State& state, backend::View operand, const LinearWeights& linear,
+                      const NormWeights& post_norm, backend::View hidden) {
     if (post_norm.norm.kind == backend::NormKind::None)
         return backend_.linear(operand, *linear.matrix, linear.bias_data(), true, hidden);
     const backend::View branch = state.branch.view.row_range(0, operand.rows);
@@ -58,7 +58,8 @@ void Pass::add_branch(State& state, backend::View operand, const LinearWeights& 
     backend_.add(branch, post_norm.norm, hidden);
 }
 
-void Pass::run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group) {
+void Pass::run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights,
+                     const Group& group) {
     const auto& attention = std::get<model::Attention>(layer.mixer);
     const AttentionWeights& w = weights.attention;
     std::vector<std::string> qkv_names;
@@ -112,17 +113,18 @@ void Pass::compare_inputs(State& state, std::int64_t layer, const Group& group) 
     state.compare(Similarity::Ffn, layer, group, group.of(state.ffn_input.view), next);
 }
 
-void Pass::run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn, const LayerWeights& weights,
-                     const Group& group) {
+void Pass::run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
+                     const LayerWeights& weights, const Group& group) {
     const DenseWeights& w = weights.dense;
     const std::int64_t width = ffn.down.weight.n_in;
     const backend::View hidden = group.of(state.hidden.view);
     const backend::View operand = group.head(state.operand.view);
     backend::View inner = group.head(state.ffn_operand.view);
     inner.cols = inner.stride = width;
-    backend_.norm(hidden, weights.ffn_norm.norm, group.rows,
-                  {operand, group.of(state.ffn_input.view),
-                   state.observation.expect(names({&ffn.gate, &ffn.up}), spec_.hidden, group.chunks, state.n_ctx)});
+    backend_.norm(
+        hidden, weights.ffn_norm.norm, group.rows,
+        {operand, group.of(state.ffn_input.view),
+         state.observation.expect(names({&ffn.gate, &ffn.up}), spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_branches(state, layer.index, group);
     backend_.gated_linear(
         operand, *w.gate_up.matrix, w.gate_up.bias_data(), convert(ffn.activation), group.rows,
@@ -132,7 +134,8 @@ void Pass::run_dense(State& state, const model::Layer& layer, const model::Dense
 
 /// The inputs of both branches of a layer are known.
 void Pass::compare_branches(State& state, std::int64_t layer, const Group& group) {
-    state.compare(Similarity::Attention, layer, group, group.of(state.ffn_input.view), group.of(state.layer_input.view));
+    state.compare(Similarity::Attention, layer, group, group.of(state.ffn_input.view),
+                  group.of(state.layer_input.view));
 }
 
 void Pass::run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
@@ -142,7 +145,8 @@ void Pass::run_router(State& state, const model::Layer& layer, const model::Expe
                   {operand, group.of(state.ffn_input.view),
                    state.observation.expect(names({&ffn.router}), spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_branches(state, layer.index, group);
-    backend_.linear(operand, *weights.router.matrix, weights.router.bias_data(), false, group.of(state.logits(ffn)));
+    backend_.linear(operand, *weights.router.matrix, weights.router.bias_data(), false,
+                    group.of(state.logits(ffn)));
 }
 
 void Pass::run_experts(State& state, const model::ExpertFfn& ffn) {
@@ -154,10 +158,10 @@ void Pass::run_experts(State& state, const model::ExpertFfn& ffn) {
         const auto unit = state.take<ExpertUnit>();
         const auto count = static_cast<std::int64_t>(unit.down.size());
         backend::ExpertBatch batch{unit.first, unit.gate_up, unit.down, convert(ffn.activation), {}, {}};
-        batch.input_sums = state.observation.expect_experts(names({&ffn.gate, &ffn.up}), spec_.hidden, chunks, unit.first,
-                                                            count, ffn.n_experts, *routing);
-        batch.down_sums = state.observation.expect_experts(names({&ffn.down}), ffn.down.weight.n_in, chunks, unit.first,
-                                                           count, ffn.n_experts, *routing);
+        batch.input_sums = state.observation.expect_experts(names({&ffn.gate, &ffn.up}), spec_.hidden, chunks,
+                                                            unit.first, count, ffn.n_experts, *routing);
+        batch.down_sums = state.observation.expect_experts(names({&ffn.down}), ffn.down.weight.n_in, chunks,
+                                                           unit.first, count, ffn.n_experts, *routing);
         backend_.experts(state.ffn_input.view, *routing, batch, rows, state.hidden.view);
         state.observation.deliver();
         next += count;

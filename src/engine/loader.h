@@ -13,8 +13,8 @@
 
 namespace assay::engine {
 
-/// Jobs are made in order. At most one unit, or several while they stay below `ahead_bytes`, wait to be taken: with
-/// the one in use and the one being made, the whole model is never resident.
+/// Jobs are made in order. At most one unit, or several while they stay below `ahead_bytes`, wait to be
+/// taken: with the one in use and the one being made, the whole model is never resident.
 class Loader {
   public:
     Loader(const gguf::File& file, std::vector<Job> jobs, std::uint64_t ahead_bytes);

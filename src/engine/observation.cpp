@@ -14,7 +14,8 @@ backend::BufferPtr Observation::take_buffer(std::size_t bytes) {
 }
 
 backend::Sums Observation::add(Expected expected) {
-    const auto bytes = static_cast<std::size_t>(expected.chunks.count * expected.matrices * expected.width) * sizeof(float);
+    const auto bytes =
+        static_cast<std::size_t>(expected.chunks.count * expected.matrices * expected.width) * sizeof(float);
     expected.squares = take_buffer(bytes);
     expected.plain = take_buffer(bytes);
     const backend::Sums sums{expected.squares->f32(), expected.plain->f32()};
@@ -32,9 +33,9 @@ backend::Sums Observation::expect(std::vector<std::string> weights, std::int64_t
     return add(std::move(expected));
 }
 
-backend::Sums Observation::expect_experts(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
-                                          std::int64_t first, std::int64_t count, std::int64_t n_experts,
-                                          const backend::Routing& routing) {
+backend::Sums Observation::expect_experts(std::vector<std::string> weights, std::int64_t width,
+                                          ChunkRange chunks, std::int64_t first, std::int64_t count,
+                                          std::int64_t n_experts, const backend::Routing& routing) {
     Expected expected;
     expected.weights = std::move(weights);
     expected.width = width;
@@ -43,7 +44,8 @@ backend::Sums Observation::expect_experts(std::vector<std::string> weights, std:
     expected.matrices = count;
     expected.n_matrices = n_experts;
     for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
-        for (std::int64_t e = first; e < first + count; ++e) expected.counts.push_back(routing.count(chunk, e));
+        for (std::int64_t e = first; e < first + count; ++e)
+            expected.counts.push_back(routing.count(chunk, e));
     return add(std::move(expected));
 }
 
@@ -63,8 +65,9 @@ void Observation::deliver() {
             sums.width = expected.width;
             sums.squares = std::span(host_squares_).subspan(at, per_chunk);
             sums.plain = std::span(host_plain_).subspan(at, per_chunk);
-            sums.counts = std::span(expected.counts).subspan(static_cast<std::size_t>(chunk * expected.matrices),
-                                                             static_cast<std::size_t>(expected.matrices));
+            sums.counts = std::span(expected.counts)
+                              .subspan(static_cast<std::size_t>(chunk * expected.matrices),
+                                       static_cast<std::size_t>(expected.matrices));
             sums.first_matrix = expected.first_matrix;
             sums.n_matrices = expected.n_matrices;
             sink_.on_input(sums);

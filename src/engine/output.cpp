@@ -5,7 +5,8 @@ namespace assay::engine {
 
 namespace {
 
-/// The second half of a chunk is scored, but for its last position, whose next token belongs to another chunk.
+/// The second half of a chunk is scored, but for its last position, whose next token belongs to another
+/// chunk.
 struct Scored {
     std::int64_t first = 0;
     std::int64_t count = 0;
@@ -24,7 +25,8 @@ void Pass::run_output(State& state) {
             backend::Produced out;
             out.plain = group.of(state.layer_input.view);
             if (observed)
-                out.sums = state.observation.expect({spec_.output.weight.name}, spec_.hidden, group.chunks, state.n_ctx);
+                out.sums = state.observation.expect({spec_.output.weight.name}, spec_.hidden, group.chunks,
+                                                    state.n_ctx);
             backend_.norm(group.of(state.hidden.view), norm.norm, group.rows, out);
             if (options_.similarity) compare_inputs(state, last, group);
             state.observation.deliver();
@@ -33,21 +35,22 @@ void Pass::run_output(State& state) {
 
     const Scored scored = Scored::of(state.n_ctx);
     if (scored.count == 0) return;
-    const Rows2d operand =
-        Rows2d::allocate(backend_, state.wave.n_chunks * scored.count, spec_.hidden, backend_.operand_dtype());
+    const Rows2d operand = Rows2d::allocate(backend_, state.wave.n_chunks * scored.count, spec_.hidden,
+                                            backend_.operand_dtype());
     std::vector<std::int32_t> targets;
     for (std::int64_t chunk = 0; chunk < state.wave.n_chunks; ++chunk) {
         const std::int64_t row = chunk * state.n_ctx + scored.first;
         backend_.norm(state.hidden.view.row_range(row, scored.count), norm.norm, {1, scored.count},
                       {operand.view.row_range(chunk * scored.count, scored.count), {}, {}});
-        const auto next = state.wave.targets.subspan(static_cast<std::size_t>(row + 1), static_cast<std::size_t>(scored.count));
+        const auto next = state.wave.targets.subspan(static_cast<std::size_t>(row + 1),
+                                                     static_cast<std::size_t>(scored.count));
         targets.insert(targets.end(), next.begin(), next.end());
     }
     const backend::LossStatePtr losses = backend_.begin_losses(targets);
     for (std::int64_t first = 0; first < spec_.n_vocab;) {
         const auto unit = state.take<VocabularyUnit>();
-        backend_.add_losses(*losses, 0, operand.view, *unit.panel, unit.bias ? unit.bias->f32() : nullptr, unit.first,
-                            spec_.logit_scale, spec_.logit_soft_cap);
+        backend_.add_losses(*losses, 0, operand.view, *unit.panel, unit.bias ? unit.bias->f32() : nullptr,
+                            unit.first, spec_.logit_scale, spec_.logit_soft_cap);
         first += unit.panel->n_out();
     }
     const std::vector<double> values = backend_.finish_losses(*losses);

@@ -14,7 +14,8 @@ constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
 
 }  // namespace
 
-Pass::Sizes Pass::Sizes::of(const model::ModelSpec& spec, const backend::Backend& backend, std::int64_t n_ctx) {
+Pass::Sizes Pass::Sizes::of(const model::ModelSpec& spec, const backend::Backend& backend,
+                            std::int64_t n_ctx) {
     Sizes sizes;
     for (const model::Layer& layer : spec.layers) {
         const auto& attention = std::get<model::Attention>(layer.mixer);
@@ -26,13 +27,15 @@ Pass::Sizes Pass::Sizes::of(const model::ModelSpec& spec, const backend::Backend
             sizes.ffn = std::max(sizes.ffn, dense->down.weight.n_in);
         else
             sizes.experts = std::max(sizes.experts, std::get<model::ExpertFfn>(layer.ffn).n_experts);
-        sizes.post_norms = sizes.post_norms || layer.mixer_post_norm.present() || layer.ffn_post_norm.present();
+        sizes.post_norms =
+            sizes.post_norms || layer.mixer_post_norm.present() || layer.ffn_post_norm.present();
     }
     sizes.group_chunks = std::max<std::int64_t>(1, backend.preferred_rows() / n_ctx);
     return sizes;
 }
 
-Pass::Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend, const PassOptions& options)
+Pass::Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend,
+           const PassOptions& options)
     : file_(file),
       spec_(spec),
       backend_(backend),
@@ -56,13 +59,15 @@ std::uint64_t Pass::bytes_per_chunk() const noexcept {
 std::uint64_t Pass::workspace_bytes() const noexcept {
     const std::int64_t operand = backend::size_of(backend_.operand_dtype());
     const std::int64_t activation = backend::size_of(backend_.activation_dtype());
-    std::int64_t per_row = (spec_.hidden + sizes_->attention_out + sizes_->ffn) * operand + sizes_->qkv * activation;
+    std::int64_t per_row =
+        (spec_.hidden + sizes_->attention_out + sizes_->ffn) * operand + sizes_->qkv * activation;
     if (sizes_->post_norms) per_row += spec_.hidden * 4;
     return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx);
 }
 
 std::int64_t Pass::expert_batch(const model::ExpertFfn& ffn) const {
-    const std::uint64_t each = prepared_bytes(backend_, ffn.gate.weight) + prepared_bytes(backend_, ffn.up.weight) +
+    const std::uint64_t each = prepared_bytes(backend_, ffn.gate.weight) +
+                               prepared_bytes(backend_, ffn.up.weight) +
                                prepared_bytes(backend_, ffn.down.weight);
     return std::clamp<std::int64_t>(static_cast<std::int64_t>(kExpertBatchBytes / each), 1, ffn.n_experts);
 }
@@ -115,7 +120,9 @@ Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, s
     const std::int64_t group_rows = std::min(n_rows, sizes.group_chunks * n_ctx);
     const backend::DType operand_type = backend.operand_dtype();
     const bool similarity = pass.options_.similarity;
-    const auto of_wave = [&](std::int64_t cols) { return Rows2d::allocate(backend, n_rows, cols, backend::DType::F32); };
+    const auto of_wave = [&](std::int64_t cols) {
+        return Rows2d::allocate(backend, n_rows, cols, backend::DType::F32);
+    };
     const auto of_group = [&](std::int64_t cols, backend::DType type) {
         return Rows2d::allocate(backend, group_rows, cols, type);
     };

@@ -1,5 +1,5 @@
-// The forward pass with the loops turned around: the hidden states of a wave of chunks go through one layer after
-// another, and each weight is read and prepared once per wave.
+// The forward pass with the loops turned around: the hidden states of a wave of chunks go through one layer
+// after another, and each weight is read and prepared once per wave.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,8 @@ struct PassTimes {
 /// The file, description and backend are borrowed.
 class Pass {
   public:
-    Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend, const PassOptions& options);
+    Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backend& backend,
+         const PassOptions& options);
     ~Pass();
 
     /// Steps of a wave that `progress` counts: layers, and one for the output projection.
@@ -56,8 +57,9 @@ class Pass {
     /// Read from the file for each wave.
     std::uint64_t read_bytes_per_wave() const noexcept;
 
-    /// Runs one wave. Sums, similarities and losses go to the sink. progress(steps done). Throws Error{Numeric} for
-    /// activations that are no numbers (from the sink), Error{BadFile} for token ids outside the vocabulary.
+    /// Runs one wave. Sums, similarities and losses go to the sink. progress(steps done). Throws
+    /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
+    /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
 
     const PassTimes& times() const noexcept { return times_; }
@@ -69,15 +71,15 @@ class Pass {
     struct Sizes;
     void run_layer(State& state, const model::Layer& layer);
     void run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group);
-    void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn, const LayerWeights& weights,
-                   const Group& group);
-    void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn, const LayerWeights& weights,
-                    const Group& group);
+    void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
+                   const LayerWeights& weights, const Group& group);
+    void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
+                    const LayerWeights& weights, const Group& group);
     void run_experts(State& state, const model::ExpertFfn& ffn);
     void compare_inputs(State& state, std::int64_t layer, const Group& group);
     void compare_branches(State& state, std::int64_t layer, const Group& group);
-    void add_branch(State& state, backend::View operand, const LinearWeights& linear, const NormWeights& post_norm,
-                    backend::View hidden);
+    void add_branch(State& state, backend::View operand, const LinearWeights& linear,
+                    const NormWeights& post_norm, backend::View hidden);
     void run_output(State& state);
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;

@@ -1,4 +1,5 @@
-// What a wave needs while it runs: hidden states, workspace of a group of chunks, the loader. Private to the engine.
+// What a wave needs while it runs: hidden states, workspace of a group of chunks, the loader. Private to the
+// engine.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +15,8 @@ namespace assay::engine {
 struct Pass::Sizes {
     std::int64_t qkv = 0;
     std::int64_t attention_out = 0;
-    std::int64_t ffn = 0;       ///< of dense layers
-    std::int64_t experts = 0;   ///< most experts of a layer
+    std::int64_t ffn = 0;      ///< of dense layers
+    std::int64_t experts = 0;  ///< most experts of a layer
     bool post_norms = false;
     std::int64_t group_chunks = 1;  ///< chunks that go through a layer together
 
@@ -27,7 +28,8 @@ struct Rows2d {
     backend::BufferPtr memory;
     backend::View view;
 
-    static Rows2d allocate(backend::Backend& backend, std::int64_t rows, std::int64_t cols, backend::DType type) {
+    static Rows2d allocate(backend::Backend& backend, std::int64_t rows, std::int64_t cols,
+                           backend::DType type) {
         Rows2d result;
         if (cols == 0) return result;
         result.memory = backend.allocate(static_cast<std::size_t>(rows * cols * backend::size_of(type)));
@@ -58,10 +60,7 @@ class Pass::State {
     std::vector<Group> groups(std::int64_t group_chunks) const;
 
     /// The next unit, which must be a T.
-    template <typename T>
-    T take() {
-        return std::get<T>(loader.take());
-    }
+    template <typename T> T take() { return std::get<T>(loader.take()); }
     /// The router's output, as wide as this layer has experts.
     backend::View logits(const model::ExpertFfn& ffn) const {
         backend::View view = router_logits.view;
@@ -80,8 +79,8 @@ class Pass::State {
     Observation observation;
 
     // Of the whole wave.
-    Rows2d hidden;          ///< [rows, hidden] f32, the residual stream
-    Rows2d ffn_input;       ///< [rows, hidden] f32, normed, where experts gather from it or similarity compares it
+    Rows2d hidden;     ///< [rows, hidden] f32, the residual stream
+    Rows2d ffn_input;  ///< [rows, hidden] f32, normed, where experts gather from it or similarity compares it
     Rows2d router_logits;   ///< [rows, experts] f32
     Rows2d layer_input;     ///< similarity: normed input of this layer ...
     Rows2d previous_input;  ///< ... and of the one before

@@ -44,17 +44,19 @@ std::vector<float> WeightSources::read_f32(const std::string& name) const {
     std::vector<float> values(tensor.elements());
     const std::byte* from = file_.data(tensor).data();
     for (std::uint64_t row = 0; row < tensor.rows(); ++row)
-        tensor.type->decode(from + row * tensor.row_bytes(), tensor.ne[0], values.data() + row * tensor.ne[0]);
+        tensor.type->decode(from + row * tensor.row_bytes(), tensor.ne[0],
+                            values.data() + row * tensor.ne[0]);
     return values;
 }
 
-backend::WeightSource WeightSources::source(const model::Weight& weight, std::int64_t index, std::int64_t first_row,
-                                            std::int64_t n_rows) const {
+backend::WeightSource WeightSources::source(const model::Weight& weight, std::int64_t index,
+                                            std::int64_t first_row, std::int64_t n_rows) const {
     const gguf::Tensor& tensor = file_.get(weight.name);
     const std::uint64_t row = tensor.row_bytes();
     const auto begin = static_cast<std::uint64_t>(index * weight.n_out + first_row);
-    backend::WeightSource source{tensor.type, file_.data(tensor).subspan(begin * row, static_cast<std::uint64_t>(n_rows) * row),
-                                 weight.n_in, n_rows, 1};
+    backend::WeightSource source{
+        tensor.type, file_.data(tensor).subspan(begin * row, static_cast<std::uint64_t>(n_rows) * row),
+        weight.n_in, n_rows, 1};
     if (!weight.scale.empty()) source.scale = read_f32(weight.scale)[static_cast<std::size_t>(index)];
     return source;
 }
@@ -87,7 +89,8 @@ LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& sta
         has_bias = has_bias || part->bias.present();
         const std::size_t at = bias.size();
         bias.resize(at + static_cast<std::size_t>(part->weight.n_out));
-        if (part->bias.present()) std::ranges::copy(read_f32(part->bias.name), bias.begin() + static_cast<std::ptrdiff_t>(at));
+        if (part->bias.present())
+            std::ranges::copy(read_f32(part->bias.name), bias.begin() + static_cast<std::ptrdiff_t>(at));
     }
     LinearWeights weights;
     weights.matrix = backend_.prepare(sources);
@@ -173,13 +176,15 @@ Job WeightSources::vocabulary(const model::Linear& output, std::int64_t first, s
     Job job;
     const gguf::Tensor& tensor = file_.get(output.weight.name);
     job.file_bytes = tensor.row_bytes() * static_cast<std::uint64_t>(count);
-    job.prepared_bytes = static_cast<std::uint64_t>(output.weight.n_in * count * backend::size_of(backend_.operand_dtype()));
+    job.prepared_bytes =
+        static_cast<std::uint64_t>(output.weight.n_in * count * backend::size_of(backend_.operand_dtype()));
     job.make = [this, &output, first, count]() -> Unit {
         const backend::WeightSource rows[] = {source(output.weight, 0, first, count)};
         VocabularyUnit unit{first, backend_.prepare(rows), nullptr};
         if (output.bias.present()) {
             const std::vector<float> bias = read_f32(output.bias.name);
-            unit.bias = backend_.upload(std::span(bias).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+            unit.bias = backend_.upload(
+                std::span(bias).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
         }
         return unit;
     };

@@ -10,7 +10,9 @@ namespace {
 constexpr std::int64_t kMaxExperts = 1024;
 }
 
-std::string block_name(std::int64_t layer, std::string_view name) { return fmt::format("blk.{}.{}", layer, name); }
+std::string block_name(std::int64_t layer, std::string_view name) {
+    return fmt::format("blk.{}.{}", layer, name);
+}
 
 void Tensors::check(std::string_view name, std::initializer_list<std::int64_t> ne) const {
     const gguf::Tensor& tensor = file_.get(name);
@@ -33,7 +35,8 @@ Vector Tensors::optional_vector(const std::string& name, std::int64_t size, std:
     return {name, size};
 }
 
-Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out, std::int64_t n_matrices) const {
+Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
+                       std::int64_t n_matrices) const {
     Linear linear;
     linear.weight = {prefix + ".weight", n_in, n_out, n_matrices, {}};
     check(linear.weight.name, {n_in, n_out, n_matrices});
@@ -89,8 +92,8 @@ Attention make_attention(const Hyperparameters& hp, const Tensors& tensors, std:
         attention.qkv = {tensors.linear(block_name(layer, "attn_q"), hp.hidden(), q),
                          tensors.linear(block_name(layer, "attn_k"), hp.hidden(), k),
                          tensors.linear(block_name(layer, "attn_v"), hp.hidden(), v)};
-    attention.output =
-        tensors.linear(block_name(layer, "attn_output"), attention.n_heads * attention.value_dim, hp.hidden());
+    attention.output = tensors.linear(block_name(layer, "attn_output"),
+                                      attention.n_heads * attention.value_dim, hp.hidden());
     return attention;
 }
 
@@ -99,20 +102,23 @@ void add_head_norms(Attention& attention, const Tensors& tensors, std::int64_t l
     attention.k_norm = tensors.norm(block_name(layer, "attn_k_norm"), NormKind::Rms, attention.head_dim, eps);
 }
 
-DenseFfn make_dense_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer, Activation activation) {
+DenseFfn make_dense_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer,
+                        Activation activation) {
     const std::int64_t ffn = hp.ffn(layer);
     return {tensors.linear(block_name(layer, "ffn_gate"), hp.hidden(), ffn),
             tensors.linear(block_name(layer, "ffn_up"), hp.hidden(), ffn),
             tensors.linear(block_name(layer, "ffn_down"), ffn, hp.hidden()), activation};
 }
 
-ExpertFfn make_expert_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer, std::int64_t width) {
+ExpertFfn make_expert_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer,
+                          std::int64_t width) {
     ExpertFfn ffn;
     ffn.n_experts = hp.integer("expert_count").value_or(0);
     ffn.n_used = hp.integer("expert_used_count").value_or(0);
     if (ffn.n_experts < 1 || ffn.n_experts > kMaxExperts || ffn.n_used < 1 || ffn.n_used > ffn.n_experts)
-        throw_error(ErrorKind::BadFile, tensors.file().where(), "{} of {} experts used, expected 1 to {} of at most {}",
-                    ffn.n_used, ffn.n_experts, ffn.n_experts, kMaxExperts);
+        throw_error(ErrorKind::BadFile, tensors.file().where(),
+                    "{} of {} experts used, expected 1 to {} of at most {}", ffn.n_used, ffn.n_experts,
+                    ffn.n_experts, kMaxExperts);
     ffn.normalise = true;
     if (const float scale = hp.number("expert_weights_scale", 0); scale != 0) ffn.weight_scale = scale;
     ffn.router = tensors.linear(block_name(layer, "ffn_gate_inp"), hp.hidden(), ffn.n_experts);

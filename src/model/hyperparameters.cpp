@@ -18,47 +18,55 @@ Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string arc
     const std::int64_t blocks = positive("block_count", metadata_.get_integer(key("block_count")));
     n_layers_ = blocks - integer("nextn_predict_layers").value_or(0);
     if (n_layers_ < 1 || n_layers_ > kMaxLayers)
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} blocks of which {} are layers, expected 1 to {}", blocks,
-                    n_layers_, kMaxLayers);
+        throw_error(ErrorKind::BadFile, metadata_.where(),
+                    "{} blocks of which {} are layers, expected 1 to {}", blocks, n_layers_, kMaxLayers);
 }
 
-std::string Hyperparameters::key(std::string_view name) const { return fmt::format("{}.{}", architecture_, name); }
+std::string Hyperparameters::key(std::string_view name) const {
+    return fmt::format("{}.{}", architecture_, name);
+}
 
 std::optional<std::int64_t> Hyperparameters::integer(std::string_view name) const {
     return metadata_.find_integer(key(name));
 }
 
-std::optional<double> Hyperparameters::real(std::string_view name) const { return metadata_.find_real(key(name)); }
+std::optional<double> Hyperparameters::real(std::string_view name) const {
+    return metadata_.find_real(key(name));
+}
 
 float Hyperparameters::number(std::string_view name, double otherwise) const {
     const double value = real(name).value_or(otherwise);
     if (!std::isfinite(value))
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected a finite number", key(name), value);
+        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected a finite number", key(name),
+                    value);
     return static_cast<float>(value);
 }
 
 float Hyperparameters::epsilon(std::string_view name) const {
     const double value = metadata_.get_real(key(name));
     if (!std::isfinite(value) || value < 0)
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected a small positive number", key(name),
-                    value);
+        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected a small positive number",
+                    key(name), value);
     return static_cast<float>(value);
 }
 
-std::int64_t Hyperparameters::per_layer(std::string_view name, std::int64_t layer, std::int64_t otherwise) const {
+std::int64_t Hyperparameters::per_layer(std::string_view name, std::int64_t layer,
+                                        std::int64_t otherwise) const {
     const gguf::Value* value = metadata_.find(key(name));
     if (value == nullptr) return otherwise;
     if (value->type != gguf::ValueType::Array) return *integer(name);
     const gguf::Integers& values = *metadata_.find_integers(key(name));
     if (layer >= static_cast<std::int64_t>(values.size()))
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} has {} entries, expected one for each of {} layers",
-                    key(name), values.size(), n_layers_);
+        throw_error(ErrorKind::BadFile, metadata_.where(),
+                    "{} has {} entries, expected one for each of {} layers", key(name), values.size(),
+                    n_layers_);
     return values[static_cast<std::size_t>(layer)];
 }
 
 std::int64_t Hyperparameters::positive(std::string_view name, std::int64_t value) const {
     if (value <= 0 || value > kMaxWidth)
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected 1 to {}", key(name), value, kMaxWidth);
+        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected 1 to {}", key(name), value,
+                    kMaxWidth);
     return value;
 }
 
@@ -71,17 +79,19 @@ std::int64_t Hyperparameters::n_kv_heads(std::int64_t layer) const {
     const std::int64_t kv_heads =
         positive("attention.head_count_kv", per_layer("attention.head_count_kv", layer, heads));
     if (heads % kv_heads != 0)
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} query heads are no multiple of {} key heads", heads,
-                    kv_heads);
+        throw_error(ErrorKind::BadFile, metadata_.where(), "{} query heads are no multiple of {} key heads",
+                    heads, kv_heads);
     return kv_heads;
 }
 
 std::int64_t Hyperparameters::head_dim(std::int64_t layer) const {
-    return positive("attention.key_length", integer("attention.key_length").value_or(hidden_ / n_heads(layer)));
+    return positive("attention.key_length",
+                    integer("attention.key_length").value_or(hidden_ / n_heads(layer)));
 }
 
 std::int64_t Hyperparameters::value_dim(std::int64_t layer) const {
-    return positive("attention.value_length", integer("attention.value_length").value_or(hidden_ / n_heads(layer)));
+    return positive("attention.value_length",
+                    integer("attention.value_length").value_or(hidden_ / n_heads(layer)));
 }
 
 std::int64_t Hyperparameters::ffn(std::int64_t layer) const {

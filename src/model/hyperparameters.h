@@ -1,5 +1,5 @@
-// The numbers an architecture reads from metadata: keys with the architecture's prefix, defaults of the format,
-// and the checks that keep a lying header from becoming a wrong shape.
+// The numbers an architecture reads from metadata: keys with the architecture's prefix, defaults of the
+// format, and the checks that keep a lying header from becoming a wrong shape.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace assay::model {
 
-/// Keys and defaults: llama.cpp's loader as of 2026-08. All getters throw Error{BadFile} for a value of the wrong
-/// kind or out of range, naming the key.
+/// Keys and defaults: llama.cpp's loader as of 2026-08. All getters throw Error{BadFile} for a value of the
+/// wrong kind or out of range, naming the key.
 class Hyperparameters {
   public:
     Hyperparameters(const gguf::Metadata& metadata, std::string architecture);

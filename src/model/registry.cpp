@@ -34,8 +34,8 @@ ModelSpec build(const gguf::File& file, const BuildOptions& options) {
     for (const auto& [name, build_function] : kArchitectures)
         if (name == architecture)
             return build_function(Hyperparameters(file.metadata(), architecture), Tensors(file), options);
-    throw_error(ErrorKind::Unsupported, file.where(), "architecture {} is not known; known are {}", architecture,
-                fmt::join(known_architectures(), ", "));
+    throw_error(ErrorKind::Unsupported, file.where(), "architecture {} is not known; known are {}",
+                architecture, fmt::join(known_architectures(), ", "));
 }
 
 }  // namespace assay::model

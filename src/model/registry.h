@@ -14,8 +14,8 @@ struct BuildOptions {
     std::int64_t n_ctx = 512;  ///< tokens of a chunk; some rotary scalings depend on it
 };
 
-/// Throws Error{Unsupported} for an unknown architecture, naming it and listing the known ones; Error{BadFile} when
-/// tensors or metadata contradict each other.
+/// Throws Error{Unsupported} for an unknown architecture, naming it and listing the known ones;
+/// Error{BadFile} when tensors or metadata contradict each other.
 ModelSpec build(const gguf::File& file, const BuildOptions& options);
 
 /// Sorted names.

@@ -21,14 +21,14 @@ std::vector<double> factors(const gguf::File& file, std::string_view name, std::
     const gguf::Tensor* tensor = file.find(name);
     if (tensor == nullptr) return result;
     if (tensor->type->id != quant::TypeId::F32 || static_cast<std::int64_t>(tensor->elements()) != n)
-        throw_error(ErrorKind::BadFile, file.where(), "tensor {} is {} {}, expected f32 [{}]", name, tensor->type->name,
-                    tensor->shape_text(), n);
+        throw_error(ErrorKind::BadFile, file.where(), "tensor {} is {} {}, expected f32 [{}]", name,
+                    tensor->type->name, tensor->shape_text(), n);
     std::vector<float> values(static_cast<std::size_t>(n));
     tensor->type->decode(file.data(*tensor).data(), values.size(), values.data());
     for (std::size_t i = 0; i < values.size(); ++i) {
         if (!(std::isfinite(values[i]) && values[i] != 0))
-            throw_error(ErrorKind::BadFile, file.where(), "tensor {} holds {}, expected finite factors other than 0",
-                        name, values[i]);
+            throw_error(ErrorKind::BadFile, file.where(),
+                        "tensor {} holds {}, expected finite factors other than 0", name, values[i]);
         result[i] = static_cast<double>(values[i]);
     }
     return result;
@@ -49,7 +49,8 @@ struct Ramp {
             return static_cast<double>(n_rot) * std::log(n_original / (beta * 2 * std::numbers::pi)) /
                    (2 * std::log(base));
         };
-        return {std::max(0.0, std::floor(turn(fast))), std::min(static_cast<double>(n_rot) - 1, std::ceil(turn(slow)))};
+        return {std::max(0.0, std::floor(turn(fast))),
+                std::min(static_cast<double>(n_rot) - 1, std::ceil(turn(slow)))};
     }
     double operator()(std::int64_t pair) const {
         const double y = (static_cast<double>(pair) - low) / std::max(0.001, high - low);
@@ -58,14 +59,16 @@ struct Ramp {
 };
 
 double yarn_magnitude(const Hyperparameters& hp, const RopeOptions& options, double factor) {
-    const double log_multiplier = options.yarn_keys ? hp.real("rope.scaling.yarn_log_multiplier").value_or(0) : 0;
+    const double log_multiplier =
+        options.yarn_keys ? hp.real("rope.scaling.yarn_log_multiplier").value_or(0) : 0;
     const auto g = [factor](double s) { return factor <= 1 ? 1.0 : 1 + 0.1 * s * std::log(factor); };
     return log_multiplier == 0 ? g(1) : g(1) / g(log_multiplier);
 }
 
 }  // namespace
 
-Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t head_dim, const RopeOptions& options) {
+Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t head_dim,
+               const RopeOptions& options) {
     const std::string& where = file.where();
     const std::int64_t n_rot = hp.integer("rope.dimension_count").value_or(head_dim);
     if (n_rot < 0 || n_rot > head_dim || n_rot % 2 != 0)
@@ -73,9 +76,11 @@ Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t h
                     hp.key("rope.dimension_count"), n_rot, head_dim);
     const double base = options.base != 0 ? options.base : hp.real("rope.freq_base").value_or(kDefaultBase);
     if (!std::isfinite(base) || base <= 1)
-        throw_error(ErrorKind::BadFile, where, "{} is {}, expected a number above 1", hp.key("rope.freq_base"), base);
+        throw_error(ErrorKind::BadFile, where, "{} is {}, expected a number above 1",
+                    hp.key("rope.freq_base"), base);
     const auto type = std::string(hp.metadata().find_string(hp.key("rope.scaling.type")).value_or("linear"));
-    const double raw_factor = hp.real("rope.scaling.factor").value_or(hp.real("rope.scale_linear").value_or(0));
+    const double raw_factor =
+        hp.real("rope.scaling.factor").value_or(hp.real("rope.scale_linear").value_or(0));
     const double factor = raw_factor == 0 || type == "none" || !options.scaled ? 1 : raw_factor;
     if (!std::isfinite(factor) || factor <= 0)
         throw_error(ErrorKind::BadFile, where, "rope scaling factor {} is impossible", factor);
@@ -86,12 +91,14 @@ Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t h
     rope.pairing = options.pairing;
     const auto own = factors(file, factor_tensor(file, options.n_ctx, n_original), n_rot / 2);
     const bool yarn = type == "yarn" && options.scaled;
-    const Ramp ramp = Ramp::make(n_rot, static_cast<double>(n_original), base,
-                                 options.yarn_keys ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
-                                 options.yarn_keys ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
+    const Ramp ramp = Ramp::make(
+        n_rot, static_cast<double>(n_original), base,
+        options.yarn_keys ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
+        options.yarn_keys ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
     for (std::int64_t i = 0; i < n_rot / 2; ++i) {
         const double extrapolated =
-            std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(n_rot)) / own[static_cast<std::size_t>(i)];
+            std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(n_rot)) /
+            own[static_cast<std::size_t>(i)];
         const double interpolated = extrapolated / factor;
         const double share = yarn ? ramp(i) : 0;
         rope.frequencies.push_back(static_cast<float>(interpolated * (1 - share) + extrapolated * share));

@@ -75,8 +75,9 @@ struct Affine {
     float offset;
 };
 
-/// scale >= 0 and offset with the least sum of w * (x - scale * code - offset)^2 over the codes 0..max_code.
 enum class OffsetSign { Any, NotPositive };
+
+/// scale >= 0 and offset with the least sum of w * (x - scale * code - offset)^2 over the codes 0..max_code.
 Affine fit_affine(Samples samples, int max_code, OffsetSign sign);
 
 }  // namespace assay::quant

@@ -1,17 +1,10 @@
-// JSON values of the rooms' structs, shared by json.cpp and html.cpp. Private to the room.
+// JSON values of the rooms' structs, shared by json.cpp, page_json.cpp and html.cpp. Private to the room.
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
-#include "perplexity/perplexity.h"
-#include "similarity/similarity.h"
-#include "stats/activation.h"
-#include "stats/compare.h"
-#include "stats/coverage.h"
-#include "stats/distribution.h"
-#include "stats/tensor_stats.h"
+#include "report/report_data.h"
 
 namespace assay::report {
 
@@ -24,6 +17,10 @@ Json to_json(const stats::ActivationStats& tensor);
 Json to_json(const stats::Coverage& coverage);
 Json to_json(const perplexity::Sums& sums);
 Json to_json(const similarity::Similarity& similarity);
+Json to_json(const stats::Distribution& distribution);
+Json to_json(const stats::Change& change);
+Json to_json(const stats::Comparison& comparison);
+Json to_json(const MatrixReport& report);
 
 /// An array of to_json of each element.
 template <typename Range> Json array_of(const Range& range) {
@@ -34,5 +31,12 @@ template <typename Range> Json array_of(const Range& range) {
 
 /// The text of a value; bytes that are not UTF-8 become U+FFFD instead of an exception.
 std::string dump(const Json& value);
+
+/// The perplexity sums of the whole run: those of its chunks together, else the totals, else none.
+perplexity::Sums total_sums(const MatrixReport& report);
+
+/// All numbers of a page as JSON that may stand inside a script element: no `<` in it can begin an end tag
+/// or a comment. Six significant digits, which is more than a picture shows and keeps the page small.
+std::string script_json(const ReportData& data);
 
 }  // namespace assay::report

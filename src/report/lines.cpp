@@ -10,7 +10,7 @@ std::string_view word(similarity::Kind kind) {
     switch (kind) {
         case similarity::Kind::Layer: return "layer";
         case similarity::Kind::Attention: return "attention";
-        case similarity::Kind::Ffn: break;
+        default: break;
     }
     return "ffn";
 }
@@ -28,7 +28,7 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate) {
 
 std::string similarity_text(const similarity::Similarity& similarity) {
     std::string text;
-    for (const similarity::Kind kind : similarity::kKinds) {
+    for (const similarity::Kind kind : similarity::kInputKinds) {
         const auto ranked = similarity.finish(kind);
         if (ranked.empty()) continue;
         text += fmt::format("\n======================== sorted {} importances\n", word(kind));

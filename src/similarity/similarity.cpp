@@ -20,18 +20,19 @@ double cosine(std::span<const float> x, std::span<const float> y) {
     return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0.0;
 }
 
-void Similarity::add(Kind kind, int layer, double cos_sum, std::uint64_t count) {
+void Similarity::add(Kind kind, int layer, const Sum& sum) {
     auto& sums = sums_[static_cast<std::size_t>(kind)];
     const auto index = static_cast<std::size_t>(layer);
     if (sums.size() <= index) sums.resize(index + 1);
-    sums[index].cos += cos_sum;
-    sums[index].count += count;
+    sums[index].cos += sum.cos;
+    sums[index].relative_change += sum.relative_change;
+    sums[index].count += sum.count;
 }
 
 void Similarity::merge(const Similarity& other) {
     for (const Kind kind : kKinds)
         for (std::size_t i = 0; i < other.sums(kind).size(); ++i)
-            add(kind, static_cast<int>(i), other.sums(kind)[i].cos, other.sums(kind)[i].count);
+            add(kind, static_cast<int>(i), other.sums(kind)[i]);
 }
 
 std::vector<Ranked> Similarity::finish(Kind kind) const {

@@ -15,8 +15,15 @@ enum class Kind {
     Layer,      ///< cos(in_L, in_{L+1})
     Attention,  ///< cos(ffn_L, in_L)
     Ffn,        ///< cos(ffn_L, in_{L+1})
+    // The residual stream itself, with |after - before| / |before| beside the cosine:
+    Residual,           ///< before and after layer L
+    ResidualAttention,  ///< before and after its attention
+    ResidualFfn,        ///< before and after its feed-forward
 };
-inline constexpr std::array<Kind, 3> kKinds{Kind::Layer, Kind::Attention, Kind::Ffn};
+inline constexpr std::array<Kind, 6> kKinds{Kind::Layer,    Kind::Attention,         Kind::Ffn,
+                                            Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn};
+/// Those that ik_llama.cpp prints.
+inline constexpr std::array<Kind, 3> kInputKinds{Kind::Layer, Kind::Attention, Kind::Ffn};
 
 /// sum x y / sqrt(sum x^2 * sum y^2) of two rows of the same length: products in F32, sums in double; 0 when
 /// either row is zero.
@@ -25,6 +32,7 @@ double cosine(std::span<const float> x, std::span<const float> y);
 /// The cosines of one layer, summed over tokens.
 struct Sum {
     double cos = 0;
+    double relative_change = 0;  ///< sum of |b - a| / |a|; of the residual kinds
     std::uint64_t count = 0;
 };
 
@@ -36,7 +44,10 @@ struct Ranked {
 class Similarity {
   public:
     /// Adds the sum of `count` cosines of layer `layer` >= 0.
-    void add(Kind kind, int layer, double cos_sum, std::uint64_t count);
+    void add(Kind kind, int layer, double cos_sum, std::uint64_t count) {
+        add(kind, layer, {cos_sum, 0, count});
+    }
+    void add(Kind kind, int layer, const Sum& sum);
     void merge(const Similarity& other);
 
     /// By layer; layers that were never added have count 0.

@@ -10,7 +10,8 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
     const std::int64_t cols = args.n_heads * args.value_dim;
     const std::size_t keys_bytes = kernels_.packed_keys_bytes(n_keys_padded, args.head_dim);
     const std::size_t values_bytes = kernels_.packed_values_bytes(n_keys_padded, args.value_dim);
-    const std::size_t block_floats = kernels_.head_block_scratch(n_keys_padded, args.head_dim, args.value_dim);
+    const std::size_t block_floats =
+        kernels_.head_block_scratch(n_keys_padded, args.head_dim, args.value_dim);
     const auto result_floats = static_cast<std::size_t>(kQueryBlock * args.value_dim);
     const std::vector<RowTile> tiles = row_tiles(rows, kQueryBlock);
     const std::int64_t tiles_per_chunk = static_cast<std::int64_t>(tiles.size()) / rows.n_chunks;
@@ -26,8 +27,8 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
             scratch(thread, keys_bytes + values_bytes + (block_floats + result_floats) * sizeof(float));
         std::byte* values = keys + keys_bytes;
         auto* result = reinterpret_cast<float*>(values + values_bytes);
-        kernels_.pack_keys(args.k.row_f32(first_row) + kv_head * args.head_dim, args.k.stride, n_keys, n_keys_padded,
-                           args.head_dim, keys);
+        kernels_.pack_keys(args.k.row_f32(first_row) + kv_head * args.head_dim, args.k.stride, n_keys,
+                           n_keys_padded, args.head_dim, keys);
         kernels_.pack_values(args.v.row_f32(first_row) + kv_head * args.value_dim, args.v.stride, n_keys,
                              n_keys_padded, args.value_dim, values);
         for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)

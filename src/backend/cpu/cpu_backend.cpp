@@ -1,9 +1,8 @@
 #include "backend/cpu/cpu_backend.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 
 #include "core/error.h"
 
@@ -11,7 +10,8 @@ namespace assay::backend::cpu {
 
 namespace {
 
-/// The row tile of products: one size for a run, since a row's bits may depend on it. Small chunks take small tiles.
+/// The row tile of products: one size for a run, since a row's bits may depend on it. Small chunks take small
+/// tiles.
 std::int64_t product_tile(std::int64_t chunk_tokens) {
     if (chunk_tokens <= 64) return 64;
     return chunk_tokens <= 128 ? 128 : 256;
@@ -35,7 +35,8 @@ CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, Thread
 
 std::string CpuBackend::description() const {
     return fmt::format("cpu ({} kernels, {} products, {} thread{})", to_string(kernels_.isa),
-                       operand_dtype() == DType::F32 ? "f32" : "bf16", pool_.size(), pool_.size() == 1 ? "" : "s");
+                       operand_dtype() == DType::F32 ? "f32" : "bf16", pool_.size(),
+                       pool_.size() == 1 ? "" : "s");
 }
 
 std::int64_t CpuBackend::preferred_rows() const noexcept {
@@ -51,7 +52,9 @@ BufferPtr CpuBackend::upload(std::span<const float> values) {
     return buffer;
 }
 
-void CpuBackend::download(const void* from, std::span<std::byte> to) { std::memcpy(to.data(), from, to.size()); }
+void CpuBackend::download(const void* from, std::span<std::byte> to) {
+    std::memcpy(to.data(), from, to.size());
+}
 
 MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked) { return gemm_.pack(stacked); }
 
@@ -68,7 +71,8 @@ std::vector<CpuBackend::RowTile> CpuBackend::row_tiles(Rows rows, std::int64_t t
     std::vector<RowTile> tiles;
     for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
         for (std::int64_t first = 0; first < rows.chunk_tokens; first += tile_rows)
-            tiles.push_back({chunk, chunk * rows.chunk_tokens + first, std::min(tile_rows, rows.chunk_tokens - first)});
+            tiles.push_back(
+                {chunk, chunk * rows.chunk_tokens + first, std::min(tile_rows, rows.chunk_tokens - first)});
     return tiles;
 }
 
@@ -86,7 +90,8 @@ void CpuBackend::finish_row(const float* values, std::int64_t row, std::int64_t 
         std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
 }
 
-void CpuBackend::combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums, float* sums) {
+void CpuBackend::combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums,
+                         float* sums) {
     if (sums == nullptr) return;
     std::size_t tile = 0;
     std::vector<double> total(static_cast<std::size_t>(cols));
@@ -95,7 +100,8 @@ void CpuBackend::combine(std::span<const RowTile> tiles, std::int64_t cols, cons
         std::fill(total.begin(), total.end(), 0.0);
         for (; tile < tiles.size() && tiles[tile].chunk == chunk; ++tile) {
             const float* part = tile_sums + static_cast<std::int64_t>(tile) * cols;
-            for (std::int64_t j = 0; j < cols; ++j) total[static_cast<std::size_t>(j)] += static_cast<double>(part[j]);
+            for (std::int64_t j = 0; j < cols; ++j)
+                total[static_cast<std::size_t>(j)] += static_cast<double>(part[j]);
         }
         for (std::int64_t j = 0; j < cols; ++j)
             sums[chunk * cols + j] = static_cast<float>(total[static_cast<std::size_t>(j)]);
@@ -110,7 +116,8 @@ void CpuBackend::produce(Rows rows, std::int64_t cols, const Produced& out,
     std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
     pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int thread) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task)];
-        auto* values = reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(cols) * sizeof(float)));
+        auto* values =
+            reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(cols) * sizeof(float)));
         float* tile_squares = squares.empty() ? nullptr : squares.data() + task * cols;
         float* tile_plain = plain.empty() ? nullptr : plain.data() + task * cols;
         for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {

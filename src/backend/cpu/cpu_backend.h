@@ -1,7 +1,7 @@
 // The backend on processors: backend.h over oneDNN products and the row kernels. Operations return when done.
 //
-// Work is cut into row tiles and column panels whose borders depend only on the shape, and partial sums are combined
-// in tile order, so that results do not depend on threads or on how many chunks a call has.
+// Work is cut into row tiles and column panels whose borders depend only on the shape, and partial sums are
+// combined in tile order, so that results do not depend on threads or on how many chunks a call has.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,8 @@ class CpuBackend final : public Backend {
     void synchronize() override {}
     MatrixPtr prepare(std::span<const WeightSource> stacked) override;
 
-    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale, View out) override;
+    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+               View out) override;
     void observe(View x, Rows rows, const Produced& out) override;
     void norm(View x, const Norm& norm, Rows rows, const Produced& out) override;
     void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;
@@ -61,7 +62,8 @@ class CpuBackend final : public Backend {
     };
     static std::vector<RowTile> row_tiles(Rows rows, std::int64_t tile_rows);
 
-    /// Runs make_row(row, f32 result) for every row and leaves the result as `out` asks. cols is the row length.
+    /// Runs make_row(row, f32 result) for every row and leaves the result as `out` asks. cols is the row
+    /// length.
     void produce(Rows rows, std::int64_t cols, const Produced& out,
                  const std::function<void(std::int64_t row, float* result)>& make_row);
     /// Leaves one finished f32 row: operand, plain, and added to the tile's sums.
@@ -69,8 +71,6 @@ class CpuBackend final : public Backend {
                     const Produced& out, float* squares, float* plain) const;
     /// Adds tile sums [tiles, cols] in order into sums [chunks, cols].
     void combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums, float* sums);
-
-
 
     const Kernels& kernels_;
     Gemm gemm_;

@@ -137,7 +137,8 @@ RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
         const Chosen& c = chosen[static_cast<std::size_t>(row)];
         for (std::size_t slot = 0; slot < c.experts.size(); ++slot) {
             routing->by_expert[static_cast<std::size_t>(c.experts[slot])].push_back({row, c.weights[slot]});
-            ++routing->counts[static_cast<std::size_t>(row / rows.chunk_tokens * logits.cols + c.experts[slot])];
+            ++routing
+                  ->counts[static_cast<std::size_t>(row / rows.chunk_tokens * logits.cols + c.experts[slot])];
         }
     }
     return routing;
@@ -162,7 +163,8 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
         while (next < n_batch && (shares.empty() || n_rows * row_bytes < kGroupBytes)) {
             const auto& choices = chosen.by_expert[static_cast<std::size_t>(batch.first + next)];
             if (!choices.empty()) shares.push_back({next, n_rows, choices});
-            n_rows += (static_cast<std::int64_t>(choices.size()) + kExpertTile - 1) / kExpertTile * kExpertTile;
+            n_rows +=
+                (static_cast<std::int64_t>(choices.size()) + kExpertTile - 1) / kExpertTile * kExpertTile;
             ++next;
         }
         if (shares.empty()) continue;
@@ -170,7 +172,8 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
         const auto operands = [&](std::int64_t cols) {
             return static_cast<std::size_t>(n_rows * cols * size_of(operand_dtype()));
         };
-        const AlignedBuffer input(operands(x.cols)), hidden(floats(2 * ffn)), inner(operands(ffn)), result(floats(x.cols));
+        const AlignedBuffer input(operands(x.cols)), hidden(floats(2 * ffn)), inner(operands(ffn)),
+            result(floats(x.cols));
         const View input_view{input.data(), operand_dtype(), n_rows, x.cols, x.cols};
         const View inner_view{inner.data(), operand_dtype(), n_rows, ffn, ffn};
         const std::vector<Segment> segments = segments_of(shares, rows.chunk_tokens);
@@ -179,9 +182,10 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
         std::memset(inner.data(), 0, operands(ffn));
 
         // Rows of a segment are summed in kRowTile strands, as everywhere.
-        const auto leave = [&](const Segment& segment, std::int64_t cols, const Sums& sums, View operand, int thread,
-                               const auto& row_values) {
-            auto* memory = reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(3 * cols) * sizeof(float)));
+        const auto leave = [&](const Segment& segment, std::int64_t cols, const Sums& sums, View operand,
+                               int thread, const auto& row_values) {
+            auto* memory =
+                reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(3 * cols) * sizeof(float)));
             float* squares = sums_at(sums.squares, segment, n_batch, cols);
             float* plain = sums_at(sums.plain, segment, n_batch, cols);
             Produced to;
@@ -190,18 +194,21 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             for (std::int64_t begin = 0; begin < n; begin += kRowTile) {
                 std::fill(memory + cols, memory + 3 * cols, 0.0f);
                 for (std::int64_t i = begin; i < std::min(n, begin + kRowTile); ++i)
-                    finish_row(row_values(segment.first + i, segment.choices[static_cast<std::size_t>(i)], memory),
-                               segment.first + i, 0, cols, to, squares == nullptr ? nullptr : memory + cols,
-                               plain == nullptr ? nullptr : memory + 2 * cols);
+                    finish_row(
+                        row_values(segment.first + i, segment.choices[static_cast<std::size_t>(i)], memory),
+                        segment.first + i, 0, cols, to, squares == nullptr ? nullptr : memory + cols,
+                        plain == nullptr ? nullptr : memory + 2 * cols);
                 if (squares != nullptr) kernels_.axpy(1.0f, memory + cols, cols, squares);
                 if (plain != nullptr) kernels_.axpy(1.0f, memory + 2 * cols, cols, plain);
             }
         };
-        const auto multiply = [&](View from, std::span<const MatrixPtr> matrices, float* to, std::int64_t cols) {
+        const auto multiply = [&](View from, std::span<const MatrixPtr> matrices, float* to,
+                                  std::int64_t cols) {
             std::vector<std::unique_ptr<TileProduct>> products;
             for (const Share& share : shares) {
-                const auto& w = static_cast<const PackedMatrix&>(*matrices[static_cast<std::size_t>(share.expert)]);
-                products.push_back(std::make_unique<TileProduct>(gemm_, from, w, kExpertTile, cols, false));
+                const auto& w =
+                    static_cast<const PackedMatrix&>(*matrices[static_cast<std::size_t>(share.expert)]);
+                products.push_back(std::make_unique<TileProduct>(gemm_, from, w, kExpertTile));
             }
             const auto& panels = static_cast<const PackedMatrix&>(*matrices.front()).panels();
             const auto n_panels = static_cast<std::int64_t>(panels.size());
@@ -209,15 +216,22 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
                 const Tile& tile = tiles[static_cast<std::size_t>(task / n_panels)];
                 const auto panel = static_cast<std::size_t>(task % n_panels);
                 const TileProduct& product = *products[static_cast<std::size_t>(tile.share)];
-                product.run(panel, tile.first, kExpertTile, to + tile.first * cols + panels[panel].first_col,
-                            scratch(thread, product.scratch_bytes()));
+                std::byte* memory = scratch(thread, product.result_bytes() + product.scratch_bytes());
+                auto* values = reinterpret_cast<float*>(memory);
+                product.run(panel, tile.first, kExpertTile, values, memory + product.result_bytes());
+                const Panel& columns = panels[panel];
+                for (std::int64_t r = 0; r < kExpertTile; ++r)
+                    std::memcpy(to + (tile.first + r) * cols + columns.first_col, values + r * columns.cols,
+                                static_cast<std::size_t>(columns.cols) * sizeof(float));
             });
         };
 
         const auto n_segments = static_cast<std::int64_t>(segments.size());
         pool_.run(n_segments, [&](std::int64_t s, int thread) {
             leave(segments[static_cast<std::size_t>(s)], x.cols, batch.input_sums, input_view, thread,
-                  [&](std::int64_t, const CpuRouting::Choice& choice, float*) { return x.row_f32(choice.row); });
+                  [&](std::int64_t, const CpuRouting::Choice& choice, float*) {
+                      return x.row_f32(choice.row);
+                  });
         });
         multiply(input_view, batch.gate_up, hidden.f32(), 2 * ffn);
         pool_.run(n_segments, [&](std::int64_t s, int thread) {
@@ -236,8 +250,8 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             for (const Share& share : shares)
                 for (std::size_t i = 0; i < share.choices.size(); ++i)
                     kernels_.axpy(share.choices[i].weight,
-                                  result.f32() + (share.first + static_cast<std::int64_t>(i)) * x.cols + col, cols,
-                                  out.row_f32(share.choices[i].row) + col);
+                                  result.f32() + (share.first + static_cast<std::int64_t>(i)) * x.cols + col,
+                                  cols, out.row_f32(share.choices[i].row) + col);
         });
     }
 }

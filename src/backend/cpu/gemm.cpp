@@ -1,11 +1,10 @@
 #include "backend/cpu/gemm.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <dnnl.hpp>
 #include <new>
+#include <omp.h>
 
 #include "core/error.h"
 
@@ -37,12 +36,12 @@ std::int64_t panel_columns(std::int64_t n_in, DType type) {
     return std::clamp(fitting, kMinColumns, kMaxColumns);
 }
 
-template <typename Body>
-auto translate_errors(Body body) {
+template <typename Body> auto translate_errors(Body body) {
     try {
         return body();
     } catch (const dnnl::error& error) {
-        throw_error(ErrorKind::Device, "oneDNN", "{} (status {})", error.message, static_cast<int>(error.status));
+        throw_error(ErrorKind::Device, "oneDNN", "{} (status {})", error.message,
+                    static_cast<int>(error.status));
     }
 }
 
@@ -54,22 +53,18 @@ const dnnl::engine& library_engine() {
 
 dnnl::matmul::primitive_desc describe(const Gemm::Shape& shape, DType type) {
     using dims = dnnl::memory::dims;
-    const dnnl::memory::desc a({shape.tile_rows, shape.n_in}, library_type(type), dims{shape.a_stride, 1});
+    const dnnl::memory::desc a({shape.tile_rows, shape.n_in}, library_type(type), dims{shape.n_in, 1});
     const dnnl::memory::desc b({shape.n_in, shape.cols}, library_type(type), dnnl::memory::format_tag::any);
-    const dnnl::memory::desc c({shape.tile_rows, shape.cols}, dnnl::memory::data_type::f32, dims{shape.c_stride, 1});
+    const dnnl::memory::desc c({shape.tile_rows, shape.cols}, dnnl::memory::data_type::f32,
+                               dims{shape.cols, 1});
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (shape.accumulate) {
-        dnnl::post_ops add;
-        add.append_sum(1.0f);
-        attributes.set_post_ops(add);
-    }
     return {dnnl::matmul::desc(a, b, c), attributes, library_engine()};
 }
 
 /// The layout in which products want a panel of this size.
 dnnl::memory::desc packed_layout(std::int64_t n_in, std::int64_t cols, DType type) {
-    return describe({kReferenceRows, n_in, cols, n_in, cols, false}, type).weights_desc();
+    return describe({kReferenceRows, n_in, cols}, type).weights_desc();
 }
 
 }  // namespace
@@ -95,8 +90,8 @@ Gemm::Gemm(DType operand, const Kernels& kernels, Isa decoder_isa)
 
 Gemm::~Gemm() = default;
 
-void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count, std::vector<float>& row,
-                       std::byte* out) const {
+void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
+                       std::vector<float>& row, std::byte* out) const {
     const quant::DecodeRow decode = quant::decoder(source.type->id, decoder_isa_);
     const std::uint64_t stride = quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in));
     row.resize(static_cast<std::size_t>(source.n_in));
@@ -107,7 +102,8 @@ void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int6
         decode(from, row.size(), target);
         if (source.scale != 1)
             for (std::int64_t i = 0; i < source.n_in; ++i) target[i] *= source.scale;
-        if (operand_ == DType::Bf16) kernels_.to_bf16(target, source.n_in, reinterpret_cast<std::uint16_t*>(to));
+        if (operand_ == DType::Bf16)
+            kernels_.to_bf16(target, source.n_in, reinterpret_cast<std::uint16_t*>(to));
     }
 }
 
@@ -135,7 +131,8 @@ std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> sta
         std::int64_t source_first = 0;
         auto panel = matrix->panels().begin();
         for (const WeightSource& source : stacked) {
-            for (; panel != matrix->panels().end() && panel->first_col < source_first + source.n_out; ++panel) {
+            for (; panel != matrix->panels().end() && panel->first_col < source_first + source.n_out;
+                 ++panel) {
                 decode_rows(source, panel->first_col - source_first, panel->cols, row, plain.data());
                 const dnnl::memory::desc rows({n_in, panel->cols}, library_type(operand_),
                                               dnnl::memory::dims{1, n_in});

@@ -1,7 +1,7 @@
 // Products of the CPU backend: oneDNN behind an interface of fixed-size row tiles and packed panels.
 //
-// oneDNN's result for a row depends on how many rows and threads a call has (seen with 2.6.3, bf16), so every call
-// here has one fixed number of rows, the last tile padded, and runs on the one thread that made it.
+// oneDNN's result for a row depends on how many rows and threads a call has (seen with 2.6.3, bf16), so every
+// call here has one fixed number of rows, the last tile padded, and runs on the one thread that made it.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,8 @@ class PackedMatrix : public Matrix {
     AlignedBuffer data_;
 };
 
-/// One compiled product: c [tile_rows, cols] f32 (+)= a [tile_rows, n_in] * panel.
+/// One compiled product: c [tile_rows, cols] f32 = a [tile_rows, n_in] * panel, both dense: oneDNN 2.6.3
+/// leaves its fast path for any other stride.
 class Product;
 
 class Gemm {
@@ -70,9 +71,6 @@ class Gemm {
         std::int64_t tile_rows = 0;
         std::int64_t n_in = 0;
         std::int64_t cols = 0;
-        std::int64_t a_stride = 0;
-        std::int64_t c_stride = 0;
-        bool accumulate = false;
         auto operator<=>(const Shape&) const = default;
     };
     /// Compiled on first use, kept for ever. Any thread.
@@ -83,8 +81,8 @@ class Gemm {
     static std::size_t scratch_bytes(const Product& product) noexcept;
 
   private:
-    void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count, std::vector<float>& row,
-                     std::byte* out) const;
+    void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
+                     std::vector<float>& row, std::byte* out) const;
 
     DType operand_;
     const Kernels& kernels_;

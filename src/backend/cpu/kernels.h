@@ -58,7 +58,8 @@ struct Kernels {
                       std::int64_t head_dim, void* out);
     void (*pack_values)(const float* v, std::int64_t stride, std::int64_t n_keys, std::int64_t n_keys_padded,
                         std::int64_t value_dim, void* out);
-    std::size_t (*head_block_scratch)(std::int64_t n_keys_padded, std::int64_t head_dim, std::int64_t value_dim);
+    std::size_t (*head_block_scratch)(std::int64_t n_keys_padded, std::int64_t head_dim,
+                                      std::int64_t value_dim);
     void (*head_block)(const HeadBlock& block);
 };
 

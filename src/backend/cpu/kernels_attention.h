@@ -1,7 +1,7 @@
 // Attention of one head over one block of queries, products in f32. Included like kernels_rows.h.
 //
-// Keys are packed transposed, [head_dim, n_keys_padded], values as they are, [n_keys_padded, value_dim padded to
-// lanes], so that both products are "a row times a matrix whose rows are contiguous".
+// Keys are packed transposed, [head_dim, n_keys_padded], values as they are, [n_keys_padded, value_dim padded
+// to lanes], so that both products are "a row times a matrix whose rows are contiguous".
 #pragma once
 
 #include "backend/cpu/kernels_softmax.h"
@@ -55,19 +55,23 @@ inline void multiply_tile(const float* a, std::int64_t a_stride, const float* b,
 }
 
 /// c [rows, cols] = a [rows, depth] * b [depth, cols]; cols a multiple of 2 * kLanes.
-inline void multiply(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, std::int64_t rows,
-                     std::int64_t cols, std::int64_t depth, float* c, std::int64_t c_stride) {
+inline void multiply(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
+                     std::int64_t rows, std::int64_t cols, std::int64_t depth, float* c,
+                     std::int64_t c_stride) {
     constexpr int kRows = kLanes == 16 ? 8 : 4;
     for (std::int64_t n = 0; n < cols; n += 2 * kLanes) {
         std::int64_t r = 0;
         for (; r + kRows <= rows; r += kRows)
-            multiply_tile<kRows>(a + r * a_stride, a_stride, b + n, b_stride, depth, c + r * c_stride + n, c_stride);
+            multiply_tile<kRows>(a + r * a_stride, a_stride, b + n, b_stride, depth, c + r * c_stride + n,
+                                 c_stride);
         for (; r < rows; ++r)
-            multiply_tile<1>(a + r * a_stride, a_stride, b + n, b_stride, depth, c + r * c_stride + n, c_stride);
+            multiply_tile<1>(a + r * a_stride, a_stride, b + n, b_stride, depth, c + r * c_stride + n,
+                             c_stride);
     }
 }
 
-std::size_t head_block_scratch(std::int64_t n_keys_padded, std::int64_t /*head_dim*/, std::int64_t value_dim) {
+std::size_t head_block_scratch(std::int64_t n_keys_padded, std::int64_t /*head_dim*/,
+                               std::int64_t value_dim) {
     return static_cast<std::size_t>(kQueryBlock * (n_keys_padded + padded_values(value_dim)));
 }
 
@@ -79,14 +83,15 @@ void head_block(const HeadBlock& block) {
     const std::int64_t begin = visible_keys(block, block.first_query).first / kKeyPad * kKeyPad;
     float* scores = block.scratch;
     float* result = scores + kQueryBlock * keys;
-    multiply(block.q, block.q_stride, static_cast<const float*>(block.keys) + begin, keys, block.n_queries, end - begin,
-             block.head_dim, scores + begin, keys);
+    multiply(block.q, block.q_stride, static_cast<const float*>(block.keys) + begin, keys, block.n_queries,
+             end - begin, block.head_dim, scores + begin, keys);
     for (std::int64_t r = 0; r < block.n_queries; ++r)
         softmax_row(block, block.first_query + r, scores + r * keys, end);
-    multiply(scores + begin, keys, static_cast<const float*>(block.values) + begin * width, width, block.n_queries,
-             width, end - begin, result, width);
+    multiply(scores + begin, keys, static_cast<const float*>(block.values) + begin * width, width,
+             block.n_queries, width, end - begin, result, width);
     for (std::int64_t r = 0; r < block.n_queries; ++r)
-        std::memcpy(block.out + r * block.out_stride, result + r * width, static_cast<std::size_t>(block.value_dim) * 4);
+        std::memcpy(block.out + r * block.out_stride, result + r * width,
+                    static_cast<std::size_t>(block.value_dim) * 4);
 }
 
 }  // namespace

@@ -2,9 +2,8 @@
 //
 // vdpbf16ps multiplies pairs of neighbours along the summed dimension, so keys are packed as
 // [n_keys_padded/16][head_dim/2][16][2] and values as [n_keys_padded/2][width][2], zeros in the padding.
-#include <immintrin.h>
-
 #include <cstdint>
+#include <immintrin.h>
 
 namespace assay::backend::cpu {
 namespace {
@@ -90,7 +89,8 @@ inline void multiply(const std::uint16_t* a, std::int64_t a_stride, const Packed
         std::int64_t r = 0;
         for (; r + kRows <= rows; r += kRows)
             multiply_tile<kRows>(a + r * a_stride, a_stride, b, n, pairs, c + r * c_stride + n, c_stride);
-        for (; r < rows; ++r) multiply_tile<1>(a + r * a_stride, a_stride, b, n, pairs, c + r * c_stride + n, c_stride);
+        for (; r < rows; ++r)
+            multiply_tile<1>(a + r * a_stride, a_stride, b, n, pairs, c + r * c_stride + n, c_stride);
     }
 }
 
@@ -114,24 +114,40 @@ void head_block(const HeadBlock& block) {
         to_bf16(block.q + r * block.q_stride, block.head_dim, q + r * depth);
         if (depth > block.head_dim) q[r * depth + block.head_dim] = 0;
     }
-    const Packed key_pairs{static_cast<const std::uint16_t*>(block.keys) + begin * depth, depth, kLanes * kPair};
+    const Packed key_pairs{static_cast<const std::uint16_t*>(block.keys) + begin * depth, depth,
+                           kLanes * kPair};
     multiply(q, depth, key_pairs, block.n_queries, end - begin, depth / kPair, scores + begin, keys);
     for (std::int64_t r = 0; r < block.n_queries; ++r) {
         softmax_row(block, block.first_query + r, scores + r * keys, end);
         to_bf16(scores + r * keys + begin, end - begin, weights + r * keys + begin);
     }
-    const Packed value_pairs{static_cast<const std::uint16_t*>(block.values) + begin * width, kPair, width * kPair};
-    multiply(weights + begin, keys, value_pairs, block.n_queries, width, (end - begin) / kPair, result, width);
+    const Packed value_pairs{static_cast<const std::uint16_t*>(block.values) + begin * width, kPair,
+                             width * kPair};
+    multiply(weights + begin, keys, value_pairs, block.n_queries, width, (end - begin) / kPair, result,
+             width);
     for (std::int64_t r = 0; r < block.n_queries; ++r)
-        std::memcpy(block.out + r * block.out_stride, result + r * width, static_cast<std::size_t>(block.value_dim) * 4);
+        std::memcpy(block.out + r * block.out_stride, result + r * width,
+                    static_cast<std::size_t>(block.value_dim) * 4);
 }
 
 }  // namespace
 
 const Kernels& kernels_avx512bf16() {
-    static constexpr Kernels kTable{Isa::Avx512Bf16,     to_bf16,   add_sums,      norm_row,  gate_row,
-                                    axpy,                rotate,    scale_and_max, sum_exp,   packed_keys_bytes,
-                                    packed_values_bytes, pack_keys, pack_values,   head_block_scratch, head_block};
+    static constexpr Kernels kTable{Isa::Avx512Bf16,
+                                    to_bf16,
+                                    add_sums,
+                                    norm_row,
+                                    gate_row,
+                                    axpy,
+                                    rotate,
+                                    scale_and_max,
+                                    sum_exp,
+                                    packed_keys_bytes,
+                                    packed_values_bytes,
+                                    pack_keys,
+                                    pack_values,
+                                    head_block_scratch,
+                                    head_block};
     return kTable;
 }
 

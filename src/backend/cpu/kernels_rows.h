@@ -1,5 +1,6 @@
-// The row kernels over vectors of kLanes floats. Included once by each kernels_*.cpp, which defines kLanes and is
-// compiled for its instruction set; everything here has internal linkage so that no linker mixes the copies.
+// The row kernels over vectors of kLanes floats. Included once by each kernels_*.cpp, which defines kLanes
+// and is compiled for its instruction set; everything here has internal linkage so that no linker mixes the
+// copies.
 #pragma once
 
 #include <cmath>
@@ -29,11 +30,12 @@ inline Floats load_part(const float* p, std::int64_t n) {
     std::memcpy(&v, p, static_cast<std::size_t>(n) * 4);
     return v;
 }
-inline void store_part(float* p, Floats v, std::int64_t n) { std::memcpy(p, &v, static_cast<std::size_t>(n) * 4); }
+inline void store_part(float* p, Floats v, std::int64_t n) {
+    std::memcpy(p, &v, static_cast<std::size_t>(n) * 4);
+}
 
 /// Calls body(vector of x) for all of x, tail included, storing to y.
-template <typename Body>
-inline void map(const float* x, std::int64_t n, float* y, Body body) {
+template <typename Body> inline void map(const float* x, std::int64_t n, float* y, Body body) {
     std::int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) store(y + i, body(load(x + i), i));
     if (i < n) store_part(y + i, body(load_part(x + i, n - i), i), n - i);
@@ -55,8 +57,8 @@ inline float max_lanes(Floats v) {
     return best;
 }
 
-/// e^x to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor series of degree 7 in r (remainder below 4e-9),
-/// n added to the exponent. 0 below -87.3, infinity above 88.7, NaN for NaN.
+/// e^x to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor series of degree 7 in r (remainder below
+/// 4e-9), n added to the exponent. 0 below -87.3, infinity above 88.7, NaN for NaN.
 inline Floats exp(Floats x) {
     constexpr float kLog2e = 1.44269504088896341f;
     constexpr float kLn2High = 0.693145751953125f;  // 16 bits, so that n * it is exact
@@ -85,10 +87,29 @@ inline Floats exp(Floats x) {
 
 inline Floats tanh(Floats x) { return 1.0f - 2.0f / (exp(x * 2.0f) + 1.0f); }
 
-inline Floats activate(Floats x, Activation activation) {
-    if (activation == Activation::Silu) return x / (1.0f + exp(-x));
+/// To the nearest half (ties to even) and back; |x| below 65504.
+inline Floats round_to_half(Floats x) {
+    Ints bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    const Ints rounded = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fff;
+    Floats normal;
+    std::memcpy(&normal, &rounded, sizeof normal);
+    const Floats denormal = (x + 0.75f) - 0.75f;  // floats near 0.75 are 2^-24 apart, as denormal halves are
+    const Floats magnitude = x < 0 ? -x : x;
+    return select(magnitude < all(0x1p-14f), denormal, normal);
+}
+
+/// tanh form of GELU (Hendrycks & Gimpel 2016), rounded to half before and after between -10 and 10:
+/// llama.cpp's CPU backend reads it from a table of halves, and its perplexities move by 1e-4 with that.
+inline Floats gelu(Floats x) {
     constexpr float kSqrt2OverPi = 0.797884560802865356f;
-    return 0.5f * x * (1.0f + tanh(kSqrt2OverPi * (x + 0.044715f * x * x * x)));
+    const Floats h = round_to_half(x);
+    const Floats y = round_to_half(0.5f * h * (1.0f + tanh(kSqrt2OverPi * (h + 0.044715f * h * h * h))));
+    return select(x >= all(10.0f), x, select(x <= all(-10.0f), Floats{}, y));
+}
+
+inline Floats activate(Floats x, Activation activation) {
+    return activation == Activation::Gelu ? gelu(x) : x / (1.0f + exp(-x));
 }
 
 void to_bf16(const float* x, std::int64_t n, std::uint16_t* out) {
@@ -112,17 +133,18 @@ void to_bf16(const float* x, std::int64_t n, std::uint16_t* out) {
 }
 
 void add_sums(const float* x, std::int64_t n, float* squares, float* plain) {
-    if (squares != nullptr) map(x, n, squares, [&](Floats v, std::int64_t i) {
-        return v * v + (i + kLanes <= n ? load(squares + i) : load_part(squares + i, n - i));
-    });
-    if (plain != nullptr) map(x, n, plain, [&](Floats v, std::int64_t i) {
-        return v + (i + kLanes <= n ? load(plain + i) : load_part(plain + i, n - i));
-    });
+    if (squares != nullptr)
+        map(x, n, squares, [&](Floats v, std::int64_t i) {
+            return v * v + (i + kLanes <= n ? load(squares + i) : load_part(squares + i, n - i));
+        });
+    if (plain != nullptr)
+        map(x, n, plain, [&](Floats v, std::int64_t i) {
+            return v + (i + kLanes <= n ? load(plain + i) : load_part(plain + i, n - i));
+        });
 }
 
 /// Sum of body(v) over x in kLanes strands, combined at the end.
-template <typename Body>
-inline float reduce(const float* x, std::int64_t n, Body body) {
+template <typename Body> inline float reduce(const float* x, std::int64_t n, Body body) {
     Floats total{};
     std::int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) total += body(load(x + i));

@@ -8,7 +8,9 @@ namespace assay::backend::cpu {
 namespace {
 
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
 inline std::int64_t padded_values(std::int64_t value_dim) { return round_up(value_dim, 2 * kLanes); }
 
 /// The visible keys of the query at `position`: [first, last).

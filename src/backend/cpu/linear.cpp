@@ -1,22 +1,15 @@
 // Dense products and the gated feed-forward input.
 #include <algorithm>
+#include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/tile_product.h"
 
 namespace assay::backend::cpu {
 
-namespace {
-
-void add_bias(float* values, const float* bias, std::int64_t n) {
-    for (std::int64_t j = 0; j < n; ++j) values[j] += bias[j];
-}
-
-}  // namespace
-
 void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
     const auto& matrix = static_cast<const PackedMatrix&>(w);
-    const TileProduct product(gemm_, x, matrix, tile_rows_, out.stride, accumulate);
+    const TileProduct product(gemm_, x, matrix, tile_rows_);
     const std::int64_t n_tiles = (x.rows + tile_rows_ - 1) / tile_rows_;
     const auto n_panels = static_cast<std::int64_t>(matrix.panels().size());
     // Tiles innermost: consecutive tasks share a panel of weights.
@@ -26,22 +19,24 @@ void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumul
         const std::int64_t n_rows = std::min(tile_rows_, x.rows - first);
         const Panel& columns = matrix.panels()[panel];
         std::byte* memory = scratch(thread, product.result_bytes() + product.scratch_bytes());
-        std::byte* rest = memory + product.result_bytes();
-        auto* to = reinterpret_cast<float*>(out.at(first, columns.first_col));
-        if (n_rows == tile_rows_)
-            product.run(panel, first, n_rows, to, rest);
-        else
-            product.run_part(panel, first, n_rows, accumulate, out, reinterpret_cast<float*>(memory), rest);
-        if (bias != nullptr)
-            for (std::int64_t r = 0; r < n_rows; ++r)
-                add_bias(to + r * out.stride, bias + columns.first_col, columns.cols);
+        auto* result = reinterpret_cast<float*>(memory);
+        product.run(panel, first, n_rows, result, memory + product.result_bytes());
+        for (std::int64_t r = 0; r < n_rows; ++r) {
+            auto* to = reinterpret_cast<float*>(out.at(first + r, columns.first_col));
+            float* from = result + r * columns.cols;
+            if (bias != nullptr) kernels_.axpy(1.0f, bias + columns.first_col, columns.cols, from);
+            if (accumulate)
+                kernels_.axpy(1.0f, from, columns.cols, to);
+            else
+                std::memcpy(to, from, static_cast<std::size_t>(columns.cols) * sizeof(float));
+        }
     });
 }
 
-void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
-                              const Produced& out) {
+void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+                              Rows rows, const Produced& out) {
     const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
-    const TileProduct product(gemm_, x, matrix, tile_rows_, 0, false);
+    const TileProduct product(gemm_, x, matrix, tile_rows_);
     const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
     const auto n_tiles = static_cast<std::int64_t>(tiles.size());
     const std::size_t n_pairs = matrix.panels().size() / 2;  // gate and up are stacked sources of one shape
@@ -64,8 +59,8 @@ void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, 
             float* g = gate + r * columns.cols;
             float* u = up + r * columns.cols;
             if (bias != nullptr) {
-                add_bias(g, bias + columns.first_col, columns.cols);
-                add_bias(u, bias + ffn + columns.first_col, columns.cols);
+                kernels_.axpy(1.0f, bias + columns.first_col, columns.cols, g);
+                kernels_.axpy(1.0f, bias + ffn + columns.first_col, columns.cols, u);
             }
             kernels_.gate_row(g, u, columns.cols, activation, g);
             finish_row(g, tile.first_row + r, columns.first_col, columns.cols, out,

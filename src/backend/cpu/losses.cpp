@@ -29,11 +29,11 @@ LossStatePtr CpuBackend::begin_losses(std::span<const std::int32_t> targets) {
     return std::make_unique<CpuLossState>(targets);
 }
 
-void CpuBackend::add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel, const float* bias,
-                            std::int64_t first, float scale, float soft_cap) {
+void CpuBackend::add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel,
+                            const float* bias, std::int64_t first, float scale, float soft_cap) {
     auto& losses = static_cast<CpuLossState&>(state);
     const auto& matrix = static_cast<const PackedMatrix&>(panel);
-    const TileProduct product(gemm_, x, matrix, tile_rows_, 0, false);
+    const TileProduct product(gemm_, x, matrix, tile_rows_);
     pool_.run((x.rows + tile_rows_ - 1) / tile_rows_, [&](std::int64_t task, int thread) {
         const std::int64_t begin = task * tile_rows_;
         const std::int64_t n_rows = std::min(tile_rows_, x.rows - begin);
@@ -69,7 +69,8 @@ std::vector<double> CpuBackend::finish_losses(LossState& state) {
     for (std::size_t i = 0; i < result.size(); ++i) {
         const RowLoss& row = losses.rows[i];
         if (losses.targets[i] >= 0)
-            result[i] = std::log(row.sum) + static_cast<double>(row.largest) - static_cast<double>(row.target_logit);
+            result[i] =
+                std::log(row.sum) + static_cast<double>(row.largest) - static_cast<double>(row.target_logit);
     }
     return result;
 }

@@ -7,7 +7,8 @@ namespace assay::backend::cpu {
 
 const RopeTable& RopeTables::get(std::span<const float> frequencies, float magnitude) {
     for (const auto& table : tables_)
-        if (table->magnitude == magnitude && std::ranges::equal(table->frequencies, frequencies)) return *table;
+        if (table->magnitude == magnitude && std::ranges::equal(table->frequencies, frequencies))
+            return *table;
     auto table = std::make_unique<RopeTable>();
     table->frequencies.assign(frequencies.begin(), frequencies.end());
     table->magnitude = magnitude;

@@ -8,7 +8,8 @@
 
 namespace assay::backend::cpu {
 
-void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale, View out) {
+void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+                       View out) {
     const quant::DecodeRow decode = quant::decoder(table.type->id, kernels_.isa);
     const std::uint64_t stride = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     const auto n_rows = static_cast<std::int64_t>(tokens.size());
@@ -17,8 +18,8 @@ void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> 
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
             const std::int32_t token = tokens[static_cast<std::size_t>(row)];
             if (token < 0 || token >= table.n_out)
-                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}", token,
-                            table.n_out);
+                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
+                            token, table.n_out);
             float* to = out.row_f32(row);
             decode(table.bytes.data() + static_cast<std::uint64_t>(token) * stride,
                    static_cast<std::size_t>(table.n_in), to);
@@ -36,16 +37,18 @@ void CpuBackend::observe(View x, Rows rows, const Produced& out) {
 }
 
 void CpuBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) {
-    produce(rows, x.cols, out,
-            [&](std::int64_t row, float* result) { kernels_.norm_row(x.row_f32(row), x.cols, norm, result); });
+    produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
+        kernels_.norm_row(x.row_f32(row), x.cols, norm, result);
+    });
 }
 
 void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) {
     const std::int64_t head_dim = x.cols / n_heads;
     const std::int64_t pairs = rope.n_rot / 2;
     const RopeTable* table =
-        rope.n_rot == 0 ? nullptr
-                        : &rope_tables_.get({rope.frequencies, static_cast<std::size_t>(pairs)}, rope.magnitude);
+        rope.n_rot == 0
+            ? nullptr
+            : &rope_tables_.get({rope.frequencies, static_cast<std::size_t>(pairs)}, rope.magnitude);
     if (table == nullptr && norm.kind == NormKind::None) return;
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
@@ -64,7 +67,8 @@ void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, co
 
 void CpuBackend::add(View x, const Norm& norm, View residual) {
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
-        auto* values = reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(x.cols) * sizeof(float)));
+        auto* values =
+            reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(x.cols) * sizeof(float)));
         const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
             const float* from = x.row_f32(row);

@@ -7,7 +7,8 @@
 
 namespace assay::model {
 
-using BuildFunction = ModelSpec (*)(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
+using BuildFunction = ModelSpec (*)(const Hyperparameters& hp, const Tensors& tensors,
+                                    const BuildOptions& options);
 
 ModelSpec build_llama(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
 ModelSpec build_mistral3(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);

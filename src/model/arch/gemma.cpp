@@ -1,5 +1,5 @@
-// gemma, gemma2, gemma3: embeddings scaled by sqrt(hidden), GELU-gated feed-forward; 2 and 3 add norms after each
-// branch and sliding windows. Stored norm weights already hold the family's "+ 1".
+// gemma, gemma2, gemma3: embeddings scaled by sqrt(hidden), GELU-gated feed-forward; 2 and 3 add norms after
+// each branch and sliding windows. Stored norm weights already hold the family's "+ 1".
 #include <cmath>
 
 #include "core/error.h"
@@ -19,10 +19,10 @@ struct Variant {
     bool head_norms = false;
     float attention_soft_cap = 0;
     std::int64_t window = 0;
-    std::int64_t period = 1;      ///< the last layer of each period sees everything
-    double local_base = 0;        ///< rotary base of windowed layers; 0: the common one
-    bool local_scaled = true;     ///< rotary scaling applies to windowed layers too
-    bool scale_by_hidden = false; ///< queries scaled by 1/sqrt(hidden / heads)
+    std::int64_t period = 1;       ///< the last layer of each period sees everything
+    double local_base = 0;         ///< rotary base of windowed layers; 0: the common one
+    bool local_scaled = true;      ///< rotary scaling applies to windowed layers too
+    bool scale_by_hidden = false;  ///< queries scaled by 1/sqrt(hidden / heads)
 };
 
 bool is_windowed(const Variant& variant, std::int64_t layer) {

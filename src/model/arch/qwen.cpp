@@ -11,7 +11,8 @@ struct Variant {
     bool experts = false;
 };
 
-ModelSpec build_qwen(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options, Variant variant) {
+ModelSpec build_qwen(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options,
+                     Variant variant) {
     const float eps = hp.epsilon("attention.layer_norm_rms_epsilon");
     ModelSpec spec = make_frame(hp, tensors, eps);
     for (std::int64_t i = 0; i < hp.n_layers(); ++i) {
@@ -27,7 +28,8 @@ ModelSpec build_qwen(const Hyperparameters& hp, const Tensors& tensors, const Bu
         if (variant.experts) {
             const std::int64_t experts_used = hp.integer("expert_used_count").value_or(1);
             const std::int64_t otherwise = experts_used > 0 ? hp.ffn(i) / experts_used : hp.ffn(i);
-            layer.ffn = make_expert_ffn(hp, tensors, i, hp.integer("expert_feed_forward_length").value_or(otherwise));
+            layer.ffn =
+                make_expert_ffn(hp, tensors, i, hp.integer("expert_feed_forward_length").value_or(otherwise));
         } else {
             layer.ffn = make_dense_ffn(hp, tensors, i, Activation::Silu);
         }

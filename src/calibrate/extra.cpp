@@ -1,0 +1,105 @@
+#include "calibrate/extra.h"
+
+#include "core/error.h"
+
+namespace assay::calibrate {
+
+namespace {
+
+std::string_view word(similarity::Kind kind) {
+    switch (kind) {
+        case similarity::Kind::Layer: return "layer";
+        case similarity::Kind::Attention: return "attention";
+        case similarity::Kind::Ffn: return "ffn";
+        case similarity::Kind::Residual: return "residual";
+        case similarity::Kind::ResidualAttention: return "residual_attention";
+        case similarity::Kind::ResidualFfn: return "residual_ffn";
+    }
+    return "";
+}
+
+/// Two arrays of sums and one of counts, of equal length.
+struct Columns {
+    gguf::Reals first;
+    gguf::Reals second;
+    gguf::Integers counts;
+
+    void push(double a, double b, std::uint64_t count) {
+        first.push_back(a);
+        second.push_back(b);
+        counts.push_back(static_cast<std::int64_t>(count));
+    }
+};
+
+void store(Columns columns, const std::string& prefix, std::string_view first, std::string_view second,
+           gguf::Metadata& extra) {
+    extra.set(fmt::format("{}.{}", prefix, first), gguf::f64s(std::move(columns.first)));
+    extra.set(fmt::format("{}.{}", prefix, second), gguf::f64s(std::move(columns.second)));
+    extra.set(prefix + ".count", {gguf::ValueType::Array, gguf::ValueType::U64, std::move(columns.counts)});
+}
+
+Columns read(const std::string& prefix, std::string_view first, std::string_view second,
+             const gguf::Metadata& extra) {
+    Columns columns;
+    const gguf::Integers* counts = extra.find_integers(prefix + ".count");
+    if (counts == nullptr) return columns;
+    columns.first = extra.find_reals(fmt::format("{}.{}", prefix, first)).value_or(gguf::Reals{});
+    columns.second = extra.find_reals(fmt::format("{}.{}", prefix, second)).value_or(gguf::Reals{});
+    columns.counts = *counts;
+    if (columns.first.size() != counts->size() || columns.second.size() != counts->size())
+        throw_error(ErrorKind::BadFile, extra.where(),
+                    "keys {}.* have {}, {} and {} entries, expected equal numbers", prefix,
+                    columns.first.size(), columns.second.size(), counts->size());
+    return columns;
+}
+
+constexpr const char* kLosses = "assay.perplexity";
+std::string similarity_prefix(similarity::Kind kind) {
+    return fmt::format("assay.similarity.{}", word(kind));
+}
+
+}  // namespace
+
+void store_model(const model::ModelSpec& spec, gguf::Metadata& extra) {
+    extra.set("assay.model.name", gguf::text(spec.name));
+    extra.set("assay.model.architecture", gguf::text(spec.architecture));
+}
+
+void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra) {
+    if (chunks.empty()) return;
+    Columns columns;
+    for (const perplexity::Sums& sums : chunks) columns.push(sums.nll, sums.nll_squared, sums.count);
+    store(std::move(columns), kLosses, "nll", "nll_squared", extra);
+}
+
+void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra) {
+    for (const similarity::Kind kind : similarity::kKinds) {
+        Columns columns;
+        for (const similarity::Sum& sum : similarity.sums(kind))
+            columns.push(sum.cos, sum.relative_change, sum.count);
+        if (!columns.counts.empty())
+            store(std::move(columns), similarity_prefix(kind), "cosine", "relative_change", extra);
+    }
+}
+
+std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra) {
+    const Columns columns = read(kLosses, "nll", "nll_squared", extra);
+    std::vector<perplexity::Sums> chunks;
+    for (std::size_t i = 0; i < columns.counts.size(); ++i)
+        chunks.push_back(
+            {columns.first[i], columns.second[i], static_cast<std::uint64_t>(columns.counts[i])});
+    return chunks;
+}
+
+similarity::Similarity read_similarity(const gguf::Metadata& extra) {
+    similarity::Similarity result;
+    for (const similarity::Kind kind : similarity::kKinds) {
+        const Columns columns = read(similarity_prefix(kind), "cosine", "relative_change", extra);
+        for (std::size_t i = 0; i < columns.counts.size(); ++i)
+            result.add(kind, static_cast<int>(i),
+                       {columns.first[i], columns.second[i], static_cast<std::uint64_t>(columns.counts[i])});
+    }
+    return result;
+}
+
+}  // namespace assay::calibrate

@@ -1,0 +1,23 @@
+// What a run keeps in the matrix file beside the sums: keys under `assay.`, which other readers ignore.
+//   assay.model.name, assay.model.architecture                          strings
+//   assay.perplexity.{nll, nll_squared, count}                          one entry per chunk
+//   assay.similarity.KIND.{cosine, relative_change, count}              one entry per layer
+#pragma once
+
+#include <vector>
+
+#include "calibrate/collector.h"
+#include "gguf/metadata.h"
+#include "model/spec.h"
+
+namespace assay::calibrate {
+
+void store_model(const model::ModelSpec& spec, gguf::Metadata& extra);
+void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra);
+void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra);
+
+/// Empty when nothing was stored. Throws Error{BadFile} when the arrays do not fit together.
+std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra);
+similarity::Similarity read_similarity(const gguf::Metadata& extra);
+
+}  // namespace assay::calibrate

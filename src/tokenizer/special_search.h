@@ -1,0 +1,80 @@
+// Finds the special tokens inside a text and cuts it there, before any family sees it.
+//
+// The rule (llama.cpp): take the candidates from the longest text to the shortest; each claims its leftmost
+// occurrences in what is still raw. Done literally that reads the text once per candidate, and a vocabulary
+// may have thousands. Here one pass with an Aho-Corasick automaton of the reversed texts, from the end of the
+// text to its start, gives the longest candidate that begins at each byte; then the candidates claim their
+// places in the order of the rule, and one whose place is taken steps down to the next shorter candidate that
+// begins at the same byte. Linear in the text, whatever the number of candidates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/vocabulary.h"
+
+namespace assay::tokenizer {
+
+/// Either a special token (text empty) or raw text (token == kNoToken), a view into the searched text.
+struct Fragment {
+    std::string_view text;
+    Token token = kNoToken;
+};
+
+class SpecialSearch {
+  public:
+    /// Candidates are control, user-defined and unknown tokens; without `parse_special` only user-defined
+    /// ones that are neither control nor unknown. Of several ids with one text only the one that
+    /// Vocabulary::find gives takes part.
+    SpecialSearch(const Vocabulary& vocabulary, bool parse_special);
+
+    /// The pieces of `text` in order, none of them empty raw text. White space that a special token strips is
+    /// in no piece. Throws nothing; `text` must be shorter than 2^32 bytes.
+    std::vector<Fragment> partition(std::string_view text) const;
+
+  private:
+    /// Order of candidates: index in candidates_, longest text first, then by id.
+    using Rank = std::uint32_t;
+    static constexpr std::uint32_t kNone = 0xFFFFFFFF;
+
+    struct Candidate {
+        std::string text;
+        Token token;
+        Attributes attributes;
+    };
+    struct Edge {
+        std::uint8_t byte;
+        std::uint32_t node;
+    };
+    struct Node {
+        std::uint32_t first_edge = 0;  ///< of edges_, sorted by byte
+        std::uint32_t n_edges = 0;
+        std::uint32_t fail = 0;
+        Rank match = kNone;             ///< longest candidate that ends (reversed: begins) here
+        std::uint32_t shorter = kNone;  ///< node of the next shorter candidate beginning at the same byte
+    };
+    struct Place {
+        std::uint32_t begin_byte;
+        std::uint32_t node;
+    };
+    struct Claim {
+        std::uint32_t begin_byte;
+        Rank rank;
+    };
+    class Selection;
+
+    void collect(const Vocabulary& vocabulary, bool parse_special);
+    void build_tree();
+    void link_failures();
+    std::uint32_t child(std::uint32_t node, std::uint8_t byte) const;
+    std::vector<Place> find_places(std::string_view text) const;
+
+    std::vector<Candidate> candidates_;
+    std::vector<Node> nodes_;
+    std::vector<Edge> edges_;
+    std::vector<std::uint32_t> root_children_;  ///< [256], 0 where there is none
+};
+
+}  // namespace assay::tokenizer

@@ -1,0 +1,46 @@
+// UTF-8 as tokenizers read it: lenient, and never failing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace assay::tokenizer {
+
+/// U+2581, which stands for a space in the texts of some vocabularies.
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+
+/// Length in bytes that a lead byte announces; 1 for a continuation byte (nothing is checked).
+inline std::size_t announced_length(char lead) noexcept {
+    const auto byte = static_cast<unsigned char>(lead);
+    return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+/// The same, but never past the end of the text; `position` must be inside it.
+inline std::size_t character_length(std::string_view text, std::size_t position) noexcept {
+    const std::size_t announced = announced_length(text[position]);
+    const std::size_t remaining = text.size() - position;
+    return announced < remaining ? announced : remaining;
+}
+
+struct Decoded {
+    char32_t code_point;
+    std::size_t n_bytes;
+    bool valid;
+};
+
+/// The code point at `position`. Bytes that start none give U+FFFD, length 1, not valid. Overlong forms and
+/// surrogates count as code points; numbers above U+10FFFF do not.
+Decoded decode(std::string_view text, std::size_t position) noexcept;
+
+void append_utf8(std::string& text, char32_t code_point);
+
+/// Appends `text` with each undecodable byte replaced by U+FFFD and overlong forms shortened, so that
+/// announced_length() walks it code point by code point.
+void append_clean(std::string& out, std::string_view text);
+
+/// Appends `text` with each U+0020 replaced by kSpaceMark.
+void append_marked(std::string& out, std::string_view text);
+
+}  // namespace assay::tokenizer

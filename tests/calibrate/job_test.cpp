@@ -1,0 +1,147 @@
+#include "calibrate/job.h"
+
+#include <gtest/gtest.h>
+
+#include "calibrate/extra.h"
+#include "calibrate/run_fixture.h"
+#include "core/cpu.h"
+#include "core/error.h"
+
+namespace assay::calibrate {
+namespace {
+
+/// Precision, threads, wave: none but the first may change a byte.
+struct Way {
+    backend::Precision precision;
+    int n_threads;
+    std::int64_t wave;
+};
+
+class SameBytes : public testing::TestWithParam<std::string> {};
+
+TEST_P(SameBytes, ForAnyThreadsAndWaves) {
+    const test::Fixture fixture(GetParam());
+    Options options = options_for(fixture);
+    options.similarity = true;
+    for (const backend::Precision precision : {backend::Precision::F32, backend::Precision::Auto}) {
+        std::string first;
+        for (const Way& way : {Way{precision, 1, 1}, Way{precision, 2, 1}, Way{precision, 2, 4}, Way{precision, 3, 6}}) {
+            options.precision = way.precision;
+            options.n_threads = way.n_threads;
+            options.wave_chunks = way.wave;
+            Recorder recorder;
+            run(options, recorder);
+            const std::string bytes = read_file(options.output);
+            if (first.empty()) first = bytes;
+            EXPECT_EQ(bytes == first, true) << way.n_threads << " threads, waves of " << way.wave;
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, SameBytes, testing::Values("llama-dense", "llama-moe", "gemma3-dense"),
+                         [](const auto& name) { return name.param.substr(0, name.param.find('-')) + name.param.substr(name.param.find('-') + 1); });
+
+TEST(Job, SnapshotsHoldWholeChunks) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.snapshot_every = 2;
+    Recorder recorder;
+    run(options, recorder);
+    imatrix::Notes notes;
+    const auto snapshot = imatrix::load(options.output.string() + ".at_4", {}, notes);
+    ASSERT_FALSE(snapshot.entries.empty());
+    for (const auto& [name, entry] : snapshot.entries)
+        EXPECT_EQ(entry.counts.front(), static_cast<std::uint64_t>(4 * options.n_ctx)) << name;
+    EXPECT_EQ(snapshot.chunk_count, 4u);
+    EXPECT_EQ(recorder.saved.size(), 4u);  // .at_2, .at_4, .at_6 and the file itself
+}
+
+TEST(Job, StopsAtWholeChunksAndSaves) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.wave_chunks = 2;
+    Recorder recorder;
+    recorder.stop_after = 2;
+    const Result result = run(options, recorder);
+    EXPECT_TRUE(result.stopped);
+    EXPECT_EQ(result.chunks_done, 2);
+    imatrix::Notes notes;
+    for (const auto& [name, entry] : imatrix::load(options.output, {}, notes).entries)
+        EXPECT_EQ(entry.counts.front(), static_cast<std::uint64_t>(2 * options.n_ctx)) << name;
+}
+
+TEST(Job, AddsToLoadedMatrices) {
+    const test::Fixture fixture("llama-moe");
+    Options options = options_for(fixture);
+    options.max_chunks = 2;
+    Recorder recorder;
+    run(options, recorder);
+    Options again = options;
+    again.in_files = {options.output};
+    again.output = fixture.folder().path() / "sum.gguf";
+    run(again, recorder = {});
+    imatrix::Notes notes;
+    const auto once = imatrix::load(options.output, {}, notes);
+    const auto twice = imatrix::load(again.output, {}, notes);
+    ASSERT_EQ(once.entries.size(), twice.entries.size());
+    for (const auto& [name, entry] : twice.entries) {
+        const imatrix::Entry& half = once.entries.find(name)->second;
+        for (std::size_t i = 0; i < entry.counts.size(); ++i) EXPECT_EQ(entry.counts[i], 2 * half.counts[i]) << name;
+        // The file holds f32: half an ulp from the load, half from the save.
+        for (std::size_t i = 0; i < entry.sum_sq.size(); ++i)
+            EXPECT_NEAR(entry.sum_sq[i], 2 * half.sum_sq[i], 2 * 0x1p-23 * half.sum_sq[i]) << name;
+    }
+    EXPECT_EQ(twice.datasets.size(), 2u);
+}
+
+TEST(Job, KeepsLossesAndSimilarityInTheFile) {
+    const test::Fixture fixture("qwen3moe-moe");
+    Options options = options_for(fixture);
+    options.similarity = true;
+    Recorder recorder;
+    const Result result = run(options, recorder);
+    imatrix::Notes notes;
+    const auto matrix = imatrix::load(options.output, {}, notes);
+    perplexity::Sums sums;
+    for (const auto& chunk : read_losses(matrix.extra)) sums.merge(chunk);
+    EXPECT_DOUBLE_EQ(sums.running(), recorder.perplexities.back());
+    const auto similarity = read_similarity(matrix.extra);
+    for (const similarity::Kind kind : similarity::kKinds) {
+        ASSERT_EQ(similarity.sums(kind).size(), 2u);  // layers
+        for (const similarity::Sum& sum : similarity.sums(kind)) {
+            EXPECT_EQ(sum.count, static_cast<std::uint64_t>(result.tokens));
+            EXPECT_LE(std::abs(sum.cos), static_cast<double>(sum.count));
+        }
+        EXPECT_EQ(similarity.finish(kind).size(), result.similarity.finish(kind).size());
+    }
+}
+
+TEST(Job, RefusesAnOutputThatCannotBeWrittenBeforeItComputes) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.output = fixture.folder().path() / "missing" / "out.gguf";
+    Recorder recorder;
+    EXPECT_THROW(run(options, recorder), Error);
+    EXPECT_TRUE(recorder.perplexities.empty());
+}
+
+TEST(Job, RefusesAnEmptyText) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.text.clear();
+    Recorder recorder;
+    EXPECT_THROW(run(options, recorder), Error);
+}
+
+TEST(Job, ReadsATextThatIsNoUtf8) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.text = std::string(4000, '\xff') + options.text;
+    options.max_chunks = 2;
+    Recorder recorder;
+    run(options, recorder);
+    EXPECT_EQ(recorder.perplexities.size(), 2u);
+}
+
+}  // namespace
+}  // namespace assay::calibrate

@@ -1,0 +1,50 @@
+#include "calibrate/memory.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace assay::calibrate {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB, .weight_bytes = 50 * kMiB, .workspace_bytes = 20 * kMiB,
+                             .bytes_per_chunk = 4 * kMiB};
+
+TEST(PlanWaves, AModelThatFitsRunsInShortWaves) {
+    const WavePlan plan = plan_waves(kNeeds, 8000 * kMiB, 500, 10);
+    EXPECT_FALSE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 10);
+    EXPECT_LE(plan.peak_bytes, 8000 * kMiB);
+}
+
+TEST(PlanWaves, AStreamedModelTakesTheLongestWave) {
+    const WavePlan plan = plan_waves(kNeeds, 600 * kMiB, 500, 10);
+    EXPECT_TRUE(plan.streamed);
+    EXPECT_GT(plan.wave_chunks, 90);
+    EXPECT_LE(plan.peak_bytes, 600 * kMiB);
+    EXPECT_GT(plan.peak_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
+}
+
+TEST(PlanWaves, NeverMoreChunksThanThereAre) {
+    EXPECT_EQ(plan_waves(kNeeds, 600 * kMiB, 7, 10).wave_chunks, 7);
+    EXPECT_EQ(plan_waves(kNeeds, 8000 * kMiB, 7, 10).wave_chunks, 7);
+}
+
+TEST(PlanWaves, RefusesABoundThatHoldsNoChunk) {
+    try {
+        plan_waves(kNeeds, 100 * kMiB, 7, 10);
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Usage);
+        EXPECT_NE(std::string(error.what()).find("100 MiB are too few"), std::string::npos) << error.what();
+    }
+}
+
+TEST(AvailableMemory, IsPositiveAndNoMoreThanTheAddressSpace) {
+    EXPECT_GT(available_memory(), kMiB);
+    EXPECT_LT(available_memory(), std::uint64_t{1} << 60);
+}
+
+}  // namespace
+}  // namespace assay::calibrate

@@ -1,0 +1,215 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <set>
+
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/sample.h"
+#include "tokenizer/splitter.h"
+#include "tokenizer/utf8.h"
+
+namespace assay::tokenizer {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kMark(kSpaceMark);
+
+gguf::Metadata sample_bpe(const std::string& pre, std::vector<SampleToken> tokens, gguf::Strings merges) {
+    gguf::Metadata metadata = sample_metadata("gpt2", tokens);
+    metadata.set("tokenizer.ggml.merges", gguf::texts(std::move(merges)));
+    if (!pre.empty()) metadata.set("tokenizer.ggml.pre", gguf::text(pre));
+    return metadata;
+}
+
+std::vector<SampleToken> tokens_of(const std::vector<std::string>& texts) {
+    std::vector<SampleToken> tokens;
+    for (const std::string& text : texts) tokens.push_back({text});
+    return tokens;
+}
+
+std::string encoded(const gguf::Metadata& metadata, std::string_view text, Encoding how = kPlain) {
+    const auto tokenizer = make_tokenizer(metadata);
+    return texts_of(*tokenizer, tokenizer->encode(text, how));
+}
+
+TEST(Bpe, MergesInTheOrderOfTheListAndTiesFromTheLeft) {
+    const auto tokens = tokens_of({"a", "b", "c", "ab", "bc", "aa", "abc"});
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {"b c", "a b", "a bc"}), "abcab"), "abc ab");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {"a b", "b c", "a bc"}), "abc"), "ab c");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {"a a"}), "aaa"), "aa a");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {"a b", "b c", "a b"}), "abc"), "ab c");  // first counts
+}
+
+TEST(Bpe, BytesAreWrittenInTheAlphabet) {
+    const auto alphabet = byte_alphabet();
+    EXPECT_EQ(alphabet[' '], "\xC4\xA0");
+    EXPECT_EQ(alphabet['\n'], "\xC4\x8A");
+    EXPECT_EQ(alphabet[0], "\xC4\x80");
+    EXPECT_EQ(alphabet[0xAD], "\xC5\x83");
+    EXPECT_EQ(alphabet['!'], "!");
+    EXPECT_EQ(alphabet[0xFF], "\xC3\xBF");
+    EXPECT_EQ(std::set<std::string>(alphabet.begin(), alphabet.end()).size(), 256u);
+    const auto metadata = sample_bpe("gpt-2", tokens_of({"\xC4\xA0", "\xC4\xA0x", "x"}), {"\xC4\xA0 x"});
+    EXPECT_EQ(encoded(metadata, "x x"), "x \xC4\xA0x");
+}
+
+TEST(Bpe, SymbolsOutsideTheVocabularyLeaveTheirOneByteTexts) {
+    // "ab" merges but is no token; its bytes are. The space is spelled C4 A0, of which neither is a token.
+    const auto metadata = sample_bpe("gpt-2", tokens_of({"a", "b"}), {"a b"});
+    EXPECT_EQ(encoded(metadata, "ab c a"), "a b a");
+}
+
+TEST(Bpe, IgnoreMergesTakesWholeWords) {
+    const auto tokens = tokens_of({"a", "b", "c", "abc", "\xC4\xA0"});
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {}), "abc"), "a b c");
+    EXPECT_EQ(encoded(sample_bpe("llama-bpe", tokens, {}), "abc abc"), "abc \xC4\xA0 a b c");
+}
+
+TEST(Bpe, PlainTextFamiliesMarkSpacesAndSpellBytes) {
+    const auto tokens = tokens_of({kMark, "a", kMark + "a", "\n", "\n\n", "<0xC3>", "<0xA9>", "bos"});
+    gguf::Metadata metadata = sample_bpe("gemma4", tokens, {kMark + " a"});
+    EXPECT_EQ(encoded(metadata, "a a"), "a " + kMark + "a");
+    EXPECT_EQ(encoded(metadata, "\n\n"), "\n\n");
+    EXPECT_EQ(encoded(metadata, "\n\n\n"), "\n \n \n");
+    EXPECT_EQ(encoded(metadata, "\xC3\xA9?"), "<0xC3> <0xA9>");
+    metadata.set("tokenizer.ggml.bos_token_id", gguf::u32(7));
+    metadata.set("tokenizer.ggml.add_bos_token", gguf::boolean(false));
+    EXPECT_EQ(encoded(metadata, "a", {}), "bos a");
+    metadata.set("tokenizer.ggml.model", gguf::text("gemma4"));
+    metadata.set("tokenizer.ggml.pre", gguf::text("no such name"));
+    EXPECT_EQ(encoded(metadata, "a a", {}), "bos a " + kMark + "a");
+    metadata.set("tokenizer.ggml.model", gguf::text("gpt2"));
+    metadata.set("tokenizer.ggml.pre", gguf::text("sarvam-moe"));
+    EXPECT_EQ(encoded(metadata, "\n\n", {}), "\n \n");
+}
+
+TEST(Bpe, DefaultIdsAndFlagsFollowThePreTokenizer) {
+    std::vector<std::string> texts;
+    for (char c = 'a'; c <= 'n'; ++c) texts.emplace_back(1, c);
+    const auto vocabulary = [&](const char* pre) {
+        return make_tokenizer(sample_bpe(pre, tokens_of(texts), {}));
+    };
+    EXPECT_EQ(vocabulary("gpt-2")->vocabulary().ids().bos, 11);
+    EXPECT_EQ(vocabulary("gpt-2")->vocabulary().ids().eos, 11);
+    EXPECT_FALSE(vocabulary("gpt-2")->vocabulary().add_bos());
+    EXPECT_EQ(vocabulary("glm4")->vocabulary().ids().bos, kNoToken);
+    EXPECT_TRUE(vocabulary("tekken")->vocabulary().add_bos());
+    EXPECT_TRUE(vocabulary("roberta-bpe")->vocabulary().add_separator());
+    EXPECT_EQ(vocabulary("")->vocabulary().warnings().size(), 1u);
+    EXPECT_EQ(encoded(sample_bpe("llama-bpe", tokens_of(texts), {}), "a", {}), "l a");
+}
+
+TEST(Bpe, HostileMetadataGivesSentences) {
+    const auto tokens = tokens_of({"a", "b", "ab"});
+    gguf::Metadata metadata = sample_metadata("gpt2", tokens);
+    EXPECT_EQ(thrown([&] { make_tokenizer(metadata); }),
+              "sample: metadata key tokenizer.ggml.merges is missing");
+    metadata.set("tokenizer.ggml.pre", gguf::text("kimi-k2"));
+    EXPECT_EQ(encoded(metadata, "ab"), "a b");
+    EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("gpt-3", tokens, {})); }),
+                AllOf(HasSubstr("\"gpt-3\""), HasSubstr("llama-bpe"), HasSubstr("mellum2")));
+    EXPECT_THAT(thrown([&] { make_tokenizer(sample_metadata("morse", tokens)); }),
+                AllOf(HasSubstr("\"morse\""), HasSubstr("llama gpt2")));
+    EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("llama-bpe", tokens, {}))->encode("a"); }),
+                HasSubstr("BOS"));
+    const auto tolerant = make_tokenizer(sample_bpe("gpt-2", tokens, {"", "ab", " b", "a ", "a b"}));
+    EXPECT_EQ(tolerant->encode("ab", kPlain), std::vector<Token>{2});
+    EXPECT_THAT(tolerant->vocabulary().warnings(), ::testing::ElementsAre(HasSubstr("4 of 5 merges")));
+}
+
+/// The definition without heap, cache or cuts.
+std::vector<Token> naive_word(const Vocabulary& vocabulary, const std::map<std::string, std::size_t>& ranks,
+                              std::vector<std::string> symbols, bool plain) {
+    for (;;) {
+        std::size_t best = symbols.size();
+        std::size_t best_rank = 0;
+        for (std::size_t i = 0; i + 1 < symbols.size(); ++i) {
+            const auto rank = ranks.find(symbols[i] + " " + symbols[i + 1]);
+            if (rank != ranks.end() && (best == symbols.size() || rank->second < best_rank)) {
+                best = i;
+                best_rank = rank->second;
+            }
+        }
+        if (best == symbols.size()) break;
+        symbols[best] += symbols[best + 1];
+        symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+    }
+    std::vector<Token> ids;
+    for (const std::string& symbol : symbols) {
+        if (vocabulary.find(symbol) != kNoToken) {
+            ids.push_back(vocabulary.find(symbol));
+            continue;
+        }
+        for (const char c : symbol) {
+            const Token id = plain ? vocabulary.find_byte(static_cast<std::uint8_t>(c))
+                                   : vocabulary.find(std::string(1, c));
+            if (id != kNoToken) ids.push_back(id);
+        }
+    }
+    return ids;
+}
+
+std::vector<Token> naive_encode(const Vocabulary& vocabulary, const std::map<std::string, std::size_t>& ranks,
+                                const std::string& pre_name, const std::string& text) {
+    const PreTokenizer& pre = *find_pre_tokenizer(pre_name);
+    const bool plain = (pre.flags & kPlainText) != 0;
+    const auto alphabet = byte_alphabet();
+    std::string marked;
+    std::string clean;
+    if (plain) append_marked(marked, text);
+    append_clean(clean, plain ? marked : text);
+    Splitter::Workspace workspace;
+    std::vector<Token> ids;
+    std::size_t begin = 0;
+    for (const std::uint32_t n : Splitter(pre).split(clean, workspace)) {
+        std::vector<std::string> symbols;
+        for (std::size_t i = begin; i < begin + n;) {
+            const std::size_t length = plain ? character_length(clean, i) : 1;
+            symbols.push_back(plain ? clean.substr(i, length)
+                                    : alphabet[static_cast<unsigned char>(clean[i])]);
+            i += length;
+        }
+        begin += n;
+        for (const Token id : naive_word(vocabulary, ranks, symbols, plain)) ids.push_back(id);
+    }
+    return ids;
+}
+
+TEST(Bpe, AgreesWithTheDefinitionOnRandomVocabulariesAndTexts) {
+    std::mt19937 random(5);
+    const auto alphabet = byte_alphabet();
+    for (const std::string pre : {"gpt-2", "sarvam-moe"}) {
+        std::vector<std::string> parts{"a", "b", "c", "\n"};
+        for (const std::string byte : {"\xC4\xA0", "\xC3\x83", "\xC2\xA9"}) parts.push_back(byte);
+        if (pre != "gpt-2") parts = {"a", "b", "c", kMark, kMark, "\xC3\xA9", "\n"};
+        const std::vector<std::string> text_parts{"a", "b", "c", " ", " ", "\xC3\xA9", "\n", "\xFF", kMark};
+        for (int round = 0; round < 300; ++round) {
+            std::vector<std::string> texts = parts;
+            gguf::Strings merges;
+            std::map<std::string, std::size_t> ranks;
+            for (std::size_t n = random() % 40; n > 0; --n) {
+                const std::string left = texts[random() % texts.size()];
+                const std::string right = texts[random() % texts.size()];
+                merges.push_back(left + " " + right);
+                ranks.emplace(merges.back(), merges.size() - 1);
+                texts.push_back(left + right);
+            }
+            std::set<std::string> kept;
+            for (const std::string& text : texts)
+                if (random() % 5 != 0) kept.insert(text);
+            kept.insert(byte_text(0xC3));
+            const auto tokenizer =
+                make_tokenizer(sample_bpe(pre, tokens_of({kept.begin(), kept.end()}), merges));
+            for (int i = 0; i < 10; ++i) {
+                const std::string text = random_text(random, text_parts, 60);
+                ASSERT_EQ(tokenizer->encode(text, kPlain),
+                          naive_encode(tokenizer->vocabulary(), ranks, pre, text))
+                    << pre << " round " << round << " text " << text;
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace assay::tokenizer
