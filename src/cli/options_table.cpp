@@ -13,9 +13,11 @@ namespace {
 
 // Why an option has no effect. One sentence each, read after "NAME has no effect: ".
 constexpr std::string_view kBatch = "results do not depend on how tokens are batched; see --wave";
-constexpr std::string_view kThreadPlacement = "threads are placed by the operating system; use taskset or numactl";
+constexpr std::string_view kThreadPlacement =
+    "threads are placed by the operating system; use taskset or numactl";
 constexpr std::string_view kPlacement =
-    "one layer at a time is brought to the device, so there is no placement to choose; see --device and --memory";
+    "one layer at a time is brought to the device, so there is no placement to choose; see --device and "
+    "--memory";
 constexpr std::string_view kLoading = "weights are read ahead layer by layer, as memory allows; see --memory";
 constexpr std::string_view kAttention = "attention is computed exactly, in f32 or bf16; see --precision";
 constexpr std::string_view kCache = "no key/value cache is kept: each chunk is evaluated at once";
@@ -490,7 +492,9 @@ const OptionRow* find_option(std::span<const OptionRow> rows, std::string_view n
     return found == rows.end() ? nullptr : &*found;
 }
 
-std::string_view canonical_name(const OptionRow& row) noexcept { return row.names.substr(0, row.names.find(' ')); }
+std::string_view canonical_name(const OptionRow& row) noexcept {
+    return row.names.substr(0, row.names.find(' '));
+}
 
 std::string_view nearest_name(std::span<const OptionRow> rows, std::string_view name) {
     // A wrong number of dashes is one mistake, however many there are.

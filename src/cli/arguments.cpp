@@ -1,0 +1,183 @@
+#include "cli/arguments.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "cli/given.h"
+#include "cli/values.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace assay::cli {
+
+namespace {
+
+constexpr std::int64_t kMostInt = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kLeastInt = std::numeric_limits<std::int32_t>::min();
+
+constexpr Variable kVariables[] = {
+    {"--model", "LLAMA_ARG_MODEL"},
+    {"--ctx-size", "LLAMA_ARG_CTX_SIZE"},
+    {"--threads", "LLAMA_ARG_THREADS"},
+    {"--device", "LLAMA_ARG_DEVICE"},
+    {"--gpu-layers", "LLAMA_ARG_N_GPU_LAYERS"},
+    {"--verbosity", "LLAMA_ARG_LOG_VERBOSITY"},
+};
+
+void set_integer(std::int64_t& field, const Given& given, std::string_view option, std::int64_t least) {
+    const auto text = given.last(option);
+    if (!text) return;
+    field = parse_integer(option, *text, least);
+    if (field > kMostInt)
+        throw_error(ErrorKind::Usage, option, "{} is too large, the most is {}", field, kMostInt);
+}
+
+void choose_text(Arguments& out, const Given& given) {
+    const std::initializer_list<std::string_view> texts{"--file", "--binary-file", "--prompt"};
+    if (given.times(texts) > 1)
+        out.warnings.emplace_back("several texts were given (-f, -bf, -p), only the last one is used");
+    const std::string_view winner = given.winner(texts);
+    if (winner.empty()) return;
+    out.text_source = given.last(winner).value_or("");
+    if (winner == "--prompt") {
+        if (!out.text_source.empty()) out.text_from = TextFrom::Prompt;
+        return;
+    }
+    if (out.text_source.empty()) throw Error(ErrorKind::Usage, winner, "needs the name of a file");
+    out.text_from = winner == "--file" ? TextFrom::File : TextFrom::BinaryFile;
+    out.options.dataset = out.text_source;
+}
+
+void read_tokens_and_sums(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    out.escape = given.winner({"--escape", "--no-escape"}) == "--escape";
+    out.ctx_size_given = given.has("--ctx-size");
+    set_integer(options.n_ctx, given, "--ctx-size", 1);
+    options.parse_special = given.has("--parse-special");
+    set_integer(options.skip_chunks, given, "--chunk", 0);
+    set_integer(options.max_chunks, given, "--chunks", -1);
+    options.process_output = given.has("--process-output");
+    if (const auto name = given.last("--output-tensor-name")) options.output_tensor_name = *name;
+    options.perplexity = given.winner({"--ppl", "--no-ppl"}) != "--no-ppl";
+    options.similarity = given.has("--layer-similarity");
+}
+
+void read_files(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    options.model = given.last("--model").value_or("");
+    if (const auto output = given.last("--output")) options.output = *output;
+    if (options.output.empty()) throw Error(ErrorKind::Usage, "--output", "needs the name of a file");
+    if (const auto format = given.last("--output-format"))
+        options.format = parse_format("--output-format", *format);
+    options.save_every_given = given.has("--output-frequency");
+    set_integer(options.save_every, given, "--output-frequency", 0);
+    set_integer(options.snapshot_every, given, "--save-frequency", 0);
+    for (const std::string& list : given.all("--in-file"))
+        for (std::string& path : split_list(list)) options.in_files.emplace_back(std::move(path));
+    out.report = given.last("--report").value_or("");
+    const std::string_view numbers = given.winner({"--json", "--csv"});
+    if (numbers == "--json") out.numbers = NumbersAs::Json;
+    if (numbers == "--csv") out.numbers = NumbersAs::Csv;
+}
+
+void choose_device(Arguments& out, const Given& given) {
+    if (const auto device = given.last("--device")) {
+        const auto devices = split_list(*device);
+        if (devices.empty())
+            throw Error(ErrorKind::Usage, "--device", "needs a value: auto, cpu, cuda or cuda:N");
+        if (devices.size() > 1)
+            out.warnings.emplace_back("--device takes one device, the first of the list is used");
+        out.options.device = parse_device(devices.front());
+    }
+    const auto gpu_layers = given.last("--gpu-layers");
+    if (!gpu_layers) return;
+    if (*gpu_layers == "0") {
+        if (!given.has("--device")) out.options.device = "cpu";
+    } else if (given.typed("--gpu-layers")) {
+        out.warnings.emplace_back(
+            "--gpu-layers has no effect: layers are brought to the device one by one; 0 means --device cpu");
+    }
+}
+
+void read_machine(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    choose_device(out, given);
+    // Calibration is what the peers call batch processing, so -tb wins over -t there and here.
+    std::int64_t threads = 0;
+    set_integer(threads, given, given.has("--threads-batch") ? "--threads-batch" : "--threads", kLeastInt);
+    options.n_threads = static_cast<int>(std::clamp<std::int64_t>(threads, 0, 4096));
+    if (const auto word = given.last("--precision"))
+        options.precision = parse_precision("--precision", *word);
+    if (const auto word = given.last("--isa")) {
+        options.isa = parse_isa(*word);
+        if (!options.isa)
+            throw_error(ErrorKind::Usage, "--isa",
+                        "'{}' is no instruction set; expected scalar, avx2, avx512, avx512bf16 or amx",
+                        *word);
+    }
+    set_integer(options.wave_chunks, given, "--wave", 0);
+    if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
+}
+
+void read_verbosity(Arguments& out, const Given& given) {
+    std::int64_t level = static_cast<std::int64_t>(out.verbosity);
+    set_integer(level, given, "--verbosity", kLeastInt);
+    level = std::clamp<std::int64_t>(level, 0, static_cast<std::int64_t>(Verbosity::Trace));
+    out.verbosity = static_cast<Verbosity>(level);
+    const std::string_view winner = given.winner({"--verbosity", "--verbose", "--log-disable"});
+    if (winner == "--verbose") out.verbosity = Verbosity::Trace;
+    if (winner == "--log-disable") out.verbosity = Verbosity::Errors;
+}
+
+Mode choose_mode(const Arguments& arguments, bool show_statistics) {
+    const calibrate::Options& options = arguments.options;
+    if (show_statistics) {
+        if (options.in_files.size() == 1) return Mode::Statistics;
+        throw_error(ErrorKind::Usage, "--show-statistics",
+                    "a single imatrix file is required to compute tensor statistics, --in-file gave {}",
+                    options.in_files.size());
+    }
+    if (arguments.text_from != TextFrom::Nowhere) {
+        if (options.model.empty())
+            throw Error(ErrorKind::Usage, "--model", "is required to run a text: -m FILE");
+        return Mode::Collect;
+    }
+    if (!options.in_files.empty()) return Mode::Merge;
+    throw Error(ErrorKind::Usage, "",
+                "No prompt provided and no precomputed matrices (--in-file) to combine; a run takes -m MODEL "
+                "-f TEXT");
+}
+
+}  // namespace
+
+Arguments parse_arguments(const Words& words) {
+    CommandLine line = normalise(words, calibrate_options());
+    const Given given(line.words, calibrate_options(), kVariables);
+    Arguments out;
+    out.warnings = std::move(line.warnings);
+    if (given.has("--help") || given.has("--version")) {
+        out.mode = given.has("--help") ? Mode::Help : Mode::Version;
+        return out;
+    }
+    if (!line.positional.empty())
+        throw_error(ErrorKind::Usage, line.positional.front(),
+                    "unexpected word; files are given with -m, -f and --in-file, commands come first");
+    choose_text(out, given);
+    read_tokens_and_sums(out, given);
+    read_files(out, given);
+    read_machine(out, given);
+    read_verbosity(out, given);
+    out.mode = choose_mode(out, given.has("--show-statistics"));
+    return out;
+}
+
+std::string read_text(const Arguments& arguments) {
+    std::string text = arguments.text_source;
+    if (arguments.text_from != TextFrom::Prompt) text = read_file(arguments.text_source);
+    if (arguments.text_from == TextFrom::File && text.ends_with('\n')) text.pop_back();
+    if (arguments.escape && arguments.text_from != TextFrom::BinaryFile) text = unescape(text);
+    return text;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,118 @@
+// `assay [calibrate]`: the options of llama-imatrix, and what they lead to.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/run_observer.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "report/json.h"
+#include "report/lines.h"
+
+namespace assay::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string result_json(const Arguments& arguments, const calibrate::Result& result) {
+    Json out;
+    out["model"] = arguments.options.model.string();
+    out["text"] = arguments.options.dataset;
+    out["output"] = arguments.options.output.string();
+    out["chunks"] = result.chunks_done;
+    out["tokens"] = result.tokens;
+    out["seconds"] = result.seconds;
+    out["perplexity"] = result.perplexity ? Json(*result.perplexity) : Json();
+    out["perplexity_error"] = result.perplexity ? Json(result.perplexity_error) : Json();
+    if (arguments.options.similarity)
+        out["similarity"] = Json::parse(report::similarity_json(result.similarity));
+    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+/// The estimate, then the lists of -lsim: the order in which the peers print them.
+std::string result_text(const Arguments& arguments, const calibrate::Result& result) {
+    std::string out;
+    if (arguments.options.perplexity) {
+        std::optional<perplexity::Estimate> estimate;
+        if (result.perplexity) estimate = perplexity::Estimate{*result.perplexity, result.perplexity_error};
+        out += report::estimate_text(estimate);
+    }
+    if (arguments.options.similarity) out += report::similarity_text(result.similarity);
+    return out;
+}
+
+void print_result(const Arguments& arguments, const calibrate::Result& result) {
+    if (arguments.numbers == NumbersAs::Json) print(result_json(arguments, result));
+    if (arguments.numbers == NumbersAs::Text) print(result_text(arguments, result));
+}
+
+int collect(Arguments arguments) {
+    const calibrate::Options& options = arguments.options;
+    if (!arguments.report.empty()) check_writable(arguments.report);
+    arguments.options.text = read_text(arguments);
+    RunObserver observer(arguments);
+    catch_interrupts();
+    calibrate::Result result = calibrate::run(options, observer);
+    observer.end_chunks();
+    if (result.stopped) {
+        if (result.chunks_done == 0)
+            throw Error(ErrorKind::Usage, "", "stopped on request before any chunk was complete");
+        throw_error(ErrorKind::Usage, "", "stopped on request after {} of {} chunks, which {} holds",
+                    result.chunks_done, result.n_chunks, options.output.string());
+    }
+    print_result(arguments, result);
+    if (!arguments.report.empty()) {
+        const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
+        write_report(arguments.report, {&labelled, 1});
+        observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
+    }
+    const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
+    observer.tell(Verbosity::Info, fmt::format("{} tokens in {}, {:.0f} tokens/s", result.tokens,
+                                               time_text(result.seconds), speed));
+    observer.tell(Verbosity::Errors, written_text(options.output, observer.format(), result.chunks_done,
+                                                  options.format.has_value()));
+    return 0;
+}
+
+}  // namespace
+
+void warn(std::span<const std::string> sentences) {
+    for (const std::string& sentence : sentences) say("warning: " + sentence);
+}
+
+imatrix::LoadOptions load_options(const Arguments& arguments) {
+    imatrix::LoadOptions load;
+    if (arguments.ctx_size_given) load.chunk_size = static_cast<std::uint32_t>(arguments.options.n_ctx);
+    return load;
+}
+
+std::string written_text(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks,
+                         bool format_given) {
+    const bool legacy = format == imatrix::Format::Legacy;
+    std::string text = fmt::format("wrote {} in the {} format, {} chunks", path.string(),
+                                   legacy ? "legacy" : "GGUF", chunks);
+    if (legacy && !format_given)
+        text += " (the name does not end in .gguf; --output-format gguf decides otherwise)";
+    return text;
+}
+
+int calibrate_command(const Words& words) {
+    Arguments arguments = parse_arguments(words);
+    if (arguments.verbosity >= Verbosity::Warnings) warn(arguments.warnings);
+    switch (arguments.mode) {
+        case Mode::Help: print(help_text("calibrate")); return 0;
+        case Mode::Version: print(version_text()); return 0;
+        case Mode::Statistics:
+            return show_statistics(arguments.options.in_files.front(), load_options(arguments),
+                                   arguments.numbers);
+        case Mode::Merge: return merge_matrices(arguments);
+        case Mode::Collect: return collect(std::move(arguments));
+    }
+    return 0;
+}
+
+}  // namespace assay::cli

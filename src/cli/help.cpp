@@ -1,0 +1,151 @@
+#include "cli/help.h"
+
+#include <fmt/format.h>
+
+#include "cli/version.h"
+#include "core/error.h"
+
+namespace assay::cli {
+
+namespace {
+
+constexpr std::string_view kCalibrate =
+    R"(assay - importance matrices for quantising language models in GGUF form
+
+usage: assay [calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
+       assay --in-file A,B [-o OUT]                     merge or convert matrices
+       assay --in-file A --show-statistics              print statistics of one
+       assay tokenize | inspect | stats | similarity | report ...   (each has --help)
+
+model and text
+  -m,  --model FILE          model to run (the first part of a split one)
+  -f,  --file FILE           calibration text; one trailing line feed is dropped
+  -bf, --binary-file FILE    the same, but the bytes stay as they are
+  -p,  --prompt TEXT         the text itself
+  -e,  --escape              replace \n, \t, \\ ... in the text; --no-escape (default) does not
+  -c,  --ctx-size N          tokens per chunk (512)
+       --parse-special       texts of special tokens become these tokens
+       --chunk, --from-chunk N  leave out the first N chunks (0)
+       --chunks N            at most N chunks (-1: all)
+
+what is collected and kept
+  -o,  --output, --output-file FILE   where to write (imatrix.gguf)
+       --output-format FORMAT  gguf or dat; by default .gguf is GGUF and other names are legacy
+  -ofreq, --output-frequency N  write the file every N chunks (10; 0: only at the end)
+       --save-frequency N    also keep a copy FILE.at_N every N chunks (0: never)
+       --in-file FILES       start from these matrices; a comma between names, or several times
+       --process-output      collect the output matrix too
+       --output-tensor-name NAME  which one that is (output.weight)
+       --ppl, --no-ppl       compute the perplexity (default) or not
+  -lsim, --layer-similarity  how much each layer turns the hidden state
+       --show-statistics     print statistics of the one --in-file and end
+       --report FILE         write a page about the result (HTML, needs no network)
+       --json, --csv         numbers on standard output in this form
+
+how it is run
+  -t,  --threads N           threads (all processors); -tb, --threads-batch wins over it
+  -dev, --device NAME        auto, cpu, cuda or cuda:N (auto)
+  -ngl, --gpu-layers, --n-gpu-layers N  0 is --device cpu; others have no effect
+       --precision P         auto, bf16 or f32: of the products (auto)
+       --isa LEVEL           scalar, avx2, avx512, avx512bf16 or amx: use no more than this
+       --wave N              chunks that go through the layers together (0: by memory)
+       --memory SIZE         bound on memory, like 24g (what is free)
+
+messages
+  -lv, --verbosity, --log-verbosity N  0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)
+  -v,  --verbose, --log-verbose  everything
+       --log-disable         errors only
+  -h,  --help, --usage       this text
+       --version             the version
+
+Other options of llama-imatrix are accepted; a warning says why each has no effect. LLAMA_ARG_MODEL,
+LLAMA_ARG_CTX_SIZE, LLAMA_ARG_THREADS, LLAMA_ARG_DEVICE, LLAMA_ARG_N_GPU_LAYERS and
+LLAMA_ARG_LOG_VERBOSITY stand in for options that are not given.
+
+examples
+  assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf
+  assay -m model-f16.gguf -f more.txt --in-file model.imatrix.gguf -o both.imatrix.gguf
+  assay --in-file old.dat -c 512 -o new.gguf
+  assay --in-file a.gguf,b.gguf -o sum.gguf
+)";
+
+constexpr std::string_view kTokenize = R"(usage: assay tokenize -m MODEL -f FILE [options]
+
+Prints the ids that a calibration run on this text would see, one a line.
+
+  -m,  --model FILE        whose vocabulary
+  -f,  --file FILE         text; one trailing line feed is dropped
+  -bf, --binary-file FILE  the same, but the bytes stay as they are
+  -p,  --prompt TEXT       the text itself
+  -e,  --escape            replace \n, \t, \\ ... in the text
+       --parse-special     texts of special tokens become these tokens
+       --no-bos            add no special tokens at the ends
+  -h,  --help, --usage     this text
+
+example
+  assay tokenize -m model.gguf -f text.txt | wc -l
+)";
+
+constexpr std::string_view kInspect = R"(usage: assay inspect FILE [--json]
+
+Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
+whole.
+
+      --json           as JSON
+  -h, --help, --usage  this text
+
+example
+  assay inspect model.gguf | grep block_count
+)";
+
+constexpr std::string_view kStats = R"(usage: assay stats FILE [--json | --csv]
+
+Statistics of a matrix: how the energy of each weight's input is spread over its columns, by weight and by
+layer, and whether every weight and expert has seen enough of the text.
+
+      --json           as JSON, with more figures
+      --csv            the weights as comma-separated values
+  -h, --help, --usage  this text
+
+example
+  assay stats imatrix.gguf
+)";
+
+constexpr std::string_view kSimilarity = R"(usage: assay similarity FILE [--json]
+
+Layers sorted by how much they turn the hidden state, from a matrix made with -lsim.
+
+      --json           as JSON
+  -h, --help, --usage  this text
+
+example
+  assay -m model.gguf -f text.txt -lsim && assay similarity imatrix.gguf
+)";
+
+constexpr std::string_view kReport = R"(usage: assay report FILE [FILE ...] [-o PAGE]
+
+One page about a matrix; with several, the first is compared with each of the others. The page needs no
+network.
+
+  -o, --output, --output-file PAGE  where to write (report.html)
+  -h, --help, --usage               this text
+
+example
+  assay report imatrix.gguf other.gguf -o report.html
+)";
+
+}  // namespace
+
+std::string help_text(std::string_view command) {
+    if (command == "calibrate") return std::string(kCalibrate);
+    if (command == "tokenize") return std::string(kTokenize);
+    if (command == "inspect") return std::string(kInspect);
+    if (command == "stats") return std::string(kStats);
+    if (command == "similarity") return std::string(kSimilarity);
+    if (command == "report") return std::string(kReport);
+    throw_error(ErrorKind::Internal, command, "has no help");
+}
+
+std::string version_text() { return fmt::format("assay {}\n", kVersion); }
+
+}  // namespace assay::cli

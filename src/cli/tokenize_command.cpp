@@ -1,0 +1,64 @@
+// `assay tokenize`: the ids that a calibration run would see, one a line.
+#include <array>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/given.h"
+#include "cli/help.h"
+#include "cli/output.h"
+#include "core/error.h"
+#include "gguf/file.h"
+#include "tokenizer/tokenizer.h"
+
+namespace assay::cli {
+
+namespace {
+
+constexpr std::array<OptionRow, 8> kRows{{
+    {"--model -m", Takes::Value, Fate::Works, {}},
+    {"--file -f", Takes::Value, Fate::Works, {}},
+    {"--binary-file -bf", Takes::Value, Fate::Works, {}},
+    {"--prompt -p", Takes::Value, Fate::Works, {}},
+    {"--parse-special", Takes::Nothing, Fate::Works, {}},
+    {"--no-bos", Takes::Nothing, Fate::Works, {}},
+    {"--escape -e", Takes::Nothing, Fate::Works, {}},
+    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
+}};
+
+Arguments text_arguments(const Given& given) {
+    Arguments out;
+    const std::string_view winner = given.winner({"--file", "--binary-file", "--prompt"});
+    if (winner.empty())
+        throw Error(ErrorKind::Usage, "tokenize", "needs a text: -f FILE, -bf FILE or -p TEXT");
+    out.text_source = given.last(winner).value_or("");
+    out.text_from = winner == "--file"          ? TextFrom::File
+                    : winner == "--binary-file" ? TextFrom::BinaryFile
+                                                : TextFrom::Prompt;
+    out.escape = given.has("--escape");
+    return out;
+}
+
+}  // namespace
+
+int tokenize_command(const Words& words) {
+    const CommandLine line = normalise(words, kRows);
+    const Given given(line.words, kRows, {});
+    if (given.has("--help")) {
+        print(help_text("tokenize"));
+        return 0;
+    }
+    if (!line.positional.empty())
+        throw Error(ErrorKind::Usage, line.positional.front(),
+                    "unexpected word; files are given with -m and -f");
+    const auto model = given.last("--model");
+    if (!model) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
+    const std::string text = read_text(text_arguments(given));
+    const gguf::File file = gguf::File::open(*model);
+    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
+    const auto ids = tokenizer->encode(
+        text, {.add_special = !given.has("--no-bos"), .parse_special = given.has("--parse-special")});
+    print(fmt::format("{}{}", fmt::join(ids, "\n"), ids.empty() ? "" : "\n"));
+    return 0;
+}
+
+}  // namespace assay::cli
