@@ -198,7 +198,9 @@ class Backend {
 
     // --- weights
     /// One matrix whose outputs are those of `stacked` side by side; all have the same n_in.
-    virtual MatrixPtr prepare(std::span<const WeightSource> stacked) = 0;
+    /// Its products take inputs of type `operand`: F32 where rounding would decide something (routing).
+    virtual MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) = 0;
+    MatrixPtr prepare(std::span<const WeightSource> stacked) { return prepare(stacked, operand_dtype()); }
 
     // --- operations
     /// out [tokens, hidden] f32 = rows of the table times scale.

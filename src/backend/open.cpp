@@ -1,8 +1,10 @@
 #include "backend/open.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cuda_backend.h"
 #include "core/error.h"
 
 namespace assay::backend {
@@ -24,11 +26,32 @@ std::unique_ptr<Backend> open_cpu(const OpenOptions& options, ThreadPool& pool) 
                                              pool);
 }
 
+/// "cuda" or "cuda:N"; nothing for other words.
+std::optional<int> cuda_index(std::string_view device) {
+    constexpr std::string_view kWord = "cuda";
+    if (!device.starts_with(kWord)) return std::nullopt;
+    device.remove_prefix(kWord.size());
+    if (device.empty()) return 0;
+    int index = 0;
+    const char* last = device.data() + device.size();
+    if (device.front() != ':' || device.size() < 2) return std::nullopt;
+    const auto [end, error] = std::from_chars(device.data() + 1, last, index);
+    if (error != std::errc() || end != last || index < 0) return std::nullopt;
+    return index;
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> open(const OpenOptions& options, ThreadPool& pool) {
-    if (options.device == "auto" || options.device == "cpu") return open_cpu(options, pool);
-    throw_error(ErrorKind::Usage, "--device", "{} is not known here, expected auto or cpu", options.device);
+    if (options.device == "auto") {
+        const std::vector<DeviceInfo> devices = cuda_devices();
+        return devices.empty() ? open_cpu(options, pool)
+                               : open_cuda(devices.front().index, options.precision);
+    }
+    if (options.device == "cpu") return open_cpu(options, pool);
+    if (const auto index = cuda_index(options.device)) return open_cuda(*index, options.precision);
+    throw_error(ErrorKind::Usage, "--device", "{} is not known here, expected auto, cpu, cuda or cuda:N",
+                options.device);
 }
 
 }  // namespace assay::backend

@@ -75,8 +75,8 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
         case engine::Similarity::ResidualAttention: kind = Kind::ResidualAttention; break;
         case engine::Similarity::ResidualFfn: kind = Kind::ResidualFfn; break;
     }
-    wave_similarity_.add(kind, static_cast<int>(sums.layer),
-                         {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
+    touched_similarity_.add(kind, static_cast<int>(sums.layer),
+                            {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
 }
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
@@ -89,14 +89,14 @@ void Collector::commit() {
     for (auto& [weight, entry] : touched_)
         committed_.matrix.entries.insert_or_assign(weight, std::move(entry));
     committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
-    committed_.similarity.merge(wave_similarity_);
+    committed_.similarity = touched_similarity_;
     abandon();
 }
 
 void Collector::abandon() {
     touched_.clear();
     wave_losses_.clear();
-    wave_similarity_ = {};
+    touched_similarity_ = committed_.similarity;
 }
 
 }  // namespace assay::calibrate

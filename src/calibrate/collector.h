@@ -41,7 +41,7 @@ class Collector final : public engine::ActivationSink {
     Collected committed_;
     std::map<std::string, imatrix::Entry, std::less<>> touched_;
     std::vector<perplexity::Sums> wave_losses_;
-    similarity::Similarity wave_similarity_;
+    similarity::Similarity touched_similarity_;
 };
 
 }  // namespace assay::calibrate

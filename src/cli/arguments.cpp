@@ -130,6 +130,13 @@ void read_verbosity(Arguments& out, const Given& given) {
     if (winner == "--log-disable") out.verbosity = Verbosity::Errors;
 }
 
+std::optional<Mode> mode_without_work(const Given& given) {
+    if (given.has("--help")) return Mode::Help;
+    if (given.has("--version")) return Mode::Version;
+    if (given.has("--list-devices")) return Mode::Devices;
+    return std::nullopt;
+}
+
 Mode choose_mode(const Arguments& arguments, bool show_statistics) {
     const calibrate::Options& options = arguments.options;
     if (show_statistics) {
@@ -156,8 +163,8 @@ Arguments parse_arguments(const Words& words) {
     const Given given(line.words, calibrate_options(), kVariables);
     Arguments out;
     out.warnings = std::move(line.warnings);
-    if (given.has("--help") || given.has("--version")) {
-        out.mode = given.has("--help") ? Mode::Help : Mode::Version;
+    if (const auto mode = mode_without_work(given)) {
+        out.mode = *mode;
         return out;
     }
     if (!line.positional.empty())
@@ -177,6 +184,9 @@ std::string read_text(const Arguments& arguments) {
     if (arguments.text_from != TextFrom::Prompt) text = read_file(arguments.text_source);
     if (arguments.text_from == TextFrom::File && text.ends_with('\n')) text.pop_back();
     if (arguments.escape && arguments.text_from != TextFrom::BinaryFile) text = unescape(text);
+    if (text.empty())
+        throw_error(ErrorKind::Usage, arguments.text_source.empty() ? "--prompt" : arguments.text_source,
+                    "the text is empty");
     return text;
 }
 

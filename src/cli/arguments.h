@@ -16,6 +16,7 @@ enum class Mode {
     Statistics,  ///< --show-statistics
     Help,
     Version,
+    Devices,  ///< --list-devices
 };
 
 /// Where the calibration text comes from: the last of -f, -bf and -p wins.
@@ -44,7 +45,7 @@ struct Arguments {
 Arguments parse_arguments(const Words& words);
 
 /// The text of options.text, read from where the arguments say, one trailing line feed dropped (files that
-/// are not -bf), escapes replaced where asked. Throws Error{Io}.
+/// are not -bf), escapes replaced where asked. Throws Error{Io}, and Error{Usage} for an empty text.
 std::string read_text(const Arguments& arguments);
 
 }  // namespace assay::cli

@@ -50,6 +50,22 @@ void print_result(const Arguments& arguments, const calibrate::Result& result) {
     if (arguments.numbers == NumbersAs::Text) print(result_text(arguments, result));
 }
 
+/// What shells return for a program that SIGINT ended.
+constexpr int kStopped = 130;
+
+void tell_stopped(const calibrate::Result& result, const calibrate::Options& options, RunObserver& observer) {
+    if (result.chunks_done == 0) {
+        observer.tell(Verbosity::Errors,
+                      "assay: stopped as asked before any chunk was complete, nothing is written");
+        return;
+    }
+    observer.tell(
+        Verbosity::Errors,
+        fmt::format("assay: stopped as asked after {} of {} chunks; go on with --in-file {} --chunk {}",
+                    result.chunks_done, result.n_chunks, options.output.string(),
+                    options.skip_chunks + result.chunks_done));
+}
+
 int collect(Arguments arguments) {
     const calibrate::Options& options = arguments.options;
     if (!arguments.report.empty()) check_writable(arguments.report);
@@ -59,10 +75,8 @@ int collect(Arguments arguments) {
     calibrate::Result result = calibrate::run(options, observer);
     observer.end_chunks();
     if (result.stopped) {
-        if (result.chunks_done == 0)
-            throw Error(ErrorKind::Usage, "", "stopped on request before any chunk was complete");
-        throw_error(ErrorKind::Usage, "", "stopped on request after {} of {} chunks, which {} holds",
-                    result.chunks_done, result.n_chunks, options.output.string());
+        tell_stopped(result, options, observer);
+        return kStopped;
     }
     print_result(arguments, result);
     if (!arguments.report.empty()) {
@@ -106,6 +120,7 @@ int calibrate_command(const Words& words) {
     switch (arguments.mode) {
         case Mode::Help: print(help_text("calibrate")); return 0;
         case Mode::Version: print(version_text()); return 0;
+        case Mode::Devices: return devices_command({});
         case Mode::Statistics:
             return show_statistics(arguments.options.in_files.front(), load_options(arguments),
                                    arguments.numbers);

@@ -15,13 +15,16 @@ struct Command {
     int (*run)(const Words&);
 };
 
-constexpr std::array<Command, 6> kCommands{{
+constexpr std::array<Command, 9> kCommands{{
     {"calibrate", calibrate_command},
     {"tokenize", tokenize_command},
+    {"tokenise", tokenize_command},
     {"inspect", inspect_command},
     {"stats", stats_command},
+    {"statistics", stats_command},
     {"similarity", similarity_command},
     {"report", report_command},
+    {"devices", devices_command},
 }};
 
 [[noreturn]] void unknown(const std::string& word) {

@@ -15,7 +15,7 @@ constexpr std::string_view kCalibrate =
 usage: assay [calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
        assay --in-file A,B [-o OUT]                     merge or convert matrices
        assay --in-file A --show-statistics              print statistics of one
-       assay tokenize | inspect | stats | similarity | report ...   (each has --help)
+       assay tokenize | inspect | stats | similarity | report | devices ...   (each has --help)
 
 model and text
   -m,  --model FILE          model to run (the first part of a split one)
@@ -57,6 +57,7 @@ messages
        --log-disable         errors only
   -h,  --help, --usage       this text
        --version             the version
+       --list-devices        what can compute here
 
 Other options of llama-imatrix are accepted; a warning says why each has no effect. LLAMA_ARG_MODEL,
 LLAMA_ARG_CTX_SIZE, LLAMA_ARG_THREADS, LLAMA_ARG_DEVICE, LLAMA_ARG_N_GPU_LAYERS and
@@ -71,13 +72,12 @@ examples
 
 constexpr std::string_view kTokenize = R"(usage: assay tokenize -m MODEL -f FILE [options]
 
-Prints the ids that a calibration run on this text would see, one a line.
+Prints the ids of a text, one a line. Of a file every byte counts; a calibration leaves out one trailing
+line feed.
 
   -m,  --model FILE        whose vocabulary
-  -f,  --file FILE         text; one trailing line feed is dropped
-  -bf, --binary-file FILE  the same, but the bytes stay as they are
+  -f,  --file FILE         text
   -p,  --prompt TEXT       the text itself
-  -e,  --escape            replace \n, \t, \\ ... in the text
        --parse-special     texts of special tokens become these tokens
        --no-bos            add no special tokens at the ends
   -h,  --help, --usage     this text
@@ -122,6 +122,13 @@ example
   assay -m model.gguf -f text.txt -lsim && assay similarity imatrix.gguf
 )";
 
+constexpr std::string_view kDevices = R"(usage: assay devices
+
+Lists what can compute here, under the names that --device takes.
+
+  -h, --help, --usage  this text
+)";
+
 constexpr std::string_view kReport = R"(usage: assay report FILE [FILE ...] [-o PAGE]
 
 One page about a matrix; with several, the first is compared with each of the others. The page needs no
@@ -143,6 +150,7 @@ std::string help_text(std::string_view command) {
     if (command == "stats") return std::string(kStats);
     if (command == "similarity") return std::string(kSimilarity);
     if (command == "report") return std::string(kReport);
+    if (command == "devices") return std::string(kDevices);
     throw_error(ErrorKind::Internal, command, "has no help");
 }
 

@@ -92,6 +92,7 @@ constexpr OptionRow kRows[] = {
     works("--log-disable", Nothing),
     works("--help -h --usage", Nothing),
     works("--version", Nothing),
+    works("--list-devices", Nothing),
 
     // Models that are not on this machine, devices that are not in it
     refused("--hf-repo -hf -hfr", Value, kDownload),
@@ -99,7 +100,6 @@ constexpr OptionRow kRows[] = {
     refused("--model-url -mu", Value, kDownload),
     refused("--docker-repo -dr", Value, kDownload),
     refused("--rpc", Value, kRpc),
-    refused("--list-devices", Nothing, kListDevices),
     refused("--cache-list -cl", Nothing, kShell),
     refused("--completion-bash", Nothing, kShell),
     refused("--dry-run", Nothing, "use `assay inspect` to look at a model without running it"),

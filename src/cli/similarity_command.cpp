@@ -40,7 +40,8 @@ int similarity_command(const Words& words) {
     if (empty)
         throw Error(ErrorKind::BadFile, path,
                     "holds no layer similarity; a run with -lsim into a .gguf file stores it");
-    print(given.has("--json") ? report::similarity_json(found) + "\n" : report::similarity_text(found));
+    print(given.has("--json") ? report::similarity_json(found) + "\n"
+                              : report::similarity_text(found) + report::residual_text(found));
     return 0;
 }
 

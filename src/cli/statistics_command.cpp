@@ -24,7 +24,7 @@ constexpr std::array<OptionRow, 3> kRows{{
 }};
 
 void print_statistics(const std::filesystem::path& path, const imatrix::LoadOptions& load, NumbersAs numbers,
-                      bool with_coverage) {
+                      bool in_full) {
     imatrix::Notes notes;
     const imatrix::Matrix matrix = imatrix::load(path, load, notes);
     const auto tensors = stats::tensor_stats(matrix, notes);
@@ -40,7 +40,8 @@ void print_statistics(const std::filesystem::path& path, const imatrix::LoadOpti
             break;
         case NumbersAs::Text:
             print(report::statistics_text(path.string(), tensors, layers));
-            if (with_coverage) print(report::coverage_text(stats::coverage(matrix)));
+            if (in_full) print(report::activation_text(stats::activation_stats(matrix)));
+            if (in_full) print(report::coverage_text(stats::coverage(matrix)));
             break;
     }
 }

@@ -1,4 +1,5 @@
-// `assay tokenize`: the ids that a calibration run would see, one a line.
+// `assay tokenize`: the ids of a text, one a line. A file counts to its last byte: a calibration (-f) would
+// leave out one trailing line feed.
 #include <array>
 #include <fmt/format.h>
 
@@ -14,27 +15,21 @@ namespace assay::cli {
 
 namespace {
 
-constexpr std::array<OptionRow, 8> kRows{{
+constexpr std::array<OptionRow, 6> kRows{{
     {"--model -m", Takes::Value, Fate::Works, {}},
-    {"--file -f", Takes::Value, Fate::Works, {}},
-    {"--binary-file -bf", Takes::Value, Fate::Works, {}},
+    {"--file -f -bf --binary-file", Takes::Value, Fate::Works, {}},
     {"--prompt -p", Takes::Value, Fate::Works, {}},
     {"--parse-special", Takes::Nothing, Fate::Works, {}},
     {"--no-bos", Takes::Nothing, Fate::Works, {}},
-    {"--escape -e", Takes::Nothing, Fate::Works, {}},
     {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
 }};
 
 Arguments text_arguments(const Given& given) {
     Arguments out;
-    const std::string_view winner = given.winner({"--file", "--binary-file", "--prompt"});
-    if (winner.empty())
-        throw Error(ErrorKind::Usage, "tokenize", "needs a text: -f FILE, -bf FILE or -p TEXT");
+    const std::string_view winner = given.winner({"--file", "--prompt"});
+    if (winner.empty()) throw Error(ErrorKind::Usage, "tokenize", "needs a text: -f FILE or -p TEXT");
     out.text_source = given.last(winner).value_or("");
-    out.text_from = winner == "--file"          ? TextFrom::File
-                    : winner == "--binary-file" ? TextFrom::BinaryFile
-                                                : TextFrom::Prompt;
-    out.escape = given.has("--escape");
+    out.text_from = winner == "--prompt" ? TextFrom::Prompt : TextFrom::BinaryFile;
     return out;
 }
 
@@ -55,6 +50,7 @@ int tokenize_command(const Words& words) {
     const std::string text = read_text(text_arguments(given));
     const gguf::File file = gguf::File::open(*model);
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
+    warn(tokenizer->vocabulary().warnings());
     const auto ids = tokenizer->encode(
         text, {.add_special = !given.has("--no-bos"), .parse_special = given.has("--parse-special")});
     print(fmt::format("{}{}", fmt::join(ids, "\n"), ids.empty() ? "" : "\n"));

@@ -140,12 +140,13 @@ void Pass::compare_branches(State& state, std::int64_t layer, const Group& group
 
 void Pass::run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
                       const LayerWeights& weights, const Group& group) {
-    const backend::View operand = group.head(state.operand.view);
-    backend_.norm(group.of(state.hidden.view), weights.ffn_norm.norm, group.rows,
-                  {operand, group.of(state.ffn_input.view),
-                   state.observation.expect(names({&ffn.router}), spec_.hidden, group.chunks, state.n_ctx)});
+    // In f32 throughout: a rounded logit would send tokens to other experts.
+    const backend::View input = group.of(state.ffn_input.view);
+    backend_.norm(
+        group.of(state.hidden.view), weights.ffn_norm.norm, group.rows,
+        {{}, input, state.observation.expect(names({&ffn.router}), spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_branches(state, layer.index, group);
-    backend_.linear(operand, *weights.router.matrix, weights.router.bias_data(), false,
+    backend_.linear(input, *weights.router.matrix, weights.router.bias_data(), false,
                     group.of(state.logits(ffn)));
 }
 

@@ -81,6 +81,11 @@ NormWeights WeightSources::norm(const model::Norm& norm) const {
 }
 
 LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& stacked) const {
+    return linear(stacked, backend_.operand_dtype());
+}
+
+LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& stacked,
+                                    backend::DType operand) const {
     std::vector<backend::WeightSource> sources;
     std::vector<float> bias;
     bool has_bias = false;
@@ -93,7 +98,7 @@ LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& sta
             std::ranges::copy(read_f32(part->bias.name), bias.begin() + static_cast<std::ptrdiff_t>(at));
     }
     LinearWeights weights;
-    weights.matrix = backend_.prepare(sources);
+    weights.matrix = backend_.prepare(sources, operand);
     if (has_bias) weights.bias = backend_.upload(bias);
     return weights;
 }
@@ -132,7 +137,7 @@ LayerWeights WeightSources::make_layer(const model::Layer& layer) const {
     if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
         weights.dense = {linear(dense_inputs(*dense)), linear({&dense->down})};
     else
-        weights.router = linear({&std::get<model::ExpertFfn>(layer.ffn).router});
+        weights.router = linear({&std::get<model::ExpertFfn>(layer.ffn).router}, backend::DType::F32);
     return weights;
 }
 

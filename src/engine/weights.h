@@ -94,6 +94,7 @@ class WeightSources {
     std::vector<float> read_f32(const std::string& name) const;
 
   private:
+    LinearWeights linear(const std::vector<const model::Linear*>& stacked, backend::DType operand) const;
     LinearWeights linear(const std::vector<const model::Linear*>& stacked) const;
     AttentionWeights attention(const model::Attention& attention) const;
     LayerWeights make_layer(const model::Layer& layer) const;

@@ -39,4 +39,22 @@ std::string similarity_text(const similarity::Similarity& similarity) {
     return text;
 }
 
+std::string residual_text(const similarity::Similarity& similarity) {
+    using similarity::Kind;
+    const std::size_t n_layers = similarity.sums(Kind::Residual).size();
+    if (n_layers == 0) return {};
+    std::string text = "\nresidual stream: cosine and |change| / |before|\n";
+    text += fmt::format("{:>5} {:>17} {:>17} {:>17}\n", "layer", "whole layer", "attention", "feed-forward");
+    for (std::size_t layer = 0; layer < n_layers; ++layer) {
+        text += fmt::format("{:>5}", layer);
+        for (const Kind kind : {Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn}) {
+            const similarity::Sum& sum = similarity.sums(kind).at(layer);
+            const auto count = static_cast<double>(sum.count);
+            text += fmt::format("  {:>7.4f} {:>8.4f}", sum.cos / count, sum.relative_change / count);
+        }
+        text += "\n";
+    }
+    return text;
+}
+
 }  // namespace assay::report

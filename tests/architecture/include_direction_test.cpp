@@ -39,7 +39,7 @@ const std::vector<Room>& rooms() {
         {"perplexity", {"core"}, {"engine", "backend"}},
         {"stats", {"core", "imatrix"}, {}},
         {"report", {"core", "imatrix", "stats", "similarity", "perplexity"}, {}},
-        {"recipe", {"core", "quant", "gguf", "model", "imatrix", "backend", "engine"}, {}},
+        {"recipe", {"core", "quant", "gguf", "imatrix"}, {}},
         {"dist", {"core"}, {}},
         {"calibrate",
          {"core", "quant", "gguf", "tokenizer", "model", "backend", "engine", "imatrix", "similarity",

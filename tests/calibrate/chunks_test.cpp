@@ -1,7 +1,6 @@
 #include "calibrate/chunks.h"
 
 #include <gtest/gtest.h>
-
 #include <numeric>
 
 #include "core/error.h"
@@ -59,7 +58,8 @@ TEST(Chunks, BosReplacesTheFirstInputButNoTarget) {
 
 TEST(Chunks, NeedsTwoChunks) {
     EXPECT_EQ(make_chunks(counted(20), vocabulary(false), options(10)).n_chunks, 2);
-    EXPECT_NE(refusal(19, options(10)).find("you need at least 20 tokens for a context of 10 tokens"), std::string::npos);
+    EXPECT_NE(refusal(19, options(10)).find("you need at least 20 tokens for a context of 10 tokens"),
+              std::string::npos);
     EXPECT_NE(refusal(0, options(10)).find("tokenizes to only 0 tokens"), std::string::npos);
     Options huge = options(std::int64_t{1} << 62);
     EXPECT_NE(refusal(19, huge), "accepted");

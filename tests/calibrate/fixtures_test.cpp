@@ -8,14 +8,17 @@
 namespace assay::calibrate {
 namespace {
 
-// The references come from F32 weights and F32 arithmetic with sums in another order; the peer agrees with itself to
-// 1e-5 when its batching changes, a float64 computation agrees with it to 5e-6 in perplexity.
+// The references come from F32 weights and F32 arithmetic with sums in another order; the peer agrees with
+// itself to 1e-5 when its batching changes, a float64 computation agrees with it to 5e-6 in perplexity.
 constexpr double kPerplexityTolerance = 1e-4;
 constexpr double kMatrixTolerance = 1e-3;
 constexpr double kCountTolerance = 0.01;  ///< near-ties of routing may fall the other way
 
 // Operands with 8 bits of precision (2^-9 relative error each) over a few products in a row.
 constexpr double kBf16PerplexityTolerance = 5e-3;
+// A rounded hidden state sends about one token in a hundred to another expert, whose weights are unrelated
+// here.
+constexpr double kBf16ExpertTolerance = 2e-2;
 
 class Architecture : public testing::TestWithParam<std::string> {};
 
@@ -24,7 +27,8 @@ TEST_P(Architecture, AgreesWithThePeerInF32) {
     Recorder recorder;
     const Options options = options_for(fixture);
     run(options, recorder);
-    EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture.running_perplexity()), kPerplexityTolerance);
+    EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture.running_perplexity()),
+              kPerplexityTolerance);
     const auto problems = test::differences(test::read_matrix(options.output), fixture.matrix(),
                                             {.values = kMatrixTolerance, .counts = kCountTolerance});
     EXPECT_TRUE(problems.empty()) << problems.front();
@@ -38,7 +42,7 @@ TEST_P(Architecture, StaysCloseInBf16) {
     options.precision = backend::Precision::Bf16;
     run(options, recorder);
     EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture.running_perplexity()),
-              kBf16PerplexityTolerance);
+              GetParam().ends_with("-moe") ? kBf16ExpertTolerance : kBf16PerplexityTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Architecture, testing::ValuesIn(test::fixture_names()), [](const auto& name) {

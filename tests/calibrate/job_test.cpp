@@ -25,7 +25,8 @@ TEST_P(SameBytes, ForAnyThreadsAndWaves) {
     options.similarity = true;
     for (const backend::Precision precision : {backend::Precision::F32, backend::Precision::Auto}) {
         std::string first;
-        for (const Way& way : {Way{precision, 1, 1}, Way{precision, 2, 1}, Way{precision, 2, 4}, Way{precision, 3, 6}}) {
+        for (const Way& way :
+             {Way{precision, 1, 1}, Way{precision, 2, 1}, Way{precision, 2, 4}, Way{precision, 3, 6}}) {
             options.precision = way.precision;
             options.n_threads = way.n_threads;
             options.wave_chunks = way.wave;
@@ -39,7 +40,10 @@ TEST_P(SameBytes, ForAnyThreadsAndWaves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, SameBytes, testing::Values("llama-dense", "llama-moe", "gemma3-dense"),
-                         [](const auto& name) { return name.param.substr(0, name.param.find('-')) + name.param.substr(name.param.find('-') + 1); });
+                         [](const auto& name) {
+                             return name.param.substr(0, name.param.find('-')) +
+                                    name.param.substr(name.param.find('-') + 1);
+                         });
 
 TEST(Job, SnapshotsHoldWholeChunks) {
     const test::Fixture fixture("llama-dense");
@@ -86,7 +90,8 @@ TEST(Job, AddsToLoadedMatrices) {
     ASSERT_EQ(once.entries.size(), twice.entries.size());
     for (const auto& [name, entry] : twice.entries) {
         const imatrix::Entry& half = once.entries.find(name)->second;
-        for (std::size_t i = 0; i < entry.counts.size(); ++i) EXPECT_EQ(entry.counts[i], 2 * half.counts[i]) << name;
+        for (std::size_t i = 0; i < entry.counts.size(); ++i)
+            EXPECT_EQ(entry.counts[i], 2 * half.counts[i]) << name;
         // The file holds f32: half an ulp from the load, half from the save.
         for (std::size_t i = 0; i < entry.sum_sq.size(); ++i)
             EXPECT_NEAR(entry.sum_sq[i], 2 * half.sum_sq[i], 2 * 0x1p-23 * half.sum_sq[i]) << name;

@@ -8,7 +8,9 @@ namespace assay::calibrate {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB, .weight_bytes = 50 * kMiB, .workspace_bytes = 20 * kMiB,
+constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB,
+                             .weight_bytes = 50 * kMiB,
+                             .workspace_bytes = 20 * kMiB,
                              .bytes_per_chunk = 4 * kMiB};
 
 TEST(PlanWaves, AModelThatFitsRunsInShortWaves) {

@@ -23,7 +23,9 @@ class Recorder final : public Observer {
         EXPECT_EQ(chunk, static_cast<std::int64_t>(perplexities.size()) + 1);
         perplexities.push_back(running);
     }
-    void on_saved(const std::filesystem::path& path, imatrix::Format, std::int64_t) override { saved.push_back(path); }
+    void on_saved(const std::filesystem::path& path, imatrix::Format, std::int64_t) override {
+        saved.push_back(path);
+    }
     bool stop_requested() const override {
         return stop_after >= 0 && static_cast<std::int64_t>(perplexities.size()) >= stop_after;
     }

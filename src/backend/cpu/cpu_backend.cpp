@@ -28,6 +28,7 @@ const Kernels& kernels_for(Isa isa, bool bf16_products) {
 CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool)
     : kernels_(kernels_for(isa, operand == DType::Bf16)),
       gemm_(operand, kernels_, isa),
+      exact_gemm_(DType::F32, kernels_, isa),
       pool_(pool),
       tile_rows_(product_tile(chunk_tokens)),
       rope_tables_(chunk_tokens),
@@ -56,7 +57,9 @@ void CpuBackend::download(const void* from, std::span<std::byte> to) {
     std::memcpy(to.data(), from, to.size());
 }
 
-MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked) { return gemm_.pack(stacked); }
+MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
+    return operand == gemm_.operand_dtype() ? gemm_.pack(stacked) : exact_gemm_.pack(stacked);
+}
 
 std::byte* CpuBackend::scratch(int thread, std::size_t bytes) {
     auto& buffer = scratch_[static_cast<std::size_t>(thread)];

@@ -30,7 +30,8 @@ class CpuBackend final : public Backend {
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
     void synchronize() override {}
-    MatrixPtr prepare(std::span<const WeightSource> stacked) override;
+    using Backend::prepare;
+    MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) override;
 
     void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                View out) override;
@@ -51,6 +52,9 @@ class CpuBackend final : public Backend {
     void row_products(View a, View b, double* out) override;
 
   private:
+    const Gemm& gemm_for(const PackedMatrix& matrix) const noexcept {
+        return matrix.operand_dtype() == gemm_.operand_dtype() ? gemm_ : exact_gemm_;
+    }
     /// Memory of one thread for the length of one task; grows, never shrinks. Contents are undefined.
     std::byte* scratch(int thread, std::size_t bytes);
 
@@ -74,6 +78,7 @@ class CpuBackend final : public Backend {
 
     const Kernels& kernels_;
     Gemm gemm_;
+    Gemm exact_gemm_;  ///< f32 operands
     ThreadPool& pool_;
     std::int64_t tile_rows_;
     RopeTables rope_tables_;

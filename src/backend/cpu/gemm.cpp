@@ -124,7 +124,7 @@ std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> sta
             }
             n_out += source.n_out;
         }
-        auto matrix = std::make_shared<PackedMatrix>(n_in, n_out, std::move(panels), bytes);
+        auto matrix = std::make_shared<PackedMatrix>(operand_, n_in, n_out, std::move(panels), bytes);
         std::vector<float> row;
         AlignedBuffer plain(static_cast<std::size_t>(step * n_in * size_of(operand_)));
         dnnl::stream stream(library_engine());

@@ -36,8 +36,10 @@ struct Panel {
 
 class PackedMatrix : public Matrix {
   public:
-    PackedMatrix(std::int64_t n_in, std::int64_t n_out, std::vector<Panel> panels, std::size_t bytes)
-        : n_in_(n_in), n_out_(n_out), panels_(std::move(panels)), data_(bytes) {}
+    PackedMatrix(DType operand, std::int64_t n_in, std::int64_t n_out, std::vector<Panel> panels,
+                 std::size_t bytes)
+        : operand_(operand), n_in_(n_in), n_out_(n_out), panels_(std::move(panels)), data_(bytes) {}
+    DType operand_dtype() const noexcept { return operand_; }
     std::int64_t n_in() const noexcept override { return n_in_; }
     std::int64_t n_out() const noexcept override { return n_out_; }
     std::size_t size_bytes() const noexcept override { return data_.size_bytes(); }
@@ -47,6 +49,7 @@ class PackedMatrix : public Matrix {
     std::byte* panel_data(const Panel& panel) const noexcept { return data_.data() + panel.offset_bytes; }
 
   private:
+    DType operand_;
     std::int64_t n_in_;
     std::int64_t n_out_;
     std::vector<Panel> panels_;

@@ -9,7 +9,7 @@ namespace assay::backend::cpu {
 
 void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
     const auto& matrix = static_cast<const PackedMatrix&>(w);
-    const TileProduct product(gemm_, x, matrix, tile_rows_);
+    const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     const std::int64_t n_tiles = (x.rows + tile_rows_ - 1) / tile_rows_;
     const auto n_panels = static_cast<std::int64_t>(matrix.panels().size());
     // Tiles innermost: consecutive tasks share a panel of weights.
@@ -36,7 +36,7 @@ void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumul
 void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
                               Rows rows, const Produced& out) {
     const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
-    const TileProduct product(gemm_, x, matrix, tile_rows_);
+    const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
     const auto n_tiles = static_cast<std::int64_t>(tiles.size());
     const std::size_t n_pairs = matrix.panels().size() / 2;  // gate and up are stacked sources of one shape

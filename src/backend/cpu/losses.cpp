@@ -33,7 +33,7 @@ void CpuBackend::add_losses(LossState& state, std::int64_t first_row, View x, co
                             const float* bias, std::int64_t first, float scale, float soft_cap) {
     auto& losses = static_cast<CpuLossState&>(state);
     const auto& matrix = static_cast<const PackedMatrix&>(panel);
-    const TileProduct product(gemm_, x, matrix, tile_rows_);
+    const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     pool_.run((x.rows + tile_rows_ - 1) / tile_rows_, [&](std::int64_t task, int thread) {
         const std::int64_t begin = task * tile_rows_;
         const std::int64_t n_rows = std::min(tile_rows_, x.rows - begin);

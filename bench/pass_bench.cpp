@@ -1,0 +1,139 @@
+// pass_bench MODEL TEXT [CHUNKS [PRECISION [DEVICE]]]
+// One pass over the text: tokens/s, GFLOP/s, time per stage, and the share of the rate that bare products of
+// the same shapes reach on the same threads in the same run. Checks the perplexity to be a number.
+#include <cmath>
+#include <fmt/format.h>
+#include <random>
+
+#include "backend/open.h"
+#include "calibrate/chunks.h"
+#include "calibrate/collector.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "engine/pass.h"
+#include "model/registry.h"
+#include "timed_backend.h"
+
+namespace assay::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The rate of one product alone, GFLOP/s, over at least a quarter of a second.
+double bare_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n_out) {
+    std::vector<float> weights(static_cast<std::size_t>(n_in * n_out), 0.01f);
+    const backend::WeightSource source{&quant::type_info(quant::TypeId::F32),
+                                       std::as_bytes(std::span(weights)), n_in, n_out, 1};
+    const backend::MatrixPtr matrix = backend.prepare(std::span(&source, 1));
+    const std::int64_t rows = backend.preferred_rows();
+    const backend::BufferPtr x = backend.allocate(static_cast<std::size_t>(rows * n_in) * 4);
+    const backend::BufferPtr y = backend.allocate(static_cast<std::size_t>(rows * n_out) * 4);
+    const backend::DType type = backend.operand_dtype();
+    const backend::View operand{x->data(), type, rows, n_in, n_in};
+    const backend::View out{y->data(), backend.activation_dtype(), rows, n_out, n_out};
+    backend.linear(operand, *matrix, nullptr, false, out);
+    backend.synchronize();
+    const auto start = Clock::now();
+    int runs = 0;
+    while (seconds_since(start) < 0.25) {
+        backend.linear(operand, *matrix, nullptr, false, out);
+        backend.synchronize();
+        ++runs;
+    }
+    return 2e-9 * runs * static_cast<double>(rows * n_in) * static_cast<double>(n_out) / seconds_since(start);
+}
+
+/// Products of a dense layer, each with its share of the layer's operations; the harmonic mean is the rate
+/// that a pass of nothing but products would have.
+double product_rate(backend::Backend& backend, const model::Layer& layer) {
+    const auto& attention = std::get<model::Attention>(layer.mixer);
+    std::int64_t qkv = 0;
+    for (const model::Linear& part : attention.qkv) qkv += part.weight.n_out;
+    std::vector<std::pair<std::int64_t, std::int64_t>> shapes{
+        {attention.qkv[0].weight.n_in, qkv}, {attention.output.weight.n_in, attention.output.weight.n_out}};
+    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn)) {
+        shapes.emplace_back(dense->gate.weight.n_in, 2 * dense->gate.weight.n_out);
+        shapes.emplace_back(dense->down.weight.n_in, dense->down.weight.n_out);
+    }
+    double flop = 0, seconds = 0;
+    for (const auto& [n_in, n_out] : shapes) {
+        const double rate = bare_rate(backend, n_in, n_out);
+        fmt::print("  product {:>6} x {:<6} alone {:>8.0f} GFLOP/s\n", n_in, n_out, rate);
+        flop += static_cast<double>(n_in * n_out);
+        seconds += static_cast<double>(n_in * n_out) / rate;
+    }
+    return flop / seconds;
+}
+
+int run(int argc, char** argv) {
+    if (argc < 3) throw_error(ErrorKind::Usage, "pass_bench", "MODEL TEXT [CHUNKS [PRECISION [DEVICE]]]");
+    calibrate::Options options;
+    options.model = argv[1];
+    options.text = read_file(argv[2]);
+    options.max_chunks = argc > 3 ? std::stol(argv[3]) : 10;
+    const std::string precision = argc > 4 ? argv[4] : "auto";
+    if (argc > 5) options.device = argv[5];
+
+    const gguf::File file = gguf::File::open(options.model);
+    const model::ModelSpec spec = model::build(file, {options.n_ctx});
+    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
+    const calibrate::Chunks chunks =
+        calibrate::make_chunks(tokenizer->encode(options.text, {}), tokenizer->vocabulary(), options);
+    ThreadPool pool(available_processors());
+    const auto backend =
+        backend::open({options.device,
+                       precision == "f32" ? backend::Precision::F32 : backend::Precision::Auto,
+                       {},
+                       options.n_ctx},
+                      pool);
+    fmt::print("{}\n", backend->description());
+    const double reference = product_rate(*backend, spec.layers.front());
+
+    TimedBackend timed(*backend);
+    engine::Pass pass(file, spec, timed, {options.n_ctx, "", true, false});
+    calibrate::Collector collector({});
+    const auto start = Clock::now();
+    pass.run(
+        {0, chunks.n_chunks, chunks.input_range(0, chunks.n_chunks), chunks.target_range(0, chunks.n_chunks)},
+        collector, [](std::int64_t) {});
+    const double seconds = seconds_since(start);
+    collector.commit();
+
+    perplexity::Sums losses;
+    for (const auto& chunk : collector.committed().chunk_losses) losses.merge(chunk);
+    if (!std::isfinite(losses.running()))
+        throw_error(ErrorKind::Numeric, argv[1], "perplexity is {}", losses.running());
+    double flop = 0;
+    for (std::size_t i = 0; i < kStageNames.size(); ++i) {
+        const StageTotal& total = timed.total(static_cast<Stage>(i));
+        if (total.seconds == 0) continue;
+        flop += total.flop;
+        fmt::print("  {:<12} {:>8.3f} s {:>5.1f} % {:>8.0f} GFLOP/s\n", kStageNames[i], total.seconds,
+                   100 * total.seconds / seconds, 1e-9 * total.flop / total.seconds);
+    }
+    const double waited = pass.times().waiting_for_weights;
+    fmt::print("  {:<12} {:>8.3f} s {:>5.1f} %\n", "weights", waited, 100 * waited / seconds);
+    const auto tokens = static_cast<double>(chunks.n_chunks * options.n_ctx);
+    fmt::print(
+        "perplexity {:.4f}; {:.0f} tokens in {:.2f} s: {:.0f} tokens/s, {:.0f} GFLOP/s, {:.0f} % of {:.0f} "
+        "GFLOP/s "
+        "that the products alone reach\n",
+        losses.running(), tokens, seconds, tokens / seconds, 1e-9 * flop / seconds,
+        100 * 1e-9 * flop / seconds / reference, reference);
+    return 0;
+}
+
+}  // namespace
+}  // namespace assay::bench
+
+int main(int argc, char** argv) {
+    try {
+        return assay::bench::run(argc, argv);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "pass_bench: {}\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,128 @@
+// A backend that measures another: time and floating-point operations per kind of operation.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <string_view>
+
+#include "backend/backend.h"
+
+namespace assay::bench {
+
+enum class Stage { Embed, Norm, Linear, Rotate, Attention, Gated, Add, Route, Experts, Losses, Other, Count };
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(Stage::Count)> kStageNames{
+    "embed", "norm + sums", "linear",  "rotate", "attention", "gated",
+    "add",   "route",       "experts", "losses", "other"};
+
+struct StageTotal {
+    double seconds = 0;
+    double flop = 0;
+};
+
+/// Forwards everything. Operations are timed on the calling thread, so on devices that run ahead each one is
+/// followed by a wait.
+class TimedBackend final : public backend::Backend {
+  public:
+    explicit TimedBackend(backend::Backend& inner) : inner_(inner) {}
+    const StageTotal& total(Stage stage) const { return totals_[static_cast<std::size_t>(stage)]; }
+
+    std::string description() const override { return inner_.description(); }
+    backend::DType operand_dtype() const noexcept override { return inner_.operand_dtype(); }
+    backend::DType activation_dtype() const noexcept override { return inner_.activation_dtype(); }
+    std::int64_t preferred_rows() const noexcept override { return inner_.preferred_rows(); }
+    backend::BufferPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
+    backend::BufferPtr upload(std::span<const float> values) override { return inner_.upload(values); }
+    void download(const void* from, std::span<std::byte> to) override { inner_.download(from, to); }
+    void synchronize() override { inner_.synchronize(); }
+    using Backend::prepare;
+    backend::MatrixPtr prepare(std::span<const backend::WeightSource> stacked,
+                               backend::DType operand) override {
+        return inner_.prepare(stacked, operand);
+    }
+
+    void embed(const backend::WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+               backend::View out) override {
+        time(Stage::Embed, 0, [&] { inner_.embed(table, tokens, scale, out); });
+    }
+    void observe(backend::View x, backend::Rows rows, const backend::Produced& out) override {
+        time(Stage::Norm, 0, [&] { inner_.observe(x, rows, out); });
+    }
+    void norm(backend::View x, const backend::Norm& norm, backend::Rows rows,
+              const backend::Produced& out) override {
+        time(Stage::Norm, 0, [&] { inner_.norm(x, norm, rows, out); });
+    }
+    void linear(backend::View x, const backend::Matrix& w, const float* bias, bool accumulate,
+                backend::View out) override {
+        time(Stage::Linear, product(x.rows, w), [&] { inner_.linear(x, w, bias, accumulate, out); });
+    }
+    void rotate_heads(backend::View x, std::int64_t n_heads, const backend::Norm& norm,
+                      const backend::Rope& rope, backend::Rows rows) override {
+        time(Stage::Rotate, 0, [&] { inner_.rotate_heads(x, n_heads, norm, rope, rows); });
+    }
+    void attention(const backend::AttentionArgs& args, backend::Rows rows,
+                   const backend::Produced& out) override {
+        const auto pairs = static_cast<double>(rows.count() * (rows.chunk_tokens + 1)) / 2;
+        const auto per_pair = static_cast<double>(2 * args.n_heads * (args.head_dim + args.value_dim));
+        time(Stage::Attention, pairs * per_pair, [&] { inner_.attention(args, rows, out); });
+    }
+    void gated_linear(backend::View x, const backend::Matrix& gate_up, const float* bias,
+                      backend::Activation activation, backend::Rows rows,
+                      const backend::Produced& out) override {
+        time(Stage::Gated, product(x.rows, gate_up),
+             [&] { inner_.gated_linear(x, gate_up, bias, activation, rows, out); });
+    }
+    void add(backend::View x, const backend::Norm& norm, backend::View residual) override {
+        time(Stage::Add, 0, [&] { inner_.add(x, norm, residual); });
+    }
+    backend::RoutingPtr route(backend::View logits, const backend::RouteArgs& args,
+                              backend::Rows rows) override {
+        backend::RoutingPtr routing;
+        time(Stage::Route, 0, [&] { routing = inner_.route(logits, args, rows); });
+        return routing;
+    }
+    void experts(backend::View x, const backend::Routing& routing, const backend::ExpertBatch& batch,
+                 backend::Rows rows, backend::View out) override {
+        double flop = 0;
+        for (std::size_t e = 0; e < batch.down.size(); ++e)
+            for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
+                const std::int64_t n = routing.count(chunk, batch.first + static_cast<std::int64_t>(e));
+                flop += product(n, *batch.gate_up[e]) + product(n, *batch.down[e]);
+            }
+        time(Stage::Experts, flop, [&] { inner_.experts(x, routing, batch, rows, out); });
+    }
+    backend::LossStatePtr begin_losses(std::span<const std::int32_t> targets) override {
+        return inner_.begin_losses(targets);
+    }
+    void add_losses(backend::LossState& state, std::int64_t first_row, backend::View x,
+                    const backend::Matrix& panel, const float* bias, std::int64_t first, float scale,
+                    float soft_cap) override {
+        time(Stage::Losses, product(x.rows, panel),
+             [&] { inner_.add_losses(state, first_row, x, panel, bias, first, scale, soft_cap); });
+    }
+    std::vector<double> finish_losses(backend::LossState& state) override {
+        return inner_.finish_losses(state);
+    }
+    void row_products(backend::View a, backend::View b, double* out) override {
+        time(Stage::Other, 0, [&] { inner_.row_products(a, b, out); });
+    }
+
+  private:
+    static double product(std::int64_t rows, const backend::Matrix& w) {
+        return 2.0 * static_cast<double>(rows) * static_cast<double>(w.n_in()) *
+               static_cast<double>(w.n_out());
+    }
+
+    template <typename Body> void time(Stage stage, double flop, Body body) {
+        const auto start = std::chrono::steady_clock::now();
+        body();
+        inner_.synchronize();
+        StageTotal& total = totals_[static_cast<std::size_t>(stage)];
+        total.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        total.flop += flop;
+    }
+
+    backend::Backend& inner_;
+    std::array<StageTotal, static_cast<std::size_t>(Stage::Count)> totals_{};
+};
+
+}  // namespace assay::bench

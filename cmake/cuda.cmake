@@ -1,0 +1,26 @@
+# ASSAY_CUDA: AUTO takes the CUDA backend where a compiler is found, ON insists, OFF leaves it out.
+# Sets ASSAY_CUDA_ROOM to the folder of src/backend to build.
+set(ASSAY_CUDA AUTO CACHE STRING "CUDA backend: AUTO, ON or OFF")
+set_property(CACHE ASSAY_CUDA PROPERTY STRINGS AUTO ON OFF)
+
+set(ASSAY_CUDA_ROOM no_cuda)
+if(NOT ASSAY_CUDA STREQUAL "OFF")
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+        if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+            set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+        endif()
+        enable_language(CUDA)
+        # Unknown to CMake 3.25.1, though nvcc has it since 12.0.
+        if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+            set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+            set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+        endif()
+        find_package(CUDAToolkit REQUIRED)
+        set(ASSAY_CUDA_ROOM cuda)
+    elseif(ASSAY_CUDA STREQUAL "ON")
+        message(FATAL_ERROR "ASSAY_CUDA is ON, but no CUDA compiler was found; set CMAKE_CUDA_COMPILER or CUDACXX")
+    endif()
+endif()
+message(STATUS "CUDA backend: ${ASSAY_CUDA_ROOM}")

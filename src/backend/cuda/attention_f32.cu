@@ -1,0 +1,108 @@
+// Attention in f32, the reference on the device: a warp takes one query of one head and walks its keys, each
+// lane holding every 32nd component.
+#include <algorithm>
+
+#include "backend/cuda/device.h"
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/reduce.cuh"
+#include "backend/cuda/score.cuh"
+
+namespace assay::backend::cuda {
+
+void refuse_head(std::int64_t dim, std::int64_t limit);
+
+namespace {
+
+constexpr int kWarps = 8;
+
+struct QueryArgs {
+    View q;
+    View k;
+    View v;
+    int head_dim;
+    int value_dim;
+    int heads_per_kv;
+    std::int64_t n_heads;
+    std::int64_t chunk_tokens;
+    std::int64_t n_rows;
+    ScoreArgs score;
+    View operand;
+    View plain;
+};
+
+__device__ const float* at(const View& view, std::int64_t row, std::int64_t col) {
+    return static_cast<const float*>(view.data) + row * view.stride + col;
+}
+
+template <int kPerLane> __global__ void query_kernel(QueryArgs a) {
+    const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+    if (item >= a.n_rows * a.n_heads) return;
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const std::int64_t head = item / a.n_rows;
+    const std::int64_t row = item % a.n_rows;
+    const std::int64_t position = row % a.chunk_tokens;
+    const std::int64_t base = row - position;
+    const std::int64_t kv_head = head / a.heads_per_kv;
+    float q[kPerLane];
+    float o[kPerLane] = {};
+    for (int j = 0; j < kPerLane; ++j)
+        q[j] = lane + 32 * j < a.head_dim ? at(a.q, row, head * a.head_dim)[lane + 32 * j] : 0.0f;
+    const float factor =
+        a.score.query_scale != nullptr ? a.score.scale * a.score.query_scale[position] : a.score.scale;
+    float maximum = -INFINITY;
+    float sum = 0;
+    for (std::int64_t key = first_key(a.score, position); key <= position; ++key) {
+        const float* k = at(a.k, base + key, kv_head * a.head_dim);
+        const float* v = at(a.v, base + key, kv_head * a.value_dim);
+        float dot = 0;
+        for (int j = 0; j < kPerLane; ++j)
+            if (lane + 32 * j < a.head_dim) dot += q[j] * k[lane + 32 * j];
+        const float score = capped(a.score, warp_sum(dot) * factor);
+        const float highest = fmaxf(maximum, score);
+        const float correction = expf(maximum - highest);
+        const float weight = expf(score - highest);
+        maximum = highest;
+        sum = sum * correction + weight;
+        for (int j = 0; j < kPerLane; ++j)
+            if (lane + 32 * j < a.value_dim) o[j] = o[j] * correction + weight * v[lane + 32 * j];
+    }
+    for (int j = 0; j < kPerLane; ++j) {
+        if (lane + 32 * j >= a.value_dim) continue;
+        const std::int64_t col = head * a.value_dim + lane + 32 * j;
+        const float y = o[j] / sum;
+        if (a.operand.data != nullptr) static_cast<float*>(a.operand.data)[row * a.operand.stride + col] = y;
+        if (a.plain.data != nullptr) static_cast<float*>(a.plain.data)[row * a.plain.stride + col] = y;
+    }
+}
+
+template <int kPerLane> void launch(const QueryArgs& a, cudaStream_t stream) {
+    const auto blocks = static_cast<unsigned>((a.n_rows * a.n_heads + kWarps - 1) / kWarps);
+    query_kernel<kPerLane><<<blocks, kWarps * 32, 0, stream>>>(a);
+    check(cudaGetLastError(), "attention");
+}
+
+}  // namespace
+
+void attention_f32(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream) {
+    if (rows.count() == 0) return;
+    QueryArgs a{};
+    a.q = args.q;
+    a.k = args.k;
+    a.v = args.v;
+    a.head_dim = static_cast<int>(args.head_dim);
+    a.value_dim = static_cast<int>(args.value_dim);
+    a.heads_per_kv = static_cast<int>(args.n_heads / args.n_kv_heads);
+    a.n_heads = args.n_heads;
+    a.chunk_tokens = rows.chunk_tokens;
+    a.n_rows = rows.count();
+    a.score = {args.scale, args.soft_cap, args.window, args.query_scale};
+    a.operand = out.operand;
+    a.plain = out.plain;
+    const std::int64_t dim = std::max(args.head_dim, args.value_dim);
+    if (dim <= 64) return launch<2>(a, stream);
+    if (dim <= 128) return launch<4>(a, stream);
+    if (dim <= 256) return launch<8>(a, stream);
+    refuse_head(dim, 256);
+}
+
+}  // namespace assay::backend::cuda

@@ -1,0 +1,92 @@
+#include "backend/cuda/device.h"
+
+#include <limits>
+
+#include "backend/cuda_backend.h"
+#include "core/error.h"
+
+namespace assay::backend::cuda {
+
+void check(cudaError_t status, const char* what) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // a refused allocation is no lasting fault: the next call must not see it
+    if (status == cudaErrorMemoryAllocation)
+        throw_error(ErrorKind::Device, "cuda", "{} ({})", kOutOfDeviceMemory, what);
+    throw_error(ErrorKind::Device, "cuda", "{} failed: {}", what, cudaGetErrorString(status));
+}
+
+Event make_event() {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    return Event(event);
+}
+
+namespace {
+
+Stream make_stream() {
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+    return Stream(stream);
+}
+
+}  // namespace
+
+Device::Device(int index) : index_(index) {
+    use();
+    compute_ = make_stream();
+    copy_ = make_stream();
+    check(cudaDeviceGetDefaultMemPool(&pool_, index_), "finding the memory pool");
+    // Freed memory stays with the pool: asking the driver for it again would stop the device.
+    std::uint64_t keep = std::numeric_limits<std::uint64_t>::max();
+    check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep),
+          "setting up the memory pool");
+    std::size_t free_bytes = 0;
+    check(cudaMemGetInfo(&free_bytes, &total_bytes_), "reading the memory size");
+    check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, index_),
+          "reading the device's size");
+}
+
+void Device::use() const { check(cudaSetDevice(index_), "choosing the device"); }
+
+void* Device::allocate(std::size_t bytes, cudaStream_t stream) const {
+    void* memory = nullptr;
+    if (bytes == 0) bytes = 1;
+    if (cudaMallocAsync(&memory, bytes, stream) == cudaSuccess) return memory;
+    cudaGetLastError();
+    check(cudaDeviceSynchronize(), "waiting for the device");
+    check(cudaMemPoolTrimTo(pool_, 0), "giving memory back");
+    const cudaError_t status = cudaMallocAsync(&memory, bytes, stream);
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        std::size_t free_bytes = 0;
+        std::size_t total_bytes = 0;
+        check(cudaMemGetInfo(&free_bytes, &total_bytes), "reading the memory size");
+        throw_error(ErrorKind::Device, "cuda", "{}: {} bytes wanted, {} of {} free", kOutOfDeviceMemory,
+                    bytes, free_bytes, total_bytes);
+    }
+    check(status, "allocating memory");
+    return memory;
+}
+
+void Device::release(void* memory) const noexcept {
+    cudaSetDevice(index_);
+    cudaFreeAsync(memory, compute_.get());
+}
+
+DeviceBuffer::DeviceBuffer(DevicePtr device, std::size_t bytes, cudaStream_t stream)
+    : device_(std::move(device)) {
+    data_ = static_cast<std::byte*>(device_->allocate(bytes, stream));
+    size_bytes_ = bytes;
+}
+
+DeviceBuffer::~DeviceBuffer() { device_->release(data_); }
+
+PinnedMemory::PinnedMemory(std::size_t bytes) {
+    check(cudaHostAlloc(&data_, bytes, cudaHostAllocDefault), "allocating page-locked host memory");
+}
+
+PinnedMemory::~PinnedMemory() {
+    if (data_ != nullptr) cudaFreeHost(data_);
+}
+
+}  // namespace assay::backend::cuda

@@ -1,0 +1,112 @@
+// The products of experts: their rows gathered side by side, one product an expert, added back by row.
+#include <algorithm>
+
+#include "backend/cuda/operations.h"
+#include "core/error.h"
+
+namespace assay::backend::cuda {
+
+namespace {
+
+/// Rows that choose the algorithm: a wave sends about so many to each expert.
+constexpr std::int64_t kExpertRows = 1024;
+
+/// Elements of one allocation, aligned for vector loads.
+std::size_t padded(std::int64_t n, std::size_t size) {
+    return (static_cast<std::size_t>(n) * size + 255) / 256 * 256;
+}
+
+}  // namespace
+
+DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteArgs& args, Rows rows)
+    : memory_(device, 4 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
+              device->compute()) {
+    if (args.n_used <= 0 || args.n_used > logits.cols)
+        throw_error(ErrorKind::Shape, "cuda", "{} experts are to be chosen of {}", args.n_used, logits.cols);
+    view_.n_rows = rows.count();
+    view_.n_experts = logits.cols;
+    view_.n_used = args.n_used;
+    view_.n_chunks = rows.n_chunks;
+    view_.chunk_tokens = rows.chunk_tokens;
+    std::byte* next = memory_.data();
+    const auto take = [&](std::int64_t n) { return std::exchange(next, next + padded(n, 4)); };
+    const std::int64_t pairs = view_.n_rows * view_.n_used;
+    const std::int64_t cells = view_.n_chunks * view_.n_experts;
+    view_.experts = reinterpret_cast<std::int32_t*>(take(pairs));
+    view_.weights = reinterpret_cast<float*>(take(pairs));
+    view_.positions = reinterpret_cast<std::int32_t*>(take(pairs));
+    view_.rows = reinterpret_cast<std::int32_t*>(take(pairs));
+    view_.counts = reinterpret_cast<std::int32_t*>(take(cells));
+    view_.starts = reinterpret_cast<std::int32_t*>(take(cells));
+    route_rows(logits, args, view_, device->compute());
+    counts_.resize(static_cast<std::size_t>(cells));
+    check(cudaMemcpyAsync(counts_.data(), view_.counts, counts_.size() * sizeof(std::int32_t),
+                          cudaMemcpyDeviceToHost, device->compute()),
+          "copying the routing");
+    check(cudaStreamSynchronize(device->compute()), "waiting for the routing");
+    starts_.resize(static_cast<std::size_t>(view_.n_experts) + 1);
+    for (std::int64_t e = 0; e < view_.n_experts; ++e) {
+        std::int64_t total = 0;
+        for (std::int64_t chunk = 0; chunk < view_.n_chunks; ++chunk) total += count(chunk, e);
+        starts_[static_cast<std::size_t>(e) + 1] = starts_[static_cast<std::size_t>(e)] + total;
+    }
+}
+
+void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows, View out) {
+    device_->use();
+    const auto& lists = static_cast<const DeviceRouting&>(routing);
+    const auto n = static_cast<std::int64_t>(batch.gate_up.size());
+    if (n == 0) return;
+    const std::int64_t ffn = batch.down.front()->n_in();
+    // Gathered operand, its product, the activated operand and what returns.
+    const std::int64_t pair_bytes = x.cols * size_of(dtype_) + 3 * ffn * size_of(dtype_) + out.cols * 4;
+    const std::int64_t most_pairs = static_cast<std::int64_t>(device_->total_bytes() / 32) / pair_bytes;
+    for (std::int64_t first = 0; first < n;) {
+        const std::int64_t base = lists.start(batch.first + first);
+        std::int64_t last = first + 1;
+        while (last < n && lists.start(batch.first + last + 1) - base <= most_pairs) ++last;
+        run_experts(x, lists, batch, first, last - first, out);
+        first = last;
+    }
+}
+
+void CudaBackend::run_experts(View x, const DeviceRouting& routing, const ExpertBatch& batch,
+                              std::int64_t first, std::int64_t n, View out) {
+    PackArgs args;
+    args.routing = routing.view();
+    args.first = batch.first + first;
+    args.n = n;
+    args.base = routing.start(args.first);
+    args.sums_batch = static_cast<std::int64_t>(batch.gate_up.size());
+    args.sums_first = first;
+    const std::int64_t pairs = routing.start(args.first + n) - args.base;
+    const std::int64_t ffn = batch.down.front()->n_in();
+    const auto rows_of = [&](const Temporary<std::byte>& memory, std::int64_t cols, DType dtype) {
+        return View{memory.get(), dtype, pairs, cols, cols};
+    };
+    const Temporary<std::byte> gathered_memory(*device_, pairs * x.cols * size_of(dtype_));
+    const Temporary<std::byte> product_memory(*device_, pairs * 2 * ffn * size_of(dtype_));
+    const Temporary<std::byte> hidden_memory(*device_, pairs * ffn * size_of(dtype_));
+    const Temporary<std::byte> result_memory(*device_, pairs * out.cols * 4);
+    const View gathered = rows_of(gathered_memory, x.cols, dtype_);
+    const View product = rows_of(product_memory, 2 * ffn, dtype_);
+    const View hidden = rows_of(hidden_memory, ffn, dtype_);
+    const View result = rows_of(result_memory, out.cols, DType::F32);
+    const auto each_expert = [&](std::span<const MatrixPtr> matrices, const View& from, const View& to) {
+        for (std::int64_t e = first; e < first + n; ++e) {
+            const std::int64_t start = routing.start(batch.first + e) - args.base;
+            const std::int64_t count = routing.start(batch.first + e + 1) - args.base - start;
+            if (count > 0)
+                multiply(from.row_range(start, count),
+                         static_cast<const DeviceMatrix&>(*matrices[static_cast<std::size_t>(e)]), nullptr,
+                         false, to.row_range(start, count), kExpertRows);
+        }
+    };
+    gather_rows(args, x, gathered, batch.input_sums, device_->compute());
+    each_expert(batch.gate_up, gathered, product);
+    gate_packed(args, product, batch.activation, hidden, batch.down_sums, device_->compute());
+    each_expert(batch.down, hidden, result);
+    scatter_rows(args, result, out, device_->compute());
+}
+
+}  // namespace assay::backend::cuda

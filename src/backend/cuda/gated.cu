@@ -1,0 +1,120 @@
+// The gated activation: each thread owns a few columns side by side and walks the rows of its group.
+#include "backend/cuda/activate.cuh"
+#include "backend/cuda/convert.cuh"
+#include "backend/cuda/device.h"
+#include "backend/cuda/kernels.h"
+
+namespace assay::backend::cuda {
+
+namespace {
+
+constexpr int kThreads = 128;
+
+struct GateArgs {
+    const void* product;
+    std::int64_t stride;
+    std::int64_t ffn;
+    std::int64_t chunk_tokens;
+    const float* bias;
+    Activation activation;
+    void* operand;
+    std::int64_t operand_stride;
+    float* plain;
+    std::int64_t plain_stride;
+    Partials partials;
+};
+
+template <typename T, int kCols> struct alignas(kCols * sizeof(T)) Run { T values[kCols]; };
+
+/// kCols > 1 where every row starts at a multiple of 16 bytes and ffn is a multiple of kCols.
+template <typename In, typename Operand, int kCols> __global__ void gate_kernel(GateArgs a) {
+    const std::int64_t col = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kCols;
+    if (col >= a.ffn) return;
+    const std::int64_t group = blockIdx.y;
+    const std::int64_t chunk = blockIdx.z;
+    const std::int64_t first = chunk * a.chunk_tokens + group * kGatedGroup;
+    const std::int64_t last = min(first + kGatedGroup, (chunk + 1) * a.chunk_tokens);
+    float gate_bias[kCols] = {};
+    float up_bias[kCols] = {};
+    if (a.bias != nullptr) {
+        for (int j = 0; j < kCols; ++j) {
+            gate_bias[j] = a.bias[col + j];
+            up_bias[j] = a.bias[a.ffn + col + j];
+        }
+    }
+    const In* from = static_cast<const In*>(a.product) + col;
+    float squares[kCols] = {};
+    float plain[kCols] = {};
+#pragma unroll 2
+    for (std::int64_t row = first; row < last; ++row) {
+        const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride);
+        const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride + a.ffn);
+        Run<Operand, kCols> rounded;
+#pragma unroll
+        for (int j = 0; j < kCols; ++j) {
+            const float y =
+                activate<sizeof(In) == 2>(a.activation, to_float(gates.values[j]) + gate_bias[j]) *
+                (to_float(ups.values[j]) + up_bias[j]);
+            rounded.values[j] = round_to<Operand>(y);
+            if (a.plain != nullptr) a.plain[row * a.plain_stride + col + j] = y;
+            squares[j] += y * y;
+            plain[j] += y;
+        }
+        if (a.operand != nullptr)
+            *reinterpret_cast<Run<Operand, kCols>*>(static_cast<Operand*>(a.operand) +
+                                                    row * a.operand_stride + col) = rounded;
+    }
+    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.ffn + col;
+    for (int j = 0; j < kCols; ++j) {
+        if (a.partials.squares != nullptr) a.partials.squares[to + j] = squares[j];
+        if (a.partials.plain != nullptr) a.partials.plain[to + j] = plain[j];
+    }
+}
+
+template <typename In, typename Operand, int kCols>
+void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
+    const std::int64_t cols_a_block = kThreads * kCols;
+    const dim3 grid(static_cast<unsigned>((a.ffn + cols_a_block - 1) / cols_a_block),
+                    static_cast<unsigned>((a.chunk_tokens + kGatedGroup - 1) / kGatedGroup),
+                    static_cast<unsigned>(n_chunks));
+    gate_kernel<In, Operand, kCols><<<grid, kThreads, 0, stream>>>(a);
+    check(cudaGetLastError(), "a gated activation");
+}
+
+bool rows_aligned(const void* data, std::int64_t stride, std::size_t size) {
+    return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 &&
+           static_cast<std::size_t>(stride) * size % 16 == 0;
+}
+
+}  // namespace
+
+void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,
+          const Partials& partials, cudaStream_t stream) {
+    if (rows.count() == 0) return;
+    GateArgs a{};
+    a.product = product.data;
+    a.stride = product.stride;
+    a.ffn = product.cols / 2;
+    a.chunk_tokens = rows.chunk_tokens;
+    a.bias = bias;
+    a.activation = activation;
+    a.operand = out.operand.data;
+    a.operand_stride = out.operand.stride;
+    a.plain = static_cast<float*>(out.plain.data);
+    a.plain_stride = out.plain.stride;
+    a.partials = partials;
+    dispatch(product.dtype, [&](auto in) {
+        dispatch(out.operand.dtype, [&](auto operand) {
+            using In = decltype(in);
+            using Operand = decltype(operand);
+            constexpr int kCols = 16 / sizeof(In);
+            if (a.ffn % 8 == 0 && rows_aligned(a.product, a.stride, sizeof(In)) &&
+                rows_aligned(a.operand, a.operand_stride, sizeof(Operand)))
+                launch<In, Operand, kCols>(a, rows.n_chunks, stream);
+            else
+                launch<In, Operand, 1>(a, rows.n_chunks, stream);
+        });
+    });
+}
+
+}  // namespace assay::backend::cuda

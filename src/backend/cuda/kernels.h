@@ -1,0 +1,60 @@
+// The operations' kernels, one function and one .cu file each. All pointers are device memory, all work goes
+// to the given stream and nothing waits.
+#pragma once
+
+#include <cstdint>
+#include <cuda_runtime_api.h>
+
+#include "backend/backend.h"
+#include "backend/cuda/sums.h"
+
+namespace assay::backend::cuda {
+
+/// Rows of a group share one block; their column sums are added in row order. Fixed, so that sums do not
+/// depend on the call.
+inline constexpr int kProduceGroup = 16;
+inline constexpr int kGatedGroup = 64;
+inline constexpr int kQueryTile = 128;
+
+/// norm(x) to out's operand and plain form, and its partial sums. x f32 or bf16. At most 32768 columns.
+void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
+             cudaStream_t stream);
+/// residual += norm(x).
+void add_rows(View x, const Norm& norm, View residual, cudaStream_t stream);
+
+/// act(gate + bias) * (up + bias) of product [rows, 2 * ffn].
+void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,
+          const Partials& partials, cudaStream_t stream);
+
+/// table [chunk_tokens, n_rot/2]: cosine and sine times magnitude.
+void rotation_table(const Rope& rope, std::int64_t chunk_tokens, float2* table, cudaStream_t stream);
+void rotate(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, const float2* table,
+            std::int64_t chunk_tokens, cudaStream_t stream);
+
+/// Tensor cores; q, k, v bf16.
+void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
+                    cudaStream_t stream);
+/// f32 throughout; leaves no sums.
+void attention_f32(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream);
+
+/// out = x, rounded. Same shape.
+void round_rows(View x, View out, cudaStream_t stream);
+/// out [rows, 3]: a.a, b.b, a.b.
+void row_dots(View a, View b, double* out, cudaStream_t stream);
+
+/// Losses of a panel of logits [rows, n]: state arrays start at the panel's first row.
+struct LossPanel {
+    View logits;
+    const float* bias = nullptr;
+    const std::int32_t* targets = nullptr;  ///< negative: the row has no loss
+    std::int64_t first = 0;                 ///< vocabulary entry of column 0
+    float scale = 1;
+    float soft_cap = 0;
+    float* maximum = nullptr;
+    double* sum = nullptr;  ///< of exponentials relative to maximum
+    float* target_logit = nullptr;
+};
+void start_losses(std::int64_t rows, float* maximum, double* sum, float* target_logit, cudaStream_t stream);
+void fold_losses(const LossPanel& panel, cudaStream_t stream);
+
+}  // namespace assay::backend::cuda

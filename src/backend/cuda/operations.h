@@ -1,0 +1,67 @@
+// The operations over one CUDA device.
+#pragma once
+
+#include "backend/backend.h"
+#include "backend/cuda/device.h"
+#include "backend/cuda/products.h"
+#include "backend/cuda/routing.h"
+#include "backend/cuda/sums.h"
+#include "backend/cuda/weights.h"
+
+namespace assay::backend::cuda {
+
+class CudaBackend final : public Backend {
+  public:
+    /// dtype: of operands and activations.
+    CudaBackend(DevicePtr device, DType dtype, std::string description);
+    ~CudaBackend() override;
+
+    std::string description() const override { return description_; }
+    DType operand_dtype() const noexcept override { return dtype_; }
+    DType activation_dtype() const noexcept override { return dtype_; }
+    std::int64_t preferred_rows() const noexcept override { return preferred_rows_; }
+
+    BufferPtr allocate(std::size_t bytes) override;
+    BufferPtr upload(std::span<const float> values) override;
+    void download(const void* from, std::span<std::byte> to) override;
+    void synchronize() override;
+
+    using Backend::prepare;
+    MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) override;
+
+    void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
+               View out) override;
+    void observe(View x, Rows rows, const Produced& out) override;
+    void norm(View x, const Norm& norm, Rows rows, const Produced& out) override;
+    void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;
+    void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) override;
+    void attention(const AttentionArgs& args, Rows rows, const Produced& out) override;
+    void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
+                      const Produced& out) override;
+    void add(View x, const Norm& norm, View residual) override;
+    RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
+    void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
+    LossStatePtr begin_losses(std::span<const std::int32_t> targets) override;
+    void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel, const float* bias,
+                    std::int64_t first, float scale, float soft_cap) override;
+    std::vector<double> finish_losses(LossState& state) override;
+    void row_products(View a, View b, double* out) override;
+
+  private:
+    void produce_rows(View x, const Norm& norm, Rows rows, const Produced& out);
+    void multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
+                  std::int64_t nominal_rows);
+    /// Experts first .. first + n of the batch, all packed at the same time.
+    void run_experts(View x, const DeviceRouting& routing, const ExpertBatch& batch, std::int64_t first,
+                     std::int64_t n, View out);
+
+    DevicePtr device_;
+    DType dtype_;
+    std::string description_;
+    std::int64_t preferred_rows_;
+    Loader loader_;
+    Products products_;
+    PinnedMemory landing_;
+};
+
+}  // namespace assay::backend::cuda

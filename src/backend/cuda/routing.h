@@ -1,0 +1,69 @@
+// Which experts each row goes to, and the order in which rows are gathered for them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cuda/device.h"
+
+namespace assay::backend::cuda {
+
+/// The (row, slot) pairs sorted by expert, within an expert by row; a pair's place is its position.
+struct RoutingView {
+    std::int64_t n_rows = 0;
+    std::int64_t n_experts = 0;
+    std::int64_t n_used = 0;
+    std::int64_t n_chunks = 0;
+    std::int64_t chunk_tokens = 0;
+    std::int32_t* experts = nullptr;    ///< [n_rows, n_used]
+    float* weights = nullptr;           ///< [n_rows, n_used]
+    std::int32_t* positions = nullptr;  ///< [n_rows, n_used]
+    std::int32_t* rows = nullptr;       ///< [n_rows * n_used], by position
+    std::int32_t* counts = nullptr;     ///< [n_chunks, n_experts]
+    std::int32_t* starts = nullptr;     ///< [n_chunks, n_experts]: position of a chunk's first pair
+};
+
+/// Fills what the view points to. logits [n_rows, n_experts] f32.
+void route_rows(View logits, const RouteArgs& args, const RoutingView& routing, cudaStream_t stream);
+
+class DeviceRouting final : public Routing {
+  public:
+    /// Waits for the counts.
+    DeviceRouting(const DevicePtr& device, View logits, const RouteArgs& args, Rows rows);
+
+    std::int64_t count(std::int64_t chunk, std::int64_t expert) const override {
+        return counts_[static_cast<std::size_t>(chunk * view_.n_experts + expert)];
+    }
+    const RoutingView& view() const noexcept { return view_; }
+    /// Position of the expert's first pair; expert n_experts: the number of pairs.
+    std::int64_t start(std::int64_t expert) const { return starts_[static_cast<std::size_t>(expert)]; }
+
+  private:
+    DeviceBuffer memory_;
+    RoutingView view_;
+    std::vector<std::int32_t> counts_;
+    std::vector<std::int64_t> starts_;
+};
+
+/// What the kernels of a batch of experts need: experts first .. first + n, whose pairs lie one after another
+/// from `base` on. The rows of packed matrices are positions less base.
+struct PackArgs {
+    RoutingView routing;
+    std::int64_t first = 0;
+    std::int64_t n = 0;
+    std::int64_t base = 0;
+    /// Sums are [n_chunks, sums_batch, cols], the first of these experts at index sums_first.
+    std::int64_t sums_batch = 0;
+    std::int64_t sums_first = 0;
+};
+
+/// packed [pairs, cols] = the pairs' rows of x [n_rows, cols] f32, rounded; sums before rounding.
+void gather_rows(const PackArgs& args, View x, View packed, const Sums& sums, cudaStream_t stream);
+/// packed [pairs, ffn] = act(gate) * up of product [pairs, 2 * ffn].
+void gate_packed(const PackArgs& args, View product, Activation activation, View packed, const Sums& sums,
+                 cudaStream_t stream);
+/// out [n_rows, cols] f32 += weight * packed [pairs, cols] f32, in increasing order of expert.
+void scatter_rows(const PackArgs& args, View packed, View out, cudaStream_t stream);
+
+}  // namespace assay::backend::cuda

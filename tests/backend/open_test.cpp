@@ -1,0 +1,46 @@
+// Which words open a backend.
+#include "backend/open.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "backend/cuda_backend.h"
+#include "core/error.h"
+
+namespace assay::backend {
+namespace {
+
+ErrorKind refusal(const std::string& device) {
+    ThreadPool pool(1);
+    OpenOptions options;
+    options.device = device;
+    try {
+        open(options, pool);
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    ADD_FAILURE() << device << " was opened";
+    return ErrorKind::Internal;
+}
+
+TEST(OpenTest, RefusesUnknownDevices) {
+    for (const char* word : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda1", "cuda:1x", "cuda:99999999999"})
+        EXPECT_EQ(refusal(word), ErrorKind::Usage) << word;
+}
+
+TEST(OpenTest, SaysWhyThereIsNoCudaDevice) {
+    EXPECT_EQ(refusal("cuda:1000"), ErrorKind::Device);
+    if (cuda_devices().empty()) {
+        EXPECT_EQ(refusal("cuda"), ErrorKind::Device);
+    }
+}
+
+TEST(OpenTest, CpuAlwaysOpens) {
+    ThreadPool pool(1);
+    OpenOptions options;
+    options.device = "cpu";
+    EXPECT_THAT(open(options, pool)->description(), testing::StartsWith("cpu"));
+}
+
+}  // namespace
+}  // namespace assay::backend

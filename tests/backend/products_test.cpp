@@ -1,0 +1,150 @@
+// Matrix products and the gated activation behind one.
+#include <cmath>
+
+#include "backend/backend_case.h"
+
+namespace assay::backend {
+namespace {
+
+using reference::Matrix;
+
+using ProductsTest = BackendTest;
+INSTANTIATE_TEST_SUITE_P(Backends, ProductsTest, testing::ValuesIn(all_cases()), name_of);
+
+struct Shape {
+    std::int64_t rows;
+    std::int64_t n_in;
+    std::int64_t n_out;
+};
+const std::vector<Shape> kShapes{{1, 64, 48}, {7, 32, 5}, {100, 96, 200}, {130, 257, 63}, {512, 512, 384}};
+
+TEST_P(ProductsTest, LinearWithBiasAndAccumulation) {
+    for (const Shape& shape : kShapes)
+        for (const bool wide : {true, false})
+            for (const bool with_bias : {false, true})
+                for (const bool accumulate : {false, true}) {
+                    SCOPED_TRACE(testing::Message()
+                                 << shape.rows << " x " << shape.n_in << " x " << shape.n_out << " f32 out "
+                                 << wide << " bias " << with_bias << " added " << accumulate);
+                    const DType operand = backend().operand_dtype();
+                    const DType type = wide ? DType::F32 : backend().activation_dtype();
+                    const Matrix x = random(shape.rows, shape.n_in, operand);
+                    const Matrix w = random(shape.n_out, shape.n_in, operand);
+                    const Matrix before = random(shape.rows, shape.n_out, type);
+                    const std::vector<float> bias = random_floats(shape.n_out, 10);
+                    const Stored input = store(x, operand);
+                    const Stored out = store(before, type, 8);
+                    const MatrixPtr weights = prepare(w);
+                    const BufferPtr device_bias = store(bias);
+                    backend().linear(input.view, *weights, with_bias ? device_bias->f32() : nullptr,
+                                     accumulate, out.view);
+                    Matrix truth = reference::product(x, w);
+                    Matrix magnitudes = reference::product_of_magnitudes(x, w);
+                    for (std::int64_t r = 0; r < truth.rows; ++r)
+                        for (std::int64_t c = 0; c < truth.cols; ++c) {
+                            const double more = (with_bias ? bias[static_cast<std::size_t>(c)] : 0.0) +
+                                                (accumulate ? before.at(r, c) : 0.0);
+                            truth.at(r, c) += more;
+                            magnitudes.at(r, c) += std::abs(more) + (with_bias ? 30 : 0);
+                        }
+                    // f32 additions in any order, then one rounding to the result's type.
+                    const double steps = (static_cast<double>(shape.n_in) + 4) * 0x1p-24;
+                    expect_near(fetch(out.view), truth, [&](auto r, auto c) {
+                        return steps * magnitudes.at(r, c) + epsilon(type) * 1.01 * std::abs(truth.at(r, c));
+                    });
+                    if (HasFailure()) return;
+                }
+}
+
+TEST_P(ProductsTest, ARowDoesNotDependOnTheRowsBesideIt) {
+    const DType operand = backend().operand_dtype();
+    for (const Shape& shape : {Shape{700, 1024, 640}, Shape{700, 2048, 96}})
+        for (const DType type : {DType::F32, backend().activation_dtype()}) {
+            const Stored input = store(random(shape.rows, shape.n_in, operand), operand);
+            const MatrixPtr w = prepare(random(shape.n_out, shape.n_in, operand));
+            const Stored whole = blank(shape.rows, shape.n_out, type);
+            backend().linear(input.view, *w, nullptr, false, whole.view);
+            const std::vector<std::byte> expected = fetch_bytes(whole.view);
+            std::int64_t first = 0;
+            const Stored parts = blank(shape.rows, shape.n_out, type);
+            for (const std::int64_t n : {1, 16, 100, 128, 3, 452}) {
+                backend().linear(input.view.row_range(first, n), *w, nullptr, false,
+                                 parts.view.row_range(first, n));
+                first += n;
+            }
+            ASSERT_EQ(first, shape.rows);
+            EXPECT_TRUE(fetch_bytes(parts.view) == expected);
+        }
+}
+
+TEST_P(ProductsTest, RowsBeyondTheViewStay) {
+    const DType operand = backend().operand_dtype();
+    const Stored input = store(random(10, 64, operand), operand);
+    const MatrixPtr w = prepare(random(32, 64, operand));
+    const Matrix before = random(20, 32, DType::F32);
+    const Stored out = store(before, DType::F32);
+    backend().linear(input.view, *w, nullptr, false, out.view.row_range(5, 10));
+    const Matrix after = fetch(out.view);
+    for (std::int64_t r = 0; r < 20; ++r) {
+        if (r >= 5 && r < 15) continue;
+        for (std::int64_t c = 0; c < 32; ++c) ASSERT_EQ(after.at(r, c), before.at(r, c));
+    }
+}
+
+TEST_P(ProductsTest, GatedActivations) {
+    struct GatedShape {
+        Rows rows;
+        std::int64_t n_in;
+        std::int64_t ffn;
+    };
+    for (const Activation activation : {Activation::Silu, Activation::Gelu})
+        for (const GatedShape& shape :
+             {GatedShape{{3, 1}, 64, 96}, {{2, 100}, 96, 130}, {{3, 128}, 256, 320}})
+            for (const bool with_bias : {false, true}) {
+                SCOPED_TRACE(testing::Message()
+                             << shape.rows.chunk_tokens << " x " << shape.ffn << " bias " << with_bias);
+                const DType operand = backend().operand_dtype();
+                const Matrix x = random(shape.rows.count(), shape.n_in, operand);
+                const Matrix w = random(2 * shape.ffn, shape.n_in, operand, 0.1);
+                const std::vector<float> bias = random_floats(2 * shape.ffn);
+                const Stored input = store(x, operand);
+                const MatrixPtr weights = prepare(w);
+                const BufferPtr device_bias = store(bias);
+                const Matrix y = check_produced(
+                    [&](Rows rows, std::int64_t first, const Produced& out) {
+                        backend().gated_linear(input.view.row_range(first, rows.count()), *weights,
+                                               with_bias ? device_bias->f32() : nullptr, activation, rows,
+                                               out);
+                    },
+                    shape.rows, shape.ffn);
+                const Matrix products = reference::product(x, w);
+                const Matrix magnitudes = reference::product_of_magnitudes(x, w);
+                const double steps = (static_cast<double>(shape.n_in) + 16) * 0x1p-24;
+                Matrix truth(y.rows, y.cols);
+                Matrix allowed(y.rows, y.cols);
+                for (std::int64_t r = 0; r < y.rows; ++r)
+                    for (std::int64_t c = 0; c < y.cols; ++c) {
+                        const auto value = [&](std::int64_t col) {
+                            return products.at(r, col) +
+                                   (with_bias ? bias[static_cast<std::size_t>(col)] : 0.0);
+                        };
+                        // gate and up are rounded to the activations' type; the slope of either function is
+                        // below 1.2.
+                        const auto error = [&](std::int64_t col) {
+                            return activation_epsilon() * 1.01 * std::abs(products.at(r, col)) +
+                                   steps * (magnitudes.at(r, col) + std::abs(value(col)));
+                        };
+                        const double gate = reference::activate(activation, value(c));
+                        const double up = value(c + shape.ffn);
+                        truth.at(r, c) = gate * up;
+                        allowed.at(r, c) = (1.2 * error(c) + 16 * 0x1p-24 * std::abs(value(c))) *
+                                               (std::abs(up) + error(c + shape.ffn)) +
+                                           std::abs(gate) * error(c + shape.ffn) + 1e-6 * std::abs(gate * up);
+                    }
+                expect_near(y, truth, [&](auto r, auto c) { return allowed.at(r, c); });
+                if (HasFailure()) return;
+            }
+}
+
+}  // namespace
+}  // namespace assay::backend

@@ -1,0 +1,71 @@
+// The backend's operations in double, one plain loop after another: the truth that every backend is compared
+// with. Row-major matrices.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace assay::backend::reference {
+
+struct Matrix {
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::vector<double> values;
+
+    Matrix() = default;
+    Matrix(std::int64_t n_rows, std::int64_t n_cols)
+        : rows(n_rows), cols(n_cols), values(static_cast<std::size_t>(n_rows * n_cols)) {}
+    double& at(std::int64_t r, std::int64_t c) { return values[static_cast<std::size_t>(r * cols + c)]; }
+    double at(std::int64_t r, std::int64_t c) const { return values[static_cast<std::size_t>(r * cols + c)]; }
+};
+
+struct Norm {
+    NormKind kind = NormKind::None;
+    std::vector<float> weight;
+    std::vector<float> bias;
+    double eps = 0;
+};
+
+Matrix norm(const Matrix& x, const Norm& norm);
+/// x w^T; w [n_out, n_in].
+Matrix product(const Matrix& x, const Matrix& w);
+/// The sum of |x| |w| behind each output: what rounding errors are relative to.
+Matrix product_of_magnitudes(const Matrix& x, const Matrix& w);
+double activate(Activation activation, double x);
+
+struct Rope {
+    bool halves = false;
+    std::vector<float> frequencies;
+    double magnitude = 1;
+};
+Matrix rotate_heads(const Matrix& x, std::int64_t n_heads, const Norm& norm, const Rope& rope,
+                    std::int64_t chunk_tokens);
+
+struct Attention {
+    std::int64_t n_heads = 0;
+    std::int64_t n_kv_heads = 0;
+    std::int64_t head_dim = 0;
+    std::int64_t value_dim = 0;
+    double scale = 1;
+    double soft_cap = 0;
+    std::int64_t window = 0;
+    std::vector<float> query_scale;
+};
+struct AttentionResult {
+    Matrix out;
+    Matrix magnitudes;  ///< sums of p |v|
+};
+AttentionResult attention(const Matrix& q, const Matrix& k, const Matrix& v, const Attention& args,
+                          std::int64_t chunk_tokens);
+
+struct Choice {
+    std::vector<std::int64_t> experts;  ///< best first
+    std::vector<double> weights;
+};
+std::vector<Choice> route(const Matrix& logits, const RouteArgs& args);
+
+double loss(const Matrix& logits, std::int64_t row, std::int64_t target);
+
+}  // namespace assay::backend::reference
