@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(All, NearestName,
                                          Mistake{"-ctx-size", "--ctx-size"}, Mistake{"--modle", "--model"},
                                          Mistake{"--proces-output", "--process-output"},
                                          Mistake{"--layer-similarty", "--layer-similarity"},
-                                         Mistake{"-ofrq", "-ofreq"}, Mistake{"--ofreq", "-ofreq"},
+                                         Mistake{"-ofrq", "-ofreq"}, Mistake{"-lism", "-lsim"}, Mistake{"--ofreq", "-ofreq"},
                                          Mistake{"--something-else-entirely", ""}, Mistake{"--xyzzy", ""}));
 
 }  // namespace
