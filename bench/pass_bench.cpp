@@ -94,7 +94,8 @@ int run(int argc, char** argv) {
 
     TimedBackend timed(*backend);
     engine::Pass pass(file, spec, timed, {options.n_ctx, "", true, false});
-    calibrate::Collector collector({});
+    imatrix::Matrix empty;
+    calibrate::Collector collector(std::move(empty));
     const auto start = Clock::now();
     pass.run(
         {0, chunks.n_chunks, chunks.input_range(0, chunks.n_chunks), chunks.target_range(0, chunks.n_chunks)},

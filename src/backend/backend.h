@@ -225,8 +225,8 @@ class Backend {
     /// Causal softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
     virtual void attention(const AttentionArgs& args, Rows rows, const Produced& out) = 0;
 
-    /// What leaves is act(gate) * up of x W^T + bias, where gate_up has n_out = 2 * ffn: gate rows, then up
-    /// rows.
+    /// What leaves is act(gate) * up of x W^T + bias [2 * ffn]. gate_up was prepared from two stacked sources
+    /// of ffn rows each: gate, then up.
     virtual void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
                               Rows rows, const Produced& out) = 0;
 

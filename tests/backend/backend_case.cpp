@@ -118,6 +118,15 @@ MatrixPtr BackendTest::prepare(const reference::Matrix& w) {
     return backend().prepare(std::span(&source, 1));
 }
 
+MatrixPtr BackendTest::prepare_halves(const reference::Matrix& w) {
+    const std::vector<float> values(w.values.begin(), w.values.end());
+    const auto bytes = std::as_bytes(std::span(values));
+    const quant::TypeInfo* type = &quant::type_info(quant::TypeId::F32);
+    const WeightSource halves[] = {{type, bytes.first(bytes.size() / 2), w.cols, w.rows / 2, 1},
+                                   {type, bytes.last(bytes.size() / 2), w.cols, w.rows / 2, 1}};
+    return backend().prepare(halves);
+}
+
 Norm BackendTest::stored(const reference::Norm& norm) {
     const auto keep = [&](const std::vector<float>& values) -> const float* {
         if (values.empty()) return nullptr;

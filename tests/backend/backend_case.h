@@ -61,6 +61,8 @@ class BackendTest : public testing::TestWithParam<Case> {
     reference::Matrix fetch(const View& view);
     std::vector<std::byte> fetch_bytes(const View& view);
     MatrixPtr prepare(const reference::Matrix& w);
+    /// The upper and the lower half of the rows as two stacked sources.
+    MatrixPtr prepare_halves(const reference::Matrix& w);
 
     Norm stored(const reference::Norm& norm);
 

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/tile_product.h"
+#include "core/error.h"
 
 namespace assay::backend::cpu {
 
@@ -36,10 +37,12 @@ void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumul
 void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
                               Rows rows, const Produced& out) {
     const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
+    const std::size_t n_pairs = matrix.panels().size() / 2;
+    if (matrix.panels().size() % 2 != 0 || matrix.panels()[n_pairs].first_col != matrix.n_out() / 2)
+        throw_error(ErrorKind::Internal, "gated_linear", "wants gate and up as two stacked sources");
     const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
     const auto n_tiles = static_cast<std::int64_t>(tiles.size());
-    const std::size_t n_pairs = matrix.panels().size() / 2;  // gate and up are stacked sources of one shape
     const std::int64_t ffn = matrix.n_out() / 2;
     const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(ffn);
     std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
