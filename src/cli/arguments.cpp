@@ -1,11 +1,11 @@
 #include "cli/arguments.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
+#include <limits>
+#include <optional>
 
-#include "cli/foreign_options.h"
-#include "cli/spelling.h"
+#include "cli/given.h"
+#include "cli/values.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -13,283 +13,181 @@ namespace assay::cli {
 
 namespace {
 
-/// Values as they stand on the command line, before they are given their meaning.
-struct Raw {
-    std::vector<std::string> in_files;
-    std::string format, precision, isa, memory, device;
-    bool help = false, version = false, no_ppl = false, ppl = false, statistics = false, verbose = false;
-    bool no_escape = false;
+constexpr std::int64_t kMostInt = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kLeastInt = std::numeric_limits<std::int32_t>::min();
+
+constexpr Variable kVariables[] = {
+    {"--model", "LLAMA_ARG_MODEL"},
+    {"--ctx-size", "LLAMA_ARG_CTX_SIZE"},
+    {"--threads", "LLAMA_ARG_THREADS"},
+    {"--device", "LLAMA_ARG_DEVICE"},
+    {"--gpu-layers", "LLAMA_ARG_N_GPU_LAYERS"},
+    {"--verbosity", "LLAMA_ARG_LOG_VERBOSITY"},
 };
 
-void add_options(CLI::App& app, Arguments& a, Raw& raw) {
-    calibrate::Options& job = a.job;
-    app.set_help_flag();
-    app.add_flag("-h,--help", raw.help);
-    app.add_flag("--version", raw.version);
-    app.add_option("-m,--model", job.model)->envname("LLAMA_ARG_MODEL");
-    app.add_option("-f,--file", a.text_file)->take_last();
-    app.add_option_function<std::string>("--binary-file", [&a](const std::string& path) {
-        a.text_file = path;
-        a.text_is_raw = true;
-    });
-    app.add_option("-p,--prompt", a.prompt)->take_last();
-    app.add_flag("-e,--escape", a.escape);
-    app.add_flag("--no-escape", raw.no_escape);
-    app.add_option("-o,--output-file", job.output)->take_last();
-    app.add_option("--output-format", raw.format)->take_last();
-    app.add_option("--output-frequency", job.save_every)->take_last();
-    app.add_option("--save-frequency", job.snapshot_every)->take_last();
-    app.add_flag("--process-output", job.process_output);
-    app.add_option("--output-tensor-name", job.output_tensor_name)->take_last();
-    app.add_option("--in-file", raw.in_files)->take_all()->allow_extra_args(false);
-    app.add_option("--chunk", job.skip_chunks)->take_last();
-    app.add_option("--chunks", job.max_chunks)->take_last();
-    app.add_flag("--no-ppl", raw.no_ppl);
-    app.add_flag("--ppl", raw.ppl);
-    app.add_flag("--parse-special", job.parse_special);
-    app.add_flag("--show-statistics", raw.statistics);
-    app.add_flag("--layer-similarity", job.similarity);
-    app.add_option("-c,--ctx-size", job.n_ctx)->envname("LLAMA_ARG_CTX_SIZE")->take_last();
-    app.add_option("-t,--threads", job.n_threads)->envname("LLAMA_ARG_THREADS")->take_last();
-    app.add_option("--verbosity", a.verbosity)->envname("LLAMA_ARG_LOG_VERBOSITY")->take_last();
-    app.add_flag("--verbose", raw.verbose);
-    app.add_option("--device", raw.device)->take_last();
-    app.add_option("--precision", raw.precision)->take_last();
-    app.add_option("--isa", raw.isa)->take_last();
-    app.add_option("--wave", job.wave_chunks)->take_last();
-    app.add_option("--memory", raw.memory)->take_last();
-    app.add_option("--report", a.report)->take_last();
-    app.add_flag("--json", a.json);
-    app.add_flag("--csv", a.csv);
+void set_integer(std::int64_t& field, const Given& given, std::string_view option, std::int64_t least) {
+    const auto text = given.last(option);
+    if (!text) return;
+    field = parse_integer(option, *text, least);
+    if (field > kMostInt)
+        throw_error(ErrorKind::Usage, option, "{} is too large, the most is {}", field, kMostInt);
 }
 
-bool knows(const CLI::App& app, const std::string& name) { return app.get_option_no_throw(name) != nullptr; }
-
-std::vector<std::string> known_names(const CLI::App& app) {
-    std::vector<std::string> names;
-    for (const CLI::Option* option : app.get_options())
-        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    for (const ForeignOption& option : foreign_options())
-        for (const std::string_view name : option.names) names.emplace_back(name);
-    return names;
-}
-
-[[noreturn]] void unknown(const std::string& word, const CLI::App& app) {
-    const std::string near = nearest_name(word, known_names(app));
-    throw_error(ErrorKind::Usage, word, "unknown option{}; see --help",
-                near.empty() ? std::string() : fmt::format(", did you mean {}", near));
-}
-
-/// Takes the value of a foreign option off the words; returns the index behind it.
-std::size_t skip_foreign(const std::vector<std::string>& words, std::size_t i, const ForeignOption& option,
-                         bool has_inline_value) {
-    if (option.values == Values::None || has_inline_value) return i;
-    if (option.values == Values::Optional) return i < words.size() && is_optional_value(words[i]) ? i + 1 : i;
-    if (i >= words.size()) throw_error(ErrorKind::Usage, words[i - 1], "needs a value");
-    return i + 1;
-}
-
-/// The words with known spellings, foreign options taken out.
-std::vector<std::string> normalise(const std::vector<std::string>& words, const CLI::App& app, Arguments& a) {
-    std::vector<std::string> kept;
-    for (std::size_t i = 0; i < words.size();) {
-        const std::string& word = words[i++];
-        if (!is_option(word))
-            throw_error(ErrorKind::Usage, word,
-                        "is no option; file names follow -m, -f, -o or --in-file, see --help");
-        const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
-        const std::string name = canonical_name(word.substr(0, equals));
-        if (const ForeignOption* foreign = find_foreign(name)) {
-            if (foreign->refused) throw_error(ErrorKind::Unsupported, name, "{}", foreign->reason);
-            i = skip_foreign(words, i, *foreign, equals != std::string::npos);
-            a.warnings.push_back(fmt::format("{} has no effect: {}", name, foreign->reason));
-            continue;
-        }
-        if (!knows(app, name)) unknown(word, app);
-        kept.push_back(name);
-        if (app.get_option(name)->get_items_expected_max() == 0) continue;
-        if (equals != std::string::npos)
-            kept.push_back(word.substr(equals + 1));
-        else if (i < words.size())
-            kept.push_back(words[i++]);
+void choose_text(Arguments& out, const Given& given) {
+    const std::initializer_list<std::string_view> texts{"--file", "--binary-file", "--prompt"};
+    if (given.times(texts) > 1)
+        out.warnings.emplace_back("several texts were given (-f, -bf, -p), only the last one is used");
+    const std::string_view winner = given.winner(texts);
+    if (winner.empty()) return;
+    out.text_source = given.last(winner).value_or("");
+    if (winner == "--prompt") {
+        if (!out.text_source.empty()) out.text_from = TextFrom::Prompt;
+        return;
     }
-    return kept;
+    if (out.text_source.empty()) throw Error(ErrorKind::Usage, winner, "needs the name of a file");
+    out.text_from = winner == "--file" ? TextFrom::File : TextFrom::BinaryFile;
+    out.options.dataset = out.text_source;
 }
 
-/// Comma-separated lists and repetitions alike.
-std::vector<std::filesystem::path> split_paths(const std::vector<std::string>& values) {
-    std::vector<std::filesystem::path> paths;
-    for (const std::string& value : values)
-        for (std::size_t begin = 0; begin <= value.size();) {
-            const std::size_t end = std::min(value.find(',', begin), value.size());
-            if (end > begin) paths.emplace_back(value.substr(begin, end - begin));
-            begin = end + 1;
-        }
-    return paths;
+void read_tokens_and_sums(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    out.escape = given.winner({"--escape", "--no-escape"}) == "--escape";
+    out.ctx_size_given = given.has("--ctx-size");
+    set_integer(options.n_ctx, given, "--ctx-size", 1);
+    options.parse_special = given.has("--parse-special");
+    set_integer(options.skip_chunks, given, "--chunk", 0);
+    set_integer(options.max_chunks, given, "--chunks", -1);
+    options.process_output = given.has("--process-output");
+    if (const auto name = given.last("--output-tensor-name")) options.output_tensor_name = *name;
+    options.perplexity = given.winner({"--ppl", "--no-ppl"}) != "--no-ppl";
+    options.similarity = given.has("--layer-similarity");
 }
 
-template <typename T>
-T one_of(const std::string& word, std::string_view option,
-         std::initializer_list<std::pair<std::string_view, T>> choices) {
-    std::string expected;
-    for (const auto& [name, value] : choices) {
-        if (name == word) return value;
-        expected += (expected.empty() ? "" : ", ") + std::string(name);
+void read_files(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    options.model = given.last("--model").value_or("");
+    if (const auto output = given.last("--output")) options.output = *output;
+    if (options.output.empty()) throw Error(ErrorKind::Usage, "--output", "needs the name of a file");
+    if (const auto format = given.last("--output-format"))
+        options.format = parse_format("--output-format", *format);
+    options.save_every_given = given.has("--output-frequency");
+    set_integer(options.save_every, given, "--output-frequency", 0);
+    set_integer(options.snapshot_every, given, "--save-frequency", 0);
+    for (const std::string& list : given.all("--in-file"))
+        for (std::string& path : split_list(list)) options.in_files.emplace_back(std::move(path));
+    out.report = given.last("--report").value_or("");
+    const std::string_view numbers = given.winner({"--json", "--csv"});
+    if (numbers == "--json") out.numbers = NumbersAs::Json;
+    if (numbers == "--csv") out.numbers = NumbersAs::Csv;
+}
+
+void choose_device(Arguments& out, const Given& given) {
+    if (const auto device = given.last("--device")) {
+        const auto devices = split_list(*device);
+        if (devices.empty())
+            throw Error(ErrorKind::Usage, "--device", "needs a value: auto, cpu, cuda or cuda:N");
+        if (devices.size() > 1)
+            out.warnings.emplace_back("--device takes one device, the first of the list is used");
+        out.options.device = parse_device(devices.front());
     }
-    throw_error(ErrorKind::Usage, option, "{} is not known, expected {}", word, expected);
-}
-
-/// "CUDA0", "cuda", "none" as the peers spell devices.
-std::string device_name(std::string word) {
-    std::ranges::transform(word, word.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (word == "none") return "cpu";
-    if (word.size() > 4 && word.starts_with("cuda") && word[4] != ':') return "cuda:" + word.substr(4);
-    return word;
-}
-
-void interpret(const Raw& raw, Arguments& a) {
-    calibrate::Options& job = a.job;
-    job.in_files = split_paths(raw.in_files);
-    if (!raw.format.empty())
-        job.format =
-            one_of<imatrix::Format>(raw.format, "--output-format",
-                                    {{"gguf", imatrix::Format::Gguf}, {"dat", imatrix::Format::Legacy}});
-    if (!raw.precision.empty())
-        job.precision = one_of<backend::Precision>(raw.precision, "--precision",
-                                                   {{"auto", backend::Precision::Auto},
-                                                    {"bf16", backend::Precision::Bf16},
-                                                    {"f32", backend::Precision::F32}});
-    if (!raw.isa.empty())
-        job.isa = one_of<Isa>(raw.isa, "--isa",
-                              {{"scalar", Isa::Scalar},
-                               {"avx2", Isa::Avx2},
-                               {"avx512", Isa::Avx512},
-                               {"avx512bf16", Isa::Avx512Bf16},
-                               {"amx", Isa::Amx}});
-    if (!raw.device.empty()) job.device = device_name(raw.device);
-    if (!raw.memory.empty()) job.memory_bytes = parse_size(raw.memory, "--memory");
-    job.perplexity = !raw.no_ppl || raw.ppl;
-    if (raw.no_escape) a.escape = false;
-    if (raw.verbose) a.verbosity = 5;
-    if (job.n_threads < 0) job.n_threads = 0;
-}
-
-void check(const Arguments& a) {
-    const calibrate::Options& job = a.job;
-    constexpr std::int64_t kMaxContext = std::int64_t{1} << 24;
-    if (job.n_ctx <= 0 || job.n_ctx > kMaxContext)
-        throw_error(ErrorKind::Usage, "--ctx-size",
-                    "imatrix tool requires '--ctx-size' > 0 and at most {}, got {}", kMaxContext, job.n_ctx);
-    if (job.save_every < 0 || job.snapshot_every < 0 || job.skip_chunks < 0 || job.wave_chunks < 0)
-        throw_error(ErrorKind::Usage, "arguments",
-                    "-ofreq, --save-frequency, --chunk and --wave take numbers of chunks from 0 on");
-    if (a.json && a.csv) throw_error(ErrorKind::Usage, "--json", "excludes --csv");
-}
-
-Mode mode_of(const Raw& raw, const Arguments& a) {
-    if (raw.help) return Mode::Help;
-    if (raw.version) return Mode::Version;
-    if (raw.statistics) {
-        if (a.job.in_files.size() != 1)
-            throw_error(
-                ErrorKind::Usage, "--show-statistics",
-                "a single imatrix file is required to compute tensor statistics, {} given with --in-file",
-                a.job.in_files.size());
-        return Mode::Statistics;
+    const auto gpu_layers = given.last("--gpu-layers");
+    if (!gpu_layers) return;
+    if (*gpu_layers == "0") {
+        if (!given.has("--device")) out.options.device = "cpu";
+    } else if (given.typed("--gpu-layers")) {
+        out.warnings.emplace_back(
+            "--gpu-layers has no effect: layers are brought to the device one by one; 0 means --device cpu");
     }
-    if (a.text_file || a.prompt) {
-        if (a.job.model.empty())
-            throw_error(ErrorKind::Usage, "--model", "is required to run a text through a model");
-        return Mode::Calibrate;
+}
+
+void read_machine(Arguments& out, const Given& given) {
+    calibrate::Options& options = out.options;
+    choose_device(out, given);
+    // Calibration is what the peers call batch processing, so -tb wins over -t there and here.
+    std::int64_t threads = 0;
+    set_integer(threads, given, given.has("--threads-batch") ? "--threads-batch" : "--threads", kLeastInt);
+    options.n_threads = static_cast<int>(std::clamp<std::int64_t>(threads, 0, 4096));
+    if (const auto word = given.last("--precision"))
+        options.precision = parse_precision("--precision", *word);
+    if (const auto word = given.last("--isa")) {
+        options.isa = parse_isa(*word);
+        if (!options.isa)
+            throw_error(ErrorKind::Usage, "--isa",
+                        "'{}' is no instruction set; expected scalar, avx2, avx512, avx512bf16 or amx",
+                        *word);
     }
-    if (a.job.in_files.empty())
-        throw_error(ErrorKind::Usage, "arguments",
-                    "No prompt provided and no precomputed matrices (--in-file) to combine.");
-    return Mode::Merge;
+    set_integer(options.wave_chunks, given, "--wave", 0);
+    if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
+}
+
+void read_verbosity(Arguments& out, const Given& given) {
+    std::int64_t level = static_cast<std::int64_t>(out.verbosity);
+    set_integer(level, given, "--verbosity", kLeastInt);
+    level = std::clamp<std::int64_t>(level, 0, static_cast<std::int64_t>(Verbosity::Trace));
+    out.verbosity = static_cast<Verbosity>(level);
+    const std::string_view winner = given.winner({"--verbosity", "--verbose", "--log-disable"});
+    if (winner == "--verbose") out.verbosity = Verbosity::Trace;
+    if (winner == "--log-disable") out.verbosity = Verbosity::Errors;
+}
+
+std::optional<Mode> mode_without_work(const Given& given) {
+    if (given.has("--help")) return Mode::Help;
+    if (given.has("--version")) return Mode::Version;
+    if (given.has("--list-devices")) return Mode::Devices;
+    return std::nullopt;
+}
+
+Mode choose_mode(const Arguments& arguments, bool show_statistics) {
+    const calibrate::Options& options = arguments.options;
+    if (show_statistics) {
+        if (options.in_files.size() == 1) return Mode::Statistics;
+        throw_error(ErrorKind::Usage, "--show-statistics",
+                    "a single imatrix file is required to compute tensor statistics, --in-file gave {}",
+                    options.in_files.size());
+    }
+    if (arguments.text_from != TextFrom::Nowhere) {
+        if (options.model.empty())
+            throw Error(ErrorKind::Usage, "--model", "is required to run a text: -m FILE");
+        return Mode::Collect;
+    }
+    if (!options.in_files.empty()) return Mode::Merge;
+    throw Error(ErrorKind::Usage, "",
+                "No prompt provided and no precomputed matrices (--in-file) to combine; a run takes -m MODEL "
+                "-f TEXT");
 }
 
 }  // namespace
 
-std::uint64_t parse_size(std::string_view text, std::string_view option) {
-    const std::string copy(text);
-    char* end = nullptr;
-    const double number = std::strtod(copy.c_str(), &end);
-    std::string_view suffix(end);
-    double unit = 1;
-    constexpr std::string_view kUnits = "kmgt";
-    if (!suffix.empty()) {
-        const auto at = kUnits.find(static_cast<char>(std::tolower(static_cast<unsigned char>(suffix[0]))));
-        if (at != std::string_view::npos) {
-            unit = std::pow(1024.0, static_cast<double>(at) + 1);
-            suffix.remove_prefix(1);
-        }
+Arguments parse_arguments(const Words& words) {
+    CommandLine line = normalise(words, calibrate_options());
+    const Given given(line.words, calibrate_options(), kVariables);
+    Arguments out;
+    out.warnings = std::move(line.warnings);
+    if (const auto mode = mode_without_work(given)) {
+        out.mode = *mode;
+        return out;
     }
-    if (suffix == "iB" || suffix == "B" || suffix == "b") suffix = {};
-    if (end == copy.c_str() || !suffix.empty() || !(number > 0) || number * unit >= 0x1p63)
-        throw_error(ErrorKind::Usage, option, "{} is no size, expected a number with k, m, g or t behind it",
-                    text);
-    return static_cast<std::uint64_t>(number * unit);
+    if (!line.positional.empty())
+        throw_error(ErrorKind::Usage, line.positional.front(),
+                    "unexpected word; files are given with -m, -f and --in-file, commands come first");
+    choose_text(out, given);
+    read_tokens_and_sums(out, given);
+    read_files(out, given);
+    read_machine(out, given);
+    read_verbosity(out, given);
+    out.mode = choose_mode(out, given.has("--show-statistics"));
+    return out;
 }
 
-std::string unescape(std::string_view text) {
-    constexpr std::array<std::pair<char, char>, 6> kCodes{
-        {{'n', '\n'}, {'r', '\r'}, {'t', '\t'}, {'\'', '\''}, {'"', '"'}, {'\\', '\\'}}};
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '\\' || i + 1 == text.size()) {
-            result += text[i];
-            continue;
-        }
-        const auto* code = std::ranges::find(kCodes, text[i + 1], &std::pair<char, char>::first);
-        if (code != kCodes.end()) {
-            result += code->second;
-            ++i;
-        } else if (text[i + 1] == 'x' && i + 3 < text.size() &&
-                   std::isxdigit(static_cast<unsigned char>(text[i + 2])) != 0 &&
-                   std::isxdigit(static_cast<unsigned char>(text[i + 3])) != 0) {
-            result += static_cast<char>(std::stoi(std::string(text.substr(i + 2, 2)), nullptr, 16));
-            i += 3;
-        } else {
-            result += text[i];
-        }
-    }
-    return result;
-}
-
-Arguments parse_arguments(const std::vector<std::string>& words) {
-    Arguments arguments;
-    Raw raw;
-    CLI::App app;
-    add_options(app, arguments, raw);
-    std::vector<std::string> kept = normalise(words, app, arguments);
-    std::ranges::reverse(kept);  // CLI11 takes words from the back
-    try {
-        app.parse(kept);
-    } catch (const CLI::ParseError& error) {
-        throw Error(ErrorKind::Usage, "arguments", error.what());
-    }
-    arguments.job.save_every_given = app.get_option("--output-frequency")->count() > 0;
-    arguments.n_ctx_given = app.get_option("--ctx-size")->count() > 0;
-    interpret(raw, arguments);
-    arguments.mode = mode_of(raw, arguments);
-    if (arguments.mode != Mode::Help && arguments.mode != Mode::Version) check(arguments);
-    return arguments;
-}
-
-void load_text(Arguments& arguments) {
-    calibrate::Options& job = arguments.job;
-    if (arguments.text_file) {
-        job.text = read_file(*arguments.text_file);
-        job.dataset = arguments.text_file->string();
-        if (!arguments.text_is_raw && job.text.ends_with('\n')) job.text.pop_back();
-    } else {
-        job.text = arguments.prompt.value_or("");
-    }
-    if (arguments.escape && !arguments.text_is_raw) job.text = unescape(job.text);
-    if (job.text.empty())
-        throw_error(ErrorKind::Usage, arguments.text_file ? arguments.text_file->string() : "--prompt",
-                    "the text is empty, there is nothing to calibrate on");
+std::string read_text(const Arguments& arguments) {
+    std::string text = arguments.text_source;
+    if (arguments.text_from != TextFrom::Prompt) text = read_file(arguments.text_source);
+    if (arguments.text_from == TextFrom::File && text.ends_with('\n')) text.pop_back();
+    if (arguments.escape && arguments.text_from != TextFrom::BinaryFile) text = unescape(text);
+    if (text.empty())
+        throw_error(ErrorKind::Usage, arguments.text_source.empty() ? "--prompt" : arguments.text_source,
+                    "the text is empty");
+    return text;
 }
 
 }  // namespace assay::cli

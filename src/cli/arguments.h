@@ -1,45 +1,51 @@
-// The command line of a calibration, a merge or statistics, as options of the job.
+// What `assay calibrate` was asked to do.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "calibrate/job.h"
+#include "cli/command_line.h"
 
 namespace assay::cli {
 
-enum class Mode { Calibrate, Merge, Statistics, Help, Version };
-
-struct Arguments {
-    Mode mode = Mode::Calibrate;
-    calibrate::Options job;  ///< without the text, which is read by load_text()
-    std::optional<std::filesystem::path> text_file;
-    bool text_is_raw = false;  ///< -bf: nothing stripped
-    std::optional<std::string> prompt;
-    bool escape = false;
-    int verbosity = 3;  ///< 0 output, 1 errors, 2 warnings, 3 information
-    bool json = false;
-    bool csv = false;
-    std::optional<std::filesystem::path> report;
-    bool n_ctx_given = false;
-    std::vector<std::string> warnings;  ///< of options without effect
+enum class Mode {
+    Collect,     ///< a text: run the model
+    Merge,       ///< no text, matrices: load, add, save; also converts
+    Statistics,  ///< --show-statistics
+    Help,
+    Version,
+    Devices,  ///< --list-devices
 };
 
-/// Words behind the program's name. Throws Error{Usage}: an unknown option with the nearest known one, a
-/// missing or impossible value, options that contradict each other.
-Arguments parse_arguments(const std::vector<std::string>& words);
+/// Where the calibration text comes from: the last of -f, -bf and -p wins.
+enum class TextFrom { Nowhere, File, BinaryFile, Prompt };
 
-/// Fills job.text and job.dataset from file or prompt. Throws Error{Io}, Error{Usage} for an empty text.
-void load_text(Arguments& arguments);
+/// Levels of llama-imatrix since 2026.
+enum class Verbosity { Results = 0, Errors = 1, Warnings = 2, Info = 3, Trace = 4 };
 
-/// "20G", "400m", "1.5t", "1024": bytes, powers of 1024. Throws Error{Usage} naming `option`.
-std::uint64_t parse_size(std::string_view text, std::string_view option);
+enum class NumbersAs { Text, Json, Csv };
 
-/// "\n", "\t", "\\", "\'", "\"", "\xHH" as characters; other backslashes stay.
-std::string unescape(std::string_view text);
+struct Arguments {
+    Mode mode = Mode::Collect;
+    calibrate::Options options;  ///< all but the text itself
+    bool ctx_size_given = false;
+    TextFrom text_from = TextFrom::Nowhere;
+    std::string text_source;  ///< a path, or for Prompt the text
+    bool escape = false;
+    std::filesystem::path report;  ///< empty: none
+    NumbersAs numbers = NumbersAs::Text;
+    Verbosity verbosity = Verbosity::Info;
+    std::vector<std::string> warnings;
+};
+
+/// `words` without the names of program and command. Variables LLAMA_ARG_* of the environment stand in for
+/// options that are not given. Opens no file. Throws Error{Usage}.
+Arguments parse_arguments(const Words& words);
+
+/// The text of options.text, read from where the arguments say, one trailing line feed dropped (files that
+/// are not -bf), escapes replaced where asked. Throws Error{Io}, and Error{Usage} for an empty text.
+std::string read_text(const Arguments& arguments);
 
 }  // namespace assay::cli

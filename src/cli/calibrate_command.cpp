@@ -1,62 +1,133 @@
+// `assay [calibrate]`: the options of llama-imatrix, and what they lead to.
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/console.h"
 #include "cli/help.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/run_observer.h"
+#include "core/error.h"
 #include "core/file.h"
+#include "report/json.h"
 #include "report/lines.h"
 
 namespace assay::cli {
 
 namespace {
 
-void print_result(const calibrate::Result& result, const calibrate::Options& job, int verbosity) {
-    if (job.perplexity && result.chunks_done > 0) {
-        std::optional<perplexity::Estimate> estimate;
-        if (result.perplexity) estimate = perplexity::Estimate{*result.perplexity, result.perplexity_error};
-        write_stdout("\n" + report::estimate_text(estimate));
-    }
-    if (job.similarity) write_stdout(report::similarity_text(result.similarity));
-    if (verbosity < kInformation) return;
-    const double rate = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
-    write_stderr(fmt::format("assay: {} of {} chunks, {} tokens in {:.2f} s: {:.0f} tokens/s",
-                             result.chunks_done, result.n_chunks, result.tokens, result.seconds, rate));
-    if (result.stopped)
-        write_stderr(fmt::format("assay: stopped as asked; go on with --in-file {} --chunk {}",
-                                 job.output.string(), job.skip_chunks + result.chunks_done));
+using Json = nlohmann::ordered_json;
+
+std::string result_json(const Arguments& arguments, const calibrate::Result& result) {
+    Json out;
+    out["model"] = arguments.options.model.string();
+    out["text"] = arguments.options.dataset;
+    out["output"] = arguments.options.output.string();
+    out["chunks"] = result.chunks_done;
+    out["tokens"] = result.tokens;
+    out["seconds"] = result.seconds;
+    out["perplexity"] = result.perplexity ? Json(*result.perplexity) : Json();
+    out["perplexity_error"] = result.perplexity ? Json(result.perplexity_error) : Json();
+    if (arguments.options.similarity)
+        out["similarity"] = Json::parse(report::similarity_json(result.similarity));
+    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-int calibrate(Arguments& arguments) {
-    load_text(arguments);
-    if (arguments.report) check_writable(*arguments.report);
-    catch_signals();
-    Console console(arguments.verbosity);
-    const calibrate::Result result = calibrate::run(arguments.job, console);
-    console.clear();
-    print_result(result, arguments.job, arguments.verbosity);
-    if (arguments.report && result.chunks_done > 0) {
-        write_report({arguments.job.output}, *arguments.report);
-        if (arguments.verbosity >= kInformation)
-            write_stderr("assay: report in " + arguments.report->string());
+/// The estimate, then the lists of -lsim: the order in which the peers print them.
+std::string result_text(const Arguments& arguments, const calibrate::Result& result) {
+    std::string out;
+    if (arguments.options.perplexity) {
+        std::optional<perplexity::Estimate> estimate;
+        if (result.perplexity) estimate = perplexity::Estimate{*result.perplexity, result.perplexity_error};
+        out += report::estimate_text(estimate);
     }
-    constexpr int kInterrupted = 130;
-    return result.stopped ? kInterrupted : 0;
+    if (arguments.options.similarity) out += report::similarity_text(result.similarity);
+    return out;
+}
+
+void print_result(const Arguments& arguments, const calibrate::Result& result) {
+    if (arguments.numbers == NumbersAs::Json) print(result_json(arguments, result));
+    if (arguments.numbers == NumbersAs::Text) print(result_text(arguments, result));
+}
+
+/// What shells return for a program that SIGINT ended.
+constexpr int kStopped = 130;
+
+void tell_stopped(const calibrate::Result& result, const calibrate::Options& options, RunObserver& observer) {
+    if (result.chunks_done == 0) {
+        observer.tell(Verbosity::Errors,
+                      "assay: stopped as asked before any chunk was complete, nothing is written");
+        return;
+    }
+    observer.tell(
+        Verbosity::Errors,
+        fmt::format("assay: stopped as asked after {} of {} chunks; go on with --in-file {} --chunk {}",
+                    result.chunks_done, result.n_chunks, options.output.string(),
+                    options.skip_chunks + result.chunks_done));
+}
+
+int collect(Arguments arguments) {
+    const calibrate::Options& options = arguments.options;
+    if (!arguments.report.empty()) check_writable(arguments.report);
+    arguments.options.text = read_text(arguments);
+    RunObserver observer(arguments);
+    catch_interrupts();
+    calibrate::Result result = calibrate::run(options, observer);
+    observer.end_chunks();
+    if (result.stopped) {
+        tell_stopped(result, options, observer);
+        return kStopped;
+    }
+    print_result(arguments, result);
+    if (!arguments.report.empty()) {
+        const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
+        write_report(arguments.report, {&labelled, 1});
+        observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
+    }
+    const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
+    observer.tell(Verbosity::Info, fmt::format("{} tokens in {}, {:.0f} tokens/s", result.tokens,
+                                               time_text(result.seconds), speed));
+    observer.tell(Verbosity::Errors, written_text(options.output, observer.format(), result.chunks_done,
+                                                  options.format.has_value()));
+    return 0;
 }
 
 }  // namespace
 
-int run_calibrate(const std::vector<std::string>& words) {
+void warn(std::span<const std::string> sentences) {
+    for (const std::string& sentence : sentences) say("warning: " + sentence);
+}
+
+imatrix::LoadOptions load_options(const Arguments& arguments) {
+    imatrix::LoadOptions load;
+    if (arguments.ctx_size_given) load.chunk_size = static_cast<std::uint32_t>(arguments.options.n_ctx);
+    return load;
+}
+
+std::string written_text(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks,
+                         bool format_given) {
+    const bool legacy = format == imatrix::Format::Legacy;
+    std::string text = fmt::format("wrote {} in the {} format, {} chunks", path.string(),
+                                   legacy ? "legacy" : "GGUF", chunks);
+    if (legacy && !format_given)
+        text += " (the name does not end in .gguf; --output-format gguf decides otherwise)";
+    return text;
+}
+
+int calibrate_command(const Words& words) {
     Arguments arguments = parse_arguments(words);
-    if (arguments.verbosity >= kWarnings)
-        for (const std::string& warning : arguments.warnings) write_stderr("assay: warning: " + warning);
+    if (arguments.verbosity >= Verbosity::Warnings) warn(arguments.warnings);
     switch (arguments.mode) {
-        case Mode::Help: write_stdout(help_text()); return 0;
-        case Mode::Version: write_stdout(version_text()); return 0;
-        case Mode::Statistics: return run_statistics(arguments);
-        case Mode::Merge: return run_merge(arguments);
-        case Mode::Calibrate: break;
+        case Mode::Help: print(help_text("calibrate")); return 0;
+        case Mode::Version: print(version_text()); return 0;
+        case Mode::Devices: return devices_command({});
+        case Mode::Statistics:
+            return show_statistics(arguments.options.in_files.front(), load_options(arguments),
+                                   arguments.numbers);
+        case Mode::Merge: return merge_matrices(arguments);
+        case Mode::Collect: return collect(std::move(arguments));
     }
-    return calibrate(arguments);
+    return 0;
 }
 
 }  // namespace assay::cli

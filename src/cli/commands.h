@@ -1,28 +1,44 @@
-// The commands, one function each. Words are those behind the command's name. They return the exit code and
-// throw Error for everything that ends them.
+// The commands of the program. Each takes the words after its name and returns the exit code; what goes wrong
+// is thrown as Error.
 #pragma once
 
+#include <filesystem>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "cli/arguments.h"
+#include "imatrix/file.h"
 
 namespace assay::cli {
 
-/// The command without a name: calibrates, merges or prints statistics.
-int run_calibrate(const std::vector<std::string>& words);
-int run_merge(const Arguments& arguments);
-int run_statistics(const Arguments& arguments);
+int calibrate_command(const Words& words);
+int tokenize_command(const Words& words);
+int inspect_command(const Words& words);
+int stats_command(const Words& words);
+int similarity_command(const Words& words);
+int recipe_command(const Words& words);
+int report_command(const Words& words);
+int devices_command(const Words& words);
 
-int run_tokenize(const std::vector<std::string>& words);
-int run_inspect(const std::vector<std::string>& words);
-int run_stats(const std::vector<std::string>& words);
-int run_similarity(const std::vector<std::string>& words);
-int run_report(const std::vector<std::string>& words);
-int run_recipe(const std::vector<std::string>& words);
-int run_devices(const std::vector<std::string>& words);
+// What --in-file and --show-statistics ask of `calibrate`.
+int merge_matrices(const Arguments& arguments);
+int show_statistics(const std::filesystem::path& matrix, const imatrix::LoadOptions& load, NumbersAs numbers);
 
-/// Writes a report page about these matrix files.
-void write_report(const std::vector<std::filesystem::path>& matrices, const std::filesystem::path& output);
+/// Writes the page about these matrices; the first is compared with each of the others.
+struct LabelledMatrix {
+    std::string label;
+    imatrix::Matrix matrix;
+};
+void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices);
+
+/// "warning: SENTENCE" on stderr for each.
+void warn(std::span<const std::string> sentences);
+
+/// The chunk size on the command line, when there is one.
+imatrix::LoadOptions load_options(const Arguments& arguments);
+
+/// "wrote PATH in the GGUF format, N chunks"; tells why a name without .gguf got the legacy format.
+std::string written_text(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks,
+                         bool format_given);
 
 }  // namespace assay::cli

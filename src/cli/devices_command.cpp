@@ -1,24 +1,31 @@
-// assay devices: what can compute here.
+// `assay devices` and `--list-devices`: what can compute here.
+#include <fmt/format.h>
+
 #include "backend/cuda_backend.h"
 #include "cli/commands.h"
-#include "cli/console.h"
+#include "cli/help.h"
+#include "cli/output.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/thread_pool.h"
 
 namespace assay::cli {
 
-int run_devices(const std::vector<std::string>& words) {
-    if (!words.empty())
-        throw_error(ErrorKind::Usage, words.front(), "unexpected; devices takes no arguments");
+int devices_command(const Words& words) {
+    if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "--usage")) {
+        print(help_text("devices"));
+        return 0;
+    }
+    if (!words.empty()) throw Error(ErrorKind::Usage, words.front(), "unexpected word; devices takes none");
     std::string out =
         fmt::format("cpu     {} processors, {} kernels\n", available_processors(), to_string(detect_isa()));
     for (const backend::DeviceInfo& device : backend::cuda_devices())
-        out += fmt::format("cuda:{}  {}, compute capability {}.{}, {} of {} MiB free\n", device.index,
-                           device.name, device.compute_major, device.compute_minor, device.free_bytes >> 20,
-                           device.total_bytes >> 20);
+        out += fmt::format("cuda:{}  {}, compute capability {}.{}, {} of {} free\n", device.index,
+                           device.name, device.compute_major, device.compute_minor,
+                           size_text(static_cast<double>(device.free_bytes)),
+                           size_text(static_cast<double>(device.total_bytes)));
     if (!backend::cuda_built()) out += "(this program was built without CUDA)\n";
-    write_stdout(out);
+    print(out);
     return 0;
 }
 

@@ -1,74 +1,183 @@
 #include "cli/help.h"
 
-#include <assay_version.h>
+#include <fmt/format.h>
+
+#include "cli/version.h"
+#include "core/error.h"
 
 namespace assay::cli {
 
-std::string version_text() { return "assay " ASSAY_VERSION "\n"; }
+namespace {
 
-std::string help_text() {
-    return R"(assay measures which weights of a language model matter: it runs a text through a GGUF model and writes the
-importance matrix that quantisers use. It takes the options of llama-imatrix.
+constexpr std::string_view kCalibrate =
+    R"(assay - importance matrices for quantising language models in GGUF form
 
-  assay -m MODEL -f TEXT [options]               calibrate
-  assay --in-file A --in-file B -o OUT           merge (no model needed)
-  assay --in-file A -o OUT [--output-format F]   convert
-  assay stats FILE [--json|--csv]                statistics of a matrix
-  assay similarity FILE [--json]                 layer similarity stored by -lsim
-  assay report FILE [FILE ...] [-o out.html]     one page about one matrix, or several compared
-  assay recipe FILE -m MODEL --target-bpw N      a type per tensor for a size [--target-size SIZE] [--keep RE=TYPE]
-                                                 [--types a,b] [--exact] [--rules FILE] [-o OUT]
-  assay tokenize -m MODEL -f TEXT [--parse-special] [--no-bos]
-  assay inspect FILE [--json]                    what a model or a matrix holds
-  assay devices                                  what can compute here
+usage: assay [calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
+       assay --in-file A,B [-o OUT]                     merge or convert matrices
+       assay --in-file A --show-statistics              print statistics of one
+       assay tokenize | inspect | stats | similarity | report | recipe | devices ...   (each has --help)
 
-Input
-  -m, --model FILE            GGUF model; of a split model the first part
-  -f, --file FILE             calibration text; one newline at its end is dropped
-  -bf, --binary-file FILE     the same, nothing dropped
-  -p, --prompt TEXT           text on the command line
-  -e, --escape                \n, \t, \\, \", \xHH in the text are characters
-  --parse-special             special tokens in the text become token ids
-  --in-file FILE[,FILE...]    matrices to add to; may be repeated
-  -c, --ctx-size N            tokens of a chunk (512)
-  --chunk, --from-chunk N     skip the first N chunks of the text
-  --chunks N                  at most N chunks (all)
+model and text
+  -m,  --model FILE          model to run (the first part of a split one)
+  -f,  --file FILE           calibration text; one trailing line feed is dropped
+  -bf, --binary-file FILE    the same, but the bytes stay as they are
+  -p,  --prompt TEXT         the text itself
+  -e,  --escape              replace \n, \t, \\ ... in the text; --no-escape (default) does not
+  -c,  --ctx-size N          tokens per chunk (512)
+       --parse-special       texts of special tokens become these tokens
+       --chunk, --from-chunk N  leave out the first N chunks (0)
+       --chunks N            at most N chunks (-1: all)
 
-Output
-  -o, --output-file FILE      matrix (imatrix.gguf); any suffix but .gguf means the legacy format
-  --output-format gguf|dat    the format, whatever the suffix
-  -ofreq, --output-frequency N  save every N chunks (10; 0: only at the end)
-  --save-frequency N          also keep a copy FILE.at_N every N chunks
-  --process-output            collect for the output projection too
-  --output-tensor-name NAME   its name (output.weight)
-  --no-ppl                    no perplexity
-  -lsim, --layer-similarity   how much each layer changes its input
-  --report FILE               a page about the result
-  --show-statistics           print statistics of one --in-file [--json|--csv]
+what is collected and kept
+  -o,  --output, --output-file FILE   where to write (imatrix.gguf)
+       --output-format FORMAT  gguf or dat; by default .gguf is GGUF and other names are legacy
+  -ofreq, --output-frequency N  write the file every N chunks (10; 0: only at the end)
+       --save-frequency N    also keep a copy FILE.at_N every N chunks (0: never)
+       --in-file FILES       start from these matrices; a comma between names, or several times
+       --process-output      collect the output matrix too
+       --output-tensor-name NAME  which one that is (output.weight)
+       --ppl, --no-ppl       compute the perplexity (default) or not
+  -lsim, --layer-similarity  how much each layer turns the hidden state
+       --show-statistics     print statistics of the one --in-file and end
+       --report FILE         write a page about the result (HTML, needs no network)
+       --json, --csv         numbers on standard output in this form
 
-Computing
-  -t, --threads N             threads (all processors)
-  --device D                  auto, cpu, cuda or cuda:N
-  --precision P               auto, bf16 or f32 (auto: bf16 where the hardware has it; f32 is the reference)
-  --memory SIZE               bound on this process, e.g. 12G (80 % of what is free)
-  --wave N                    chunks that go through the model together (by memory)
-  --isa LEVEL                 scalar, avx2, avx512, avx512bf16 or amx at most
+how it is run
+  -t,  --threads N           threads (all processors); -tb, --threads-batch wins over it
+  -dev, --device NAME        auto, cpu, cuda or cuda:N (auto)
+  -ngl, --gpu-layers, --n-gpu-layers N  0 is --device cpu; others have no effect
+       --precision P         auto, bf16 or f32: of the products (auto)
+       --isa LEVEL           scalar, avx2, avx512, avx512bf16 or amx: use no more than this
+       --wave N              chunks that go through the layers together (0: by memory)
+       --memory SIZE         bound on memory, like 24g (what is free)
 
-Messages
-  -lv, --verbosity N          0 results only, 1 errors, 2 warnings, 3 information (3)
-  -h, --help                  this text
-  --version
+messages
+  -lv, --verbosity, --log-verbosity N  0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)
+  -v,  --verbose, --log-verbose  everything
+       --log-disable         errors only
+  -h,  --help, --usage       this text
+       --version             the version
+       --list-devices        what can compute here
 
-Options of llama.cpp and ik_llama.cpp that have no effect here (-ngl, -b, -fa, ...) are accepted with a warning.
-Results go to standard output, everything else to standard error; the exit code is 0, or 1 after an error.
+Other options of llama-imatrix are accepted; a warning says why each has no effect. LLAMA_ARG_MODEL,
+LLAMA_ARG_CTX_SIZE, LLAMA_ARG_THREADS, LLAMA_ARG_DEVICE, LLAMA_ARG_N_GPU_LAYERS and
+LLAMA_ARG_LOG_VERBOSITY stand in for options that are not given.
 
-Examples
-  assay -m model-f16.gguf -f calibration.txt -o imatrix.gguf
-  assay -m model-f16.gguf -f calibration.txt --chunks 200 -c 1024 --process-output --report report.html
-  assay -m model-f16.gguf -f more.txt --in-file imatrix.gguf -o imatrix2.gguf
-  assay --in-file imatrix.gguf --output-format dat -o imatrix.dat
+Results go to standard output, everything else to standard error. Ctrl-C saves the chunks that are complete;
+a second one ends at once. The exit code is 0, 1 after an error, 130 after Ctrl-C.
+
+examples
+  assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf
+  assay -m model-f16.gguf -f more.txt --in-file model.imatrix.gguf -o both.imatrix.gguf
+  assay --in-file old.dat -c 512 -o new.gguf
+  assay --in-file a.gguf,b.gguf -o sum.gguf
+)";
+
+constexpr std::string_view kTokenize = R"(usage: assay tokenize -m MODEL -f FILE [options]
+
+Prints the ids of a text, one a line. Of a file every byte counts; a calibration leaves out one trailing
+line feed.
+
+  -m,  --model FILE        whose vocabulary
+  -f,  --file FILE         text
+  -p,  --prompt TEXT       the text itself
+       --parse-special     texts of special tokens become these tokens
+       --no-bos            add no special tokens at the ends
+  -h,  --help, --usage     this text
+
+example
+  assay tokenize -m model.gguf -f text.txt | wc -l
+)";
+
+constexpr std::string_view kInspect = R"(usage: assay inspect FILE [--json]
+
+Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
+whole.
+
+      --json           as JSON
+  -h, --help, --usage  this text
+
+example
+  assay inspect model.gguf | grep block_count
+)";
+
+constexpr std::string_view kStats = R"(usage: assay stats FILE [--json | --csv]
+
+Statistics of a matrix: how the energy of each weight's input is spread over its columns, by weight and by
+layer, and whether every weight and expert has seen enough of the text.
+
+      --json           as JSON, with more figures
+      --csv            the weights as comma-separated values
+  -h, --help, --usage  this text
+
+example
   assay stats imatrix.gguf
 )";
+
+constexpr std::string_view kSimilarity = R"(usage: assay similarity FILE [--json]
+
+Layers sorted by how much they turn the hidden state, from a matrix made with -lsim.
+
+      --json           as JSON
+  -h, --help, --usage  this text
+
+example
+  assay -m model.gguf -f text.txt -lsim && assay similarity imatrix.gguf
+)";
+
+constexpr std::string_view kRecipe =
+    R"(usage: assay recipe MATRIX -m MODEL --target-bpw N | --target-size SIZE [options]
+
+Chooses a storage type for each tensor so that the importance-weighted error of the weights is least under the
+budget, by really rounding them, and prints the command lines for both quantisers.
+
+  -m, --model FILE          the model to be quantised
+  --target-bpw N            bits per weight of the whole
+  --target-size SIZE        or its size: a number with k, m, g or t behind it
+  --keep REGEX=TYPE         tensors that match keep this type; may be repeated
+  --types A,B,...           the types to choose from
+  --exact                   measure every row instead of a sample
+  --merge-tolerance X       how much error merging neighbouring layers into one rule may add
+  --rules FILE              where the rules go (tensor-types.txt)
+  -o, --output FILE         name of the quantised model in the printed commands (quantised.gguf)
+  -t, --threads N           threads (all processors)
+
+  assay recipe imatrix.gguf -m model-f16.gguf --target-bpw 4.5
+)";
+
+constexpr std::string_view kDevices = R"(usage: assay devices
+
+Lists what can compute here, under the names that --device takes.
+
+  -h, --help, --usage  this text
+)";
+
+constexpr std::string_view kReport = R"(usage: assay report FILE [FILE ...] [-o PAGE]
+
+One page about a matrix; with several, the first is compared with each of the others. The page needs no
+network.
+
+  -o, --output, --output-file PAGE  where to write (report.html)
+  -h, --help, --usage               this text
+
+example
+  assay report imatrix.gguf other.gguf -o report.html
+)";
+
+}  // namespace
+
+std::string help_text(std::string_view command) {
+    if (command == "calibrate") return std::string(kCalibrate);
+    if (command == "tokenize") return std::string(kTokenize);
+    if (command == "inspect") return std::string(kInspect);
+    if (command == "stats") return std::string(kStats);
+    if (command == "similarity") return std::string(kSimilarity);
+    if (command == "report") return std::string(kReport);
+    if (command == "recipe") return std::string(kRecipe);
+    if (command == "devices") return std::string(kDevices);
+    throw_error(ErrorKind::Internal, command, "has no help");
 }
+
+std::string version_text() { return fmt::format("assay {}\n", kVersion); }
 
 }  // namespace assay::cli

@@ -1,166 +1,172 @@
-// assay inspect: what a GGUF model or a matrix of either format holds.
+// `assay inspect`: what a model or a matrix file holds.
+#include <array>
+#include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/commands.h"
-#include "cli/console.h"
+#include "cli/given.h"
+#include "cli/help.h"
+#include "cli/output.h"
 #include "core/error.h"
-#include "core/file.h"
 #include "gguf/file.h"
-#include "imatrix/file.h"
 
 namespace assay::cli {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::size_t kShownElements = 6;
-constexpr std::size_t kShownText = 80;
 
-std::string quoted(const std::string& text) {
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+constexpr std::size_t kShownElements = 5;
+constexpr std::size_t kShownBytes = 200;
+constexpr std::array<OptionRow, 2> kRows{{
+    {"--json", Takes::Nothing, Fate::Works, {}},
+    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
+}};
+
+std::string dump(const Json& value, int indent) {
+    return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-template <typename T> std::string list_text(const std::vector<T>& values) {
-    std::string text = fmt::format("[{}] ", values.size());
-    for (std::size_t i = 0; i < std::min(values.size(), kShownElements); ++i) {
-        if (i > 0) text += ", ";
-        if constexpr (std::is_same_v<T, std::string>)
-            text += quoted(values[i]);
-        else
-            text += fmt::format("{}", values[i]);
-    }
-    return text + (values.size() > kShownElements ? ", ..." : "");
-}
-
-std::string value_text(const gguf::Value& value) {
-    if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return fmt::format("{}", *integer);
-    if (const auto* real = std::get_if<double>(&value.data)) return fmt::format("{}", *real);
-    if (const auto* text = std::get_if<std::string>(&value.data))
-        return quoted(text->size() > kShownText ? text->substr(0, kShownText) + "..." : *text);
-    if (const auto* strings = std::get_if<gguf::Strings>(&value.data)) return list_text(*strings);
-    if (const auto* integers = std::get_if<gguf::Integers>(&value.data)) return list_text(*integers);
-    return list_text(std::get<gguf::Reals>(value.data));
-}
-
-Json value_json(const gguf::Value& value) {
+Json to_json(const gguf::Value& value) {
+    if (value.type == gguf::ValueType::Bool) return std::get<std::int64_t>(value.data) != 0;
+    if (value.type == gguf::ValueType::U64)
+        return static_cast<std::uint64_t>(std::get<std::int64_t>(value.data));
     return std::visit([](const auto& data) { return Json(data); }, value.data);
 }
 
-struct TypeTotal {
-    std::uint64_t tensors = 0;
-    std::uint64_t weights = 0;
-    std::uint64_t bytes = 0;
-};
-
-std::map<std::string, TypeTotal> totals_of(const gguf::File& file) {
-    std::map<std::string, TypeTotal> totals;
-    for (const gguf::Tensor& tensor : file.tensors()) {
-        TypeTotal& total = totals[std::string(tensor.type->name)];
-        ++total.tensors;
-        total.weights += tensor.elements();
-        total.bytes += tensor.size_bytes;
+/// Long arrays and texts are shortened, the length is told instead.
+std::string short_text(const gguf::Value& value) {
+    const Json json = to_json(value);
+    if (json.is_string()) {
+        const auto& text = json.get_ref<const std::string&>();
+        const std::string shown = dump(text.substr(0, kShownBytes), -1);
+        return text.size() > kShownBytes ? fmt::format("{}... ({} bytes)", shown, text.size()) : shown;
     }
-    return totals;
+    if (!json.is_array() || json.size() <= kShownElements) return dump(json, -1);
+    std::string out = "[";
+    for (std::size_t i = 0; i < kShownElements; ++i) out += dump(json[i], -1) + ", ";
+    return out + fmt::format("...] ({} values)", json.size());
 }
 
-double bits_per_weight(std::uint64_t bytes, std::uint64_t weights) {
-    return weights == 0 ? 0 : 8 * static_cast<double>(bytes) / static_cast<double>(weights);
+struct Total {
+    std::uint64_t tensors = 0;
+    std::uint64_t elements = 0;
+    std::uint64_t bytes = 0;
+    double bits_per_weight() const {
+        return elements == 0 ? 0 : 8 * static_cast<double>(bytes) / static_cast<double>(elements);
+    }
+    void add(const gguf::Tensor& tensor) {
+        ++tensors;
+        elements += tensor.elements();
+        bytes += tensor.size_bytes;
+    }
+};
+
+/// By name of the type; the last element, without a name, is the sum.
+std::vector<std::pair<std::string, Total>> totals_of(const gguf::File& file) {
+    std::map<std::string, Total> by_type;
+    Total sum;
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        by_type[std::string(tensor.type->name)].add(tensor);
+        sum.add(tensor);
+    }
+    std::vector<std::pair<std::string, Total>> out(by_type.begin(), by_type.end());
+    out.emplace_back("", sum);
+    return out;
 }
 
 std::string gguf_text(const gguf::File& file) {
     std::string out =
-        fmt::format("{}: GGUF version {}, {} bytes in {} file(s), {} metadata keys, {} tensors\n\n",
-                    file.where(), file.version(), file.size_bytes(), file.n_shards(),
-                    file.metadata().values().size(), file.tensors().size());
+        fmt::format("{}: GGUF version {}, {} file(s), {}\n\nmetadata\n", file.where(), file.version(),
+                    file.n_shards(), size_text(static_cast<double>(file.size_bytes())));
     for (const auto& [key, value] : file.metadata().values())
-        out += fmt::format("  {:<44} {:<7} {}\n", key, to_string(value.type), value_text(value));
-    out += "\n";
+        out += fmt::format("  {} = {}\n", key, short_text(value));
+    out += "\ntensors\n";
     for (const gguf::Tensor& tensor : file.tensors())
-        out += fmt::format("  {:<40} {:<8} {:<24} {:>14} bytes\n", tensor.name, tensor.type->name,
-                           tensor.shape_text(), tensor.size_bytes);
-    out += "\n";
-    TypeTotal all;
-    for (const auto& [name, total] : totals_of(file)) {
-        out += fmt::format("  {:<8} {:>6} tensors {:>16} weights {:>16} bytes {:>8.4f} bits per weight\n",
-                           name, total.tensors, total.weights, total.bytes,
-                           bits_per_weight(total.bytes, total.weights));
-        all.tensors += total.tensors;
-        all.weights += total.weights;
-        all.bytes += total.bytes;
-    }
-    return out + fmt::format("  {:<8} {:>6} tensors {:>16} weights {:>16} bytes {:>8.4f} bits per weight\n",
-                             "all", all.tensors, all.weights, all.bytes,
-                             bits_per_weight(all.bytes, all.weights));
-}
-
-Json gguf_json(const gguf::File& file) {
-    Json result{{"file", file.where()},
-                {"format", "gguf"},
-                {"version", file.version()},
-                {"bytes", file.size_bytes()}};
-    for (const auto& [key, value] : file.metadata().values())
-        result["metadata"][key] = {{"type", to_string(value.type)}, {"value", value_json(value)}};
-    result["tensors"] = Json::array();
-    for (const gguf::Tensor& tensor : file.tensors())
-        result["tensors"].push_back(
-            {{"name", tensor.name},
-             {"type", tensor.type->name},
-             {"shape",
-              std::vector<std::uint64_t>(tensor.ne.begin(), tensor.ne.begin() + std::max(1u, tensor.n_dims))},
-             {"offset", tensor.offset_bytes},
-             {"bytes", tensor.size_bytes}});
-    return result;
-}
-
-Json matrix_json(const std::filesystem::path& path, const imatrix::Matrix& matrix) {
-    Json result{{"file", path.string()},
-                {"format", "legacy"},
-                {"datasets", matrix.datasets},
-                {"chunk_count", matrix.chunk_count},
-                {"entries", Json::array()}};
-    for (const auto& [name, entry] : matrix.entries)
-        result["entries"].push_back(
-            {{"name", name}, {"values", entry.sum_sq.size()}, {"tokens", entry.max_count()}});
-    return result;
-}
-
-std::string matrix_text(const std::filesystem::path& path, const imatrix::Matrix& matrix) {
-    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", path.string(),
-                                  matrix.entries.size(), matrix.chunk_count);
-    for (const std::string& dataset : matrix.datasets) out += "  dataset " + quoted(dataset) + "\n";
-    for (const auto& [name, entry] : matrix.entries)
-        out += fmt::format("  {:<44} {:>9} values {:>10} tokens\n", name, entry.sum_sq.size(),
-                           entry.max_count());
+        out += fmt::format("  {:<48} {:<8} {:<24} {}\n", tensor.name, tensor.type->name, tensor.shape_text(),
+                           size_text(static_cast<double>(tensor.size_bytes)));
+    out += "\ntotals\n";
+    for (const auto& [type, total] : totals_of(file))
+        out += fmt::format("  {:<8} {:>5} tensors  {:>14} elements  {:>12}  {:.3f} bits per weight\n",
+                           type.empty() ? "all" : type, total.tensors, total.elements,
+                           size_text(static_cast<double>(total.bytes)), total.bits_per_weight());
     return out;
+}
+
+std::string gguf_json(const gguf::File& file) {
+    Json out;
+    out["file"] = file.where();
+    out["version"] = file.version();
+    out["files"] = file.n_shards();
+    out["bytes"] = file.size_bytes();
+    out["metadata"] = Json::object();
+    for (const auto& [key, value] : file.metadata().values()) out["metadata"][key] = to_json(value);
+    out["tensors"] = Json::array();
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        const Json shape(std::vector<std::uint64_t>(tensor.ne.begin(), tensor.ne.begin() + tensor.n_dims));
+        out["tensors"].push_back({{"name", tensor.name},
+                                  {"type", tensor.type->name},
+                                  {"shape", shape},
+                                  {"bytes", tensor.size_bytes}});
+    }
+    out["totals"] = Json::array();
+    for (const auto& [type, total] : totals_of(file))
+        out["totals"].push_back({{"type", type.empty() ? Json() : Json(type)},
+                                 {"tensors", total.tensors},
+                                 {"elements", total.elements},
+                                 {"bytes", total.bytes},
+                                 {"bits_per_weight", total.bits_per_weight()}});
+    return dump(out, 2) + "\n";
+}
+
+Json entries_json(const imatrix::Matrix& matrix) {
+    Json out = Json::array();
+    for (const auto& [name, entry] : matrix.entries)
+        out.push_back({{"name", name}, {"columns", entry.sum_sq.size()}, {"rows", entry.max_count()}});
+    return out;
+}
+
+std::string legacy_text(const std::string& path, const imatrix::Matrix& matrix) {
+    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", path,
+                                  matrix.entries.size(), matrix.chunk_count);
+    for (const std::string& dataset : matrix.datasets) out += fmt::format("  dataset {}\n", dataset);
+    for (const auto& [name, entry] : matrix.entries)
+        out += fmt::format("  {:<48} {:>10} columns\n", name, entry.sum_sq.size());
+    return out;
+}
+
+std::string legacy_json(const std::string& path, const imatrix::Matrix& matrix) {
+    Json out;
+    out["file"] = path;
+    out["format"] = "legacy importance matrix";
+    out["datasets"] = matrix.datasets;
+    out["chunk_count"] = matrix.chunk_count;
+    out["entries"] = entries_json(matrix);
+    return dump(out, 2) + "\n";
 }
 
 }  // namespace
 
-int run_inspect(const std::vector<std::string>& words) {
-    std::optional<std::filesystem::path> path;
-    bool json = false;
-    for (const std::string& word : words) {
-        if (word == "--json")
-            json = true;
-        else if (word.starts_with("-") || path)
-            throw_error(ErrorKind::Usage, word, "unexpected; inspect takes one file and --json");
-        else
-            path = word;
+int inspect_command(const Words& words) {
+    const CommandLine line = normalise(words, kRows);
+    const Given given(line.words, kRows, {});
+    if (given.has("--help")) {
+        print(help_text("inspect"));
+        return 0;
     }
-    if (!path) throw_error(ErrorKind::Usage, "inspect", "needs a file");
-    const auto dump = [](const Json& value) {
-        return value.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-    };
-    if (gguf::has_magic(MappedFile(*path).bytes())) {
-        const gguf::File file = gguf::File::open(*path);
-        write_stdout(json ? dump(gguf_json(file)) : gguf_text(file));
+    if (line.positional.size() != 1)
+        throw Error(ErrorKind::Usage, "inspect", "takes one file: assay inspect FILE [--json]");
+    const std::string& path = line.positional.front();
+    if (gguf::has_magic(MappedFile(path).bytes())) {
+        const gguf::File file = gguf::File::open(path);
+        print(given.has("--json") ? gguf_json(file) : gguf_text(file));
         return 0;
     }
     imatrix::Notes notes;
-    const imatrix::Matrix matrix = imatrix::load(*path, {}, notes);
-    for (const std::string& note : notes) write_stderr("assay: note: " + note);
-    write_stdout(json ? dump(matrix_json(*path, matrix)) : matrix_text(*path, matrix));
+    const imatrix::Matrix matrix = imatrix::load(path, {}, notes);
+    print(given.has("--json") ? legacy_json(path, matrix) : legacy_text(path, matrix));
     return 0;
 }
 

@@ -1,8 +1,14 @@
-// assay recipe: a storage type for each tensor, within a size.
+// `assay recipe`: a storage type for each tensor, within a size.
+#include <array>
 #include <charconv>
+#include <filesystem>
+#include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "cli/console.h"
+#include "cli/given.h"
+#include "cli/help.h"
+#include "cli/output.h"
+#include "cli/values.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/thread_pool.h"
@@ -16,6 +22,20 @@ namespace assay::cli {
 
 namespace {
 
+constexpr std::array<OptionRow, 11> kRows{{
+    {"--model -m", Takes::Value, Fate::Works, {}},
+    {"--target-bpw", Takes::Value, Fate::Works, {}},
+    {"--target-size", Takes::Value, Fate::Works, {}},
+    {"--keep", Takes::Value, Fate::Works, {}},
+    {"--types", Takes::Value, Fate::Works, {}},
+    {"--merge-tolerance", Takes::Value, Fate::Works, {}},
+    {"--exact", Takes::Nothing, Fate::Works, {}},
+    {"--output -o", Takes::Value, Fate::Works, {}},
+    {"--rules", Takes::Value, Fate::Works, {}},
+    {"--threads -t", Takes::Value, Fate::Works, {}},
+    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
+}};
+
 double parse_number(std::string_view option, const std::string& text) {
     double value = 0.0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -24,87 +44,59 @@ double parse_number(std::string_view option, const std::string& text) {
     return value;
 }
 
-struct Words {
-    std::optional<std::string> matrix, model;
-    std::string output = "quantised.gguf";
-    std::string rules = "tensor-types.txt";
-    int n_threads = 0;
+recipe::Options read_options(const Given& given) {
     recipe::Options options;
-};
-
-void add_types(const std::string& list, recipe::Options& options) {
-    for (std::size_t begin = 0; begin < list.size();) {
-        const std::size_t end = std::min(list.find(',', begin), list.size());
-        const std::string word = list.substr(begin, end - begin);
-        const auto type = recipe::parse_type(word);
-        if (!type) throw_error(ErrorKind::Usage, "--types", "unknown type '{}'", word);
-        options.types.push_back(*type);
-        begin = end + 1;
-    }
-}
-
-Words parse(const std::vector<std::string>& words) {
-    Words parsed;
-    recipe::Options& options = parsed.options;
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        const std::string& word = words[i];
-        const auto value = [&]() -> const std::string& {
-            if (++i == words.size()) throw_error(ErrorKind::Usage, word, "needs a value");
-            return words[i];
-        };
-        if (word == "-m" || word == "--model")
-            parsed.model = value();
-        else if (word == "-o" || word == "--output")
-            parsed.output = value();
-        else if (word == "--rules")
-            parsed.rules = value();
-        else if (word == "-t" || word == "--threads")
-            parsed.n_threads = static_cast<int>(parse_number(word, value()));
-        else if (word == "--target-bpw")
-            options.target_bpw = parse_number(word, value());
-        else if (word == "--target-size")
-            options.target_bytes = parse_size(value(), word);
-        else if (word == "--merge-tolerance")
-            options.merge_tolerance = parse_number(word, value());
-        else if (word == "--keep")
-            options.keep.push_back(recipe::parse_keep(value()));
-        else if (word == "--types")
-            add_types(value(), options);
-        else if (word == "--exact")
-            options.max_rows = 0;
-        else if (word.starts_with("-") || parsed.matrix)
-            throw_error(ErrorKind::Usage, word, "unexpected; see assay --help for what recipe takes");
-        else
-            parsed.matrix = word;
-    }
-    if (!parsed.matrix || !parsed.model)
-        throw_error(ErrorKind::Usage, "recipe",
-                    "takes a matrix, a model and a target: assay recipe MATRIX -m MODEL --target-bpw 4.5");
-    return parsed;
+    if (const auto text = given.last("--target-bpw"))
+        options.target_bpw = parse_number("--target-bpw", *text);
+    if (const auto text = given.last("--target-size"))
+        options.target_bytes = parse_size("--target-size", *text);
+    if (const auto text = given.last("--merge-tolerance"))
+        options.merge_tolerance = parse_number("--merge-tolerance", *text);
+    if (given.has("--exact")) options.max_rows = 0;
+    for (const std::string& text : given.all("--keep")) options.keep.push_back(recipe::parse_keep(text));
+    for (const std::string& list : given.all("--types"))
+        for (const std::string& word : split_list(list)) {
+            const auto type = recipe::parse_type(word);
+            if (!type) throw_error(ErrorKind::Usage, "--types", "unknown type '{}'", word);
+            options.types.push_back(*type);
+        }
+    return options;
 }
 
 }  // namespace
 
-int run_recipe(const std::vector<std::string>& words) {
-    const Words parsed = parse(words);
-    const gguf::File model = gguf::File::open(*parsed.model);
+int recipe_command(const Words& words) {
+    const CommandLine line = normalise(words, kRows);
+    const Given given(line.words, kRows, {});
+    if (given.has("--help")) {
+        print(help_text("recipe"));
+        return 0;
+    }
+    const auto model_path = given.last("--model");
+    if (line.positional.size() != 1 || !model_path)
+        throw Error(ErrorKind::Usage, "recipe",
+                    "takes a matrix, a model and a target: assay recipe MATRIX -m MODEL --target-bpw 4.5");
+    const std::string& matrix_path = line.positional.front();
+    const recipe::Options options = read_options(given);
+    const gguf::File model = gguf::File::open(*model_path);
     imatrix::Notes notes;
-    const imatrix::Matrix matrix = imatrix::load(*parsed.matrix, {}, notes);
-    for (const std::string& note : notes) write_stderr("assay: note: " + note);
-    check_writable(parsed.rules);
-    ThreadPool pool(parsed.n_threads > 0 ? parsed.n_threads : available_processors());
-    const recipe::Recipe result = recipe::make_recipe(model, matrix, parsed.options, pool);
+    const imatrix::Matrix matrix = imatrix::load(matrix_path, {}, notes);
+    warn(notes);
+    const auto threads = given.last("--threads");
+    ThreadPool pool(threads ? static_cast<int>(parse_integer("--threads", *threads, 1))
+                            : available_processors());
+    const recipe::Recipe result = recipe::make_recipe(model, matrix, options, pool);
 
-    const std::filesystem::path legacy = std::filesystem::path(*parsed.matrix).replace_extension(".dat");
-    const recipe::CommandNames names{*parsed.model, *parsed.matrix, legacy.string(), parsed.rules,
-                                     parsed.output};
+    const std::string rules = given.last("--rules").value_or("tensor-types.txt");
+    const std::filesystem::path legacy = std::filesystem::path(matrix_path).replace_extension(".dat");
+    const recipe::CommandNames names{*model_path, matrix_path, legacy.string(), rules,
+                                     given.last("--output").value_or("quantised.gguf")};
     const std::string content = recipe::rules_file(result);
-    write_file_atomically(parsed.rules, std::as_bytes(std::span(content)));
-    write_stdout(
-        recipe::recipe_text(result) +
-        fmt::format(
-            "\nllama.cpp (rules written to {}):\n{}\n\nik_llama.cpp (matrix in the legacy format):\n{}\n",
-            parsed.rules, recipe::llama_command(result, names), recipe::ik_command(result, names)));
+    write_file_atomically(rules, std::as_bytes(std::span(content)));
+    print(recipe::recipe_text(result) +
+          fmt::format(
+              "\nllama.cpp (rules written to {}):\n{}\n\nik_llama.cpp (matrix in the legacy format):\n{}\n",
+              rules, recipe::llama_command(result, names), recipe::ik_command(result, names)));
     return 0;
 }
 

@@ -1,48 +1,59 @@
-// assay tokenize: the ids of a text, one a line.
+// `assay tokenize`: the ids of a text, one a line. A file counts to its last byte: a calibration (-f) would
+// leave out one trailing line feed.
+#include <array>
+#include <fmt/format.h>
+
 #include "cli/commands.h"
-#include "cli/console.h"
+#include "cli/given.h"
+#include "cli/help.h"
+#include "cli/output.h"
 #include "core/error.h"
-#include "core/file.h"
 #include "gguf/file.h"
 #include "tokenizer/tokenizer.h"
 
 namespace assay::cli {
 
-int run_tokenize(const std::vector<std::string>& words) {
-    std::optional<std::filesystem::path> model, file;
-    std::optional<std::string> prompt;
-    tokenizer::Encoding how;
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        const std::string& word = words[i];
-        const auto value = [&]() -> const std::string& {
-            if (++i == words.size()) throw_error(ErrorKind::Usage, word, "needs a value");
-            return words[i];
-        };
-        if (word == "-m" || word == "--model")
-            model = value();
-        else if (word == "-f" || word == "--file")
-            file = value();
-        else if (word == "-p" || word == "--prompt")
-            prompt = value();
-        else if (word == "--parse-special")
-            how.parse_special = true;
-        else if (word == "--no-bos")
-            how.add_special = false;
-        else
-            throw_error(ErrorKind::Usage, word,
-                        "unknown option of tokenize; expected -m MODEL, -f FILE or -p TEXT, "
-                        "--parse-special, --no-bos");
+namespace {
+
+constexpr std::array<OptionRow, 6> kRows{{
+    {"--model -m", Takes::Value, Fate::Works, {}},
+    {"--file -f -bf --binary-file", Takes::Value, Fate::Works, {}},
+    {"--prompt -p", Takes::Value, Fate::Works, {}},
+    {"--parse-special", Takes::Nothing, Fate::Works, {}},
+    {"--no-bos", Takes::Nothing, Fate::Works, {}},
+    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
+}};
+
+Arguments text_arguments(const Given& given) {
+    Arguments out;
+    const std::string_view winner = given.winner({"--file", "--prompt"});
+    if (winner.empty()) throw Error(ErrorKind::Usage, "tokenize", "needs a text: -f FILE or -p TEXT");
+    out.text_source = given.last(winner).value_or("");
+    out.text_from = winner == "--prompt" ? TextFrom::Prompt : TextFrom::BinaryFile;
+    return out;
+}
+
+}  // namespace
+
+int tokenize_command(const Words& words) {
+    const CommandLine line = normalise(words, kRows);
+    const Given given(line.words, kRows, {});
+    if (given.has("--help")) {
+        print(help_text("tokenize"));
+        return 0;
     }
-    if (!model || (!file && !prompt))
-        throw_error(ErrorKind::Usage, "tokenize", "needs -m MODEL and -f FILE or -p TEXT");
-    const gguf::File opened = gguf::File::open(*model);
-    const auto tokenizer = tokenizer::make_tokenizer(opened.metadata());
-    for (const std::string& warning : tokenizer->vocabulary().warnings())
-        write_stderr("assay: note: " + warning);
-    const std::string text = file ? read_file(*file) : *prompt;
-    std::string out;
-    for (const tokenizer::Token id : tokenizer->encode(text, how)) out += fmt::format("{}\n", id);
-    write_stdout(out);
+    if (!line.positional.empty())
+        throw Error(ErrorKind::Usage, line.positional.front(),
+                    "unexpected word; files are given with -m and -f");
+    const auto model = given.last("--model");
+    if (!model) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
+    const std::string text = read_text(text_arguments(given));
+    const gguf::File file = gguf::File::open(*model);
+    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
+    warn(tokenizer->vocabulary().warnings());
+    const auto ids = tokenizer->encode(
+        text, {.add_special = !given.has("--no-bos"), .parse_special = given.has("--parse-special")});
+    print(fmt::format("{}{}", fmt::join(ids, "\n"), ids.empty() ? "" : "\n"));
     return 0;
 }
 

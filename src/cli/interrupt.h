@@ -1,0 +1,11 @@
+// Ctrl-C and termination: the first asks the run to stop at a place where its result is whole, the second
+// kills as usual.
+#pragma once
+
+namespace assay::cli {
+
+/// From now on SIGINT and SIGTERM set a flag.
+void catch_interrupts();
+bool interrupted() noexcept;
+
+}  // namespace assay::cli

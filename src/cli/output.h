@@ -1,0 +1,21 @@
+// Standard output, whose every byte is checked, and messages on standard error.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace assay::cli {
+
+/// Writes and flushes. Throws Error{Io} when a reader has gone or a disk is full.
+void print(std::string_view text);
+
+/// One line on stderr; the line feed is added. Failures are ignored: there is nowhere to report them.
+void say(std::string_view line);
+
+/// "1.5 GiB"
+std::string size_text(double bytes);
+
+/// "3:07", "2:05:40": hours only when there are any.
+std::string time_text(double seconds);
+
+}  // namespace assay::cli

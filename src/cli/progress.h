@@ -1,0 +1,43 @@
+// The line that says how far a run is: redrawn on a terminal, now and then a plain line elsewhere.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "calibrate/job.h"
+
+namespace assay::cli {
+
+/// Text of one progress line. The remaining time follows from the work done since the start, so it stays true
+/// when layers differ; it is left out while there is too little to go by.
+std::string progress_text(const calibrate::Progress& progress, std::int64_t n_chunks);
+
+/// Owns the last line of stderr. The `[n]...,` texts of stdout may end on the same terminal; a line is begun
+/// there before the progress is drawn below them.
+class ProgressLine {
+  public:
+    struct Terminals {
+        bool stderr_is_terminal = false;
+        bool stdout_is_terminal = false;
+        static Terminals detect();
+    };
+    ProgressLine(Terminals terminals, bool enabled) : terminals_(terminals), enabled_(enabled) {}
+
+    /// What to write to stderr for this progress; mostly nothing.
+    std::string update(const calibrate::Progress& progress, std::int64_t n_chunks);
+    /// What to write to stderr before text goes to stdout.
+    std::string erase();
+    /// What to write to stderr before a message goes there.
+    std::string begin_message();
+    /// Text without a line feed went to stdout.
+    void stdout_left_open(bool open) noexcept { stdout_open_ = open && terminals_.stdout_is_terminal; }
+
+  private:
+    Terminals terminals_;
+    bool enabled_;
+    bool drawn_ = false;
+    bool stdout_open_ = false;
+    double last_seconds_ = 0;
+};
+
+}  // namespace assay::cli

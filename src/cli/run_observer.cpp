@@ -1,0 +1,93 @@
+#include "cli/run_observer.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "report/lines.h"
+
+namespace assay::cli {
+
+namespace {
+
+void put_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+}  // namespace
+
+RunObserver::RunObserver(const Arguments& arguments)
+    : numbers_(arguments.numbers),
+      verbosity_(arguments.verbosity),
+      progress_(ProgressLine::Terminals::detect(), arguments.verbosity >= Verbosity::Info) {}
+
+void RunObserver::tell(Verbosity level, const std::string& line) {
+    if (level > verbosity_) return;
+    put_stderr(progress_.begin_message() + line + "\n");
+}
+
+void RunObserver::on_note(const std::string& sentence) { tell(Verbosity::Warnings, "warning: " + sentence); }
+
+void RunObserver::on_loading(const std::filesystem::path& in_file) {
+    tell(Verbosity::Info, fmt::format("main : loading imatrix from '{}'", in_file.string()));
+}
+
+void RunObserver::on_tokenizing() { tell(Verbosity::Info, "compute_imatrix: tokenizing the input .."); }
+
+void RunObserver::on_tokenized(double milliseconds) {
+    tell(Verbosity::Info, fmt::format("compute_imatrix: tokenization took {:g} ms", milliseconds));
+}
+
+void RunObserver::on_plan(const calibrate::Plan& plan) {
+    n_chunks_ = plan.n_chunks;
+    tell(Verbosity::Info, fmt::format("model    {}, {}, {} layers, {}", plan.model_name, plan.architecture,
+                                      plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
+    tell(Verbosity::Info, fmt::format("backend  {}", plan.backend));
+    tell(Verbosity::Info,
+         fmt::format("memory   {} expected, {} to be read", size_text(static_cast<double>(plan.memory_bytes)),
+                     size_text(static_cast<double>(plan.read_bytes))));
+    if (plan.context_train > 0 && plan.n_ctx > plan.context_train)
+        tell(Verbosity::Warnings,
+             fmt::format("warning: model was trained on only {} context tokens ({} specified)",
+                         plan.context_train, plan.n_ctx));
+    tell(Verbosity::Info,
+         fmt::format("compute_imatrix: computing over {} chunks, n_ctx={}, batch_size={}, n_seq={}",
+                     plan.n_chunks, plan.n_ctx, plan.wave_chunks * plan.n_ctx, plan.wave_chunks));
+}
+
+void RunObserver::on_progress(const calibrate::Progress& progress) {
+    const bool pass_done = progress.layers_done == progress.n_layers;
+    if (pass_done && !pass_told_ && progress.work_done < 1) {
+        pass_told_ = true;
+        const double total = progress.elapsed_seconds / progress.work_done;
+        tell(Verbosity::Info, fmt::format("compute_imatrix: {:.2f} seconds per pass - ETA {:.2f} minutes",
+                                          progress.elapsed_seconds, total / 60));
+    }
+    put_stderr(progress_.update(progress, n_chunks_));
+}
+
+void RunObserver::on_perplexity(std::int64_t chunk, double running) {
+    if (numbers_ == NumbersAs::Json) return;
+    put_stderr(progress_.erase());
+    if (numbers_ == NumbersAs::Csv) {
+        print(fmt::format("{}{},{}\n", chunk == 1 ? "chunk,perplexity\n" : "", chunk, running));
+        return;
+    }
+    print(report::chunk_text(static_cast<std::uint64_t>(chunk), running));
+    progress_.stdout_left_open(true);
+}
+
+void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) {
+    format_ = format;
+    tell(Verbosity::Info,
+         fmt::format("save_imatrix: stored collected data after {} chunks in {}", chunks, path.string()));
+}
+
+bool RunObserver::stop_requested() const { return interrupted(); }
+
+void RunObserver::end_chunks() {
+    put_stderr(progress_.erase());
+    if (numbers_ == NumbersAs::Text) print("\n");
+    progress_.stdout_left_open(false);
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,40 @@
+// What a run prints while it runs: the lines on stdout that scripts read, progress and messages on stderr.
+#pragma once
+
+#include "calibrate/job.h"
+#include "cli/arguments.h"
+#include "cli/progress.h"
+
+namespace assay::cli {
+
+class RunObserver : public calibrate::Observer {
+  public:
+    explicit RunObserver(const Arguments& arguments);
+
+    void on_note(const std::string& sentence) override;
+    void on_loading(const std::filesystem::path& in_file) override;
+    void on_tokenizing() override;
+    void on_tokenized(double milliseconds) override;
+    void on_plan(const calibrate::Plan& plan) override;
+    void on_progress(const calibrate::Progress& progress) override;
+    void on_perplexity(std::int64_t chunk, double running) override;
+    void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) override;
+    bool stop_requested() const override;
+
+    /// A message on stderr if the user wants to hear that much.
+    void tell(Verbosity level, const std::string& line);
+    /// Ends the line of chunks, where there is one.
+    void end_chunks();
+    /// Of the last save.
+    imatrix::Format format() const noexcept { return format_; }
+
+  private:
+    NumbersAs numbers_;
+    Verbosity verbosity_;
+    ProgressLine progress_;
+    std::int64_t n_chunks_ = 0;
+    bool pass_told_ = false;
+    imatrix::Format format_ = imatrix::Format::Gguf;
+};
+
+}  // namespace assay::cli

@@ -1,0 +1,128 @@
+#include "cli/values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "core/error.h"
+
+namespace assay::cli {
+
+namespace {
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
+    });
+    return out;
+}
+
+/// Powers of 1024 that a suffix stands for; nothing for other words.
+std::optional<int> exponent_of(std::string_view suffix) {
+    if (suffix.empty() || suffix == "b") return 0;
+    const std::size_t power = std::string_view("kmgt").find(suffix.front());
+    const std::string_view rest = suffix.substr(1);
+    if (power == std::string_view::npos || !(rest.empty() || rest == "b" || rest == "ib"))
+        return std::nullopt;
+    return static_cast<int>(power) + 1;
+}
+
+std::optional<unsigned> hex_digit(char c) {
+    if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+    if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
+    if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::uint64_t parse_size(std::string_view option, std::string_view text) {
+    const std::string word = lower(text);
+    double number = 0;
+    const auto [end, error] =
+        std::from_chars(word.data(), word.data() + word.size(), number, std::chars_format::fixed);
+    const auto exponent =
+        exponent_of(std::string_view(word).substr(static_cast<std::size_t>(end - word.data())));
+    if (error != std::errc() || !exponent || !(number > 0))
+        throw_error(ErrorKind::Usage, option,
+                    "'{}' is no size; expected a number of bytes like 512m, 24g or 1.5t", text);
+    const double bytes = std::ldexp(number, 10 * *exponent);
+    if (!(bytes < 0x1p63)) throw_error(ErrorKind::Usage, option, "'{}' exceeds what memory can have", text);
+    return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bytes));
+}
+
+std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size())
+        throw_error(ErrorKind::Usage, option, "'{}' is no whole number", text);
+    if (number < least)
+        throw_error(ErrorKind::Usage, option, "{} is too small, the least is {}", number, least);
+    return number;
+}
+
+backend::Precision parse_precision(std::string_view option, std::string_view text) {
+    const std::string word = lower(text);
+    if (word == "auto") return backend::Precision::Auto;
+    if (word == "bf16") return backend::Precision::Bf16;
+    if (word == "f32") return backend::Precision::F32;
+    throw_error(ErrorKind::Usage, option, "'{}' is no precision; expected auto, bf16 or f32", text);
+}
+
+imatrix::Format parse_format(std::string_view option, std::string_view text) {
+    if (text == "gguf") return imatrix::Format::Gguf;
+    if (text == "dat") return imatrix::Format::Legacy;
+    throw_error(ErrorKind::Usage, option, "'{}' is no format of a matrix; expected gguf or dat", text);
+}
+
+std::string parse_device(std::string_view text) {
+    const std::string word = lower(text);
+    if (word == "none") return "cpu";
+    if (word.size() > 4 && word.starts_with("cuda") &&
+        word.find_first_not_of("0123456789", 4) == std::string::npos)
+        return "cuda:" + word.substr(4);
+    return word;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+    std::vector<std::string> parts;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(','), text.size());
+        if (end > 0) parts.emplace_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return parts;
+}
+
+std::string unescape(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '\\' || i + 1 == text.size()) {
+            out += text[i];
+            continue;
+        }
+        constexpr std::string_view kLetters = "nrt'\"\\";
+        constexpr std::string_view kBytes = "\n\r\t'\"\\";
+        const std::size_t letter = kLetters.find(text[i + 1]);
+        if (letter != std::string_view::npos) {
+            out += kBytes[letter];
+            ++i;
+            continue;
+        }
+        if (text[i + 1] == 'x' && text.size() - i > 3) {
+            const auto high = hex_digit(text[i + 2]), low = hex_digit(text[i + 3]);
+            if (high && low) {
+                out += static_cast<char>(*high * 16 + *low);
+                i += 3;
+                continue;
+            }
+        }
+        out += '\\';
+    }
+    return out;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,31 @@
+// Values of options: sizes, words and escapes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/open.h"
+#include "imatrix/file.h"
+
+namespace assay::cli {
+
+// All throw Error{Usage} naming `option`, what was found and what is expected.
+
+/// "4096", "512m", "1.5G": bytes; k, m, g and t are powers of 1024, "b", "ib" may follow. More than zero.
+std::uint64_t parse_size(std::string_view option, std::string_view text);
+std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least);
+backend::Precision parse_precision(std::string_view option, std::string_view text);
+imatrix::Format parse_format(std::string_view option, std::string_view text);
+
+/// The device in our words: "none" is cpu, "CUDA1" is cuda:1; others pass in lower case.
+std::string parse_device(std::string_view text);
+
+/// "a,b" as its parts; empty ones are left out.
+std::vector<std::string> split_list(std::string_view text);
+
+/// \n \r \t \' \" \\ and \xHH as the bytes they stand for; anything else stays.
+std::string unescape(std::string_view text);
+
+}  // namespace assay::cli

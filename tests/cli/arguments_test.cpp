@@ -1,0 +1,221 @@
+#include "cli/arguments.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "support/temp_dir.h"
+
+namespace assay::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Arguments run_with(Words more) {
+    more.insert(more.begin(), {"-m", "model.gguf", "-f", "text.txt"});
+    return parse_arguments(more);
+}
+
+TEST(Arguments, DefaultsAreThoseOfThePeers) {
+    const Arguments a = run_with({});
+    EXPECT_EQ(a.mode, Mode::Collect);
+    EXPECT_EQ(a.options.model, "model.gguf");
+    EXPECT_EQ(a.options.dataset, "text.txt");
+    EXPECT_EQ(a.options.output, "imatrix.gguf");
+    EXPECT_EQ(a.options.n_ctx, 512);
+    EXPECT_FALSE(a.ctx_size_given);
+    EXPECT_EQ(a.options.save_every, 10);
+    EXPECT_FALSE(a.options.save_every_given);
+    EXPECT_EQ(a.options.max_chunks, -1);
+    EXPECT_TRUE(a.options.perplexity);
+    EXPECT_FALSE(a.escape);
+    EXPECT_EQ(a.options.n_threads, 0);
+    EXPECT_EQ(a.options.device, "auto");
+    EXPECT_EQ(a.verbosity, Verbosity::Info);
+    EXPECT_THAT(a.warnings, IsEmpty());
+}
+
+struct Case {
+    Words typed;
+    std::function<bool(const Arguments&)> holds;
+};
+
+class Field : public testing::TestWithParam<Case> {};
+
+TEST_P(Field, IsSet) {
+    const Arguments a = run_with(GetParam().typed);
+    EXPECT_TRUE(GetParam().holds(a)) << testing::PrintToString(GetParam().typed);
+    EXPECT_THAT(a.warnings, IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Field,
+    testing::Values(
+        Case{{"-c", "64"}, [](const auto& a) { return a.options.n_ctx == 64 && a.ctx_size_given; }},
+        Case{{"-c", "64", "-c", "32"}, [](const auto& a) { return a.options.n_ctx == 32; }},
+        Case{{"-o", "x.dat"}, [](const auto& a) { return a.options.output == "x.dat" && !a.options.format; }},
+        Case{{"--output-format", "dat"},
+             [](const auto& a) { return a.options.format == imatrix::Format::Legacy; }},
+        Case{{"--output-format=gguf"},
+             [](const auto& a) { return a.options.format == imatrix::Format::Gguf; }},
+        Case{{"-ofreq", "3"},
+             [](const auto& a) { return a.options.save_every == 3 && a.options.save_every_given; }},
+        Case{{"-ofreq", "0"}, [](const auto& a) { return a.options.save_every == 0; }},
+        Case{{"--save-frequency", "5"}, [](const auto& a) { return a.options.snapshot_every == 5; }},
+        Case{{"--chunk", "2"}, [](const auto& a) { return a.options.skip_chunks == 2; }},
+        Case{{"--chunks", "-1"}, [](const auto& a) { return a.options.max_chunks == -1; }},
+        Case{{"--chunks", "7"}, [](const auto& a) { return a.options.max_chunks == 7; }},
+        Case{{"--process-output"}, [](const auto& a) { return a.options.process_output; }},
+        Case{{"--output-tensor-name", "x"},
+             [](const auto& a) { return a.options.output_tensor_name == "x"; }},
+        Case{{"--no-ppl"}, [](const auto& a) { return !a.options.perplexity; }},
+        Case{{"--no-ppl", "--ppl"}, [](const auto& a) { return a.options.perplexity; }},
+        Case{{"--parse_special"}, [](const auto& a) { return a.options.parse_special; }},
+        Case{{"-lsim"}, [](const auto& a) { return a.options.similarity; }},
+        Case{{"-e"}, [](const auto& a) { return a.escape; }},
+        Case{{"-e", "--no-escape"}, [](const auto& a) { return !a.escape; }},
+        Case{{"--in-file", "a,b", "--in-file", "c"},
+             [](const auto& a) {
+                 return a.mode == Mode::Collect &&
+                        a.options.in_files == std::vector<std::filesystem::path>{"a", "b", "c"};
+             }},
+        Case{{"-t", "4"}, [](const auto& a) { return a.options.n_threads == 4; }},
+        Case{{"-t", "-1"}, [](const auto& a) { return a.options.n_threads == 0; }},
+        Case{{"-t", "4", "-tb", "8"}, [](const auto& a) { return a.options.n_threads == 8; }},
+        Case{{"-dev", "CUDA0"}, [](const auto& a) { return a.options.device == "cuda:0"; }},
+        Case{{"-ngl", "0"}, [](const auto& a) { return a.options.device == "cpu"; }},
+        Case{{"--precision", "F32"},
+             [](const auto& a) { return a.options.precision == backend::Precision::F32; }},
+        Case{{"--isa", "avx2"}, [](const auto& a) { return a.options.isa == Isa::Avx2; }},
+        Case{{"--wave", "3"}, [](const auto& a) { return a.options.wave_chunks == 3; }},
+        Case{{"--memory", "2k"}, [](const auto& a) { return a.options.memory_bytes == 2048; }},
+        Case{{"--report", "r.html"}, [](const auto& a) { return a.report == "r.html"; }},
+        Case{{"--json", "--csv"}, [](const auto& a) { return a.numbers == NumbersAs::Csv; }},
+        Case{{"-lv", "1"}, [](const auto& a) { return a.verbosity == Verbosity::Errors; }},
+        Case{{"-lv", "99"}, [](const auto& a) { return a.verbosity == Verbosity::Trace; }},
+        Case{{"-v"}, [](const auto& a) { return a.verbosity == Verbosity::Trace; }},
+        Case{{"--log-disable"}, [](const auto& a) { return a.verbosity == Verbosity::Errors; }}));
+
+struct Warned {
+    Words typed;
+    const char* warning;
+};
+
+class Warning : public testing::TestWithParam<Warned> {};
+
+TEST_P(Warning, IsGivenOnce) {
+    EXPECT_THAT(run_with(GetParam().typed).warnings, ElementsAre(HasSubstr(GetParam().warning)));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Warning,
+                         testing::Values(Warned{{"-ngl", "99"}, "--gpu-layers has no effect"},
+                                         Warned{{"-dev", "CUDA0,CUDA1"}, "the first of the list"},
+                                         Warned{{"-f", "other.txt"}, "only the last one is used"},
+                                         Warned{{"-b", "1", "-b", "2"}, "-b has no effect"}));
+
+struct Wrong {
+    Words typed;
+    const char* message;
+};
+
+class Mistake : public testing::TestWithParam<Wrong> {};
+
+TEST_P(Mistake, IsOneSentence) {
+    try {
+        parse_arguments(GetParam().typed);
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Usage);
+        EXPECT_THAT(error.what(), HasSubstr(GetParam().message));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Mistake,
+    testing::Values(
+        Wrong{{}, "No prompt provided and no precomputed matrices (--in-file) to combine"},
+        Wrong{{"-m", "a"}, "No prompt provided"}, Wrong{{"-m", "a", "-p", ""}, "No prompt provided"},
+        Wrong{{"-f", "a"}, "--model: is required"}, Wrong{{"-m", "a", "-f", ""}, "--file: needs the name"},
+        Wrong{{"-m", "a", "-f", "b", "-c", "0"}, "--ctx-size: 0 is too small"},
+        Wrong{{"-m", "a", "-f", "b", "-c", "x"}, "--ctx-size: 'x' is no whole number"},
+        Wrong{{"-m", "a", "-f", "b", "-c", "9999999999"}, "--ctx-size: 9999999999 is too large"},
+        Wrong{{"-m", "a", "-f", "b", "-o", ""}, "--output: needs the name"},
+        Wrong{{"-m", "a", "-f", "b", "--chunk", "-1"}, "--chunk: -1 is too small"},
+        Wrong{{"-m", "a", "-f", "b", "-ofreq", "-1"}, "--output-frequency: -1 is too small"},
+        Wrong{{"-m", "a", "-f", "b", "--output-format", "jsonl"}, "'jsonl' is no format of a matrix"},
+        Wrong{{"-m", "a", "-f", "b", "--precision", "f16"}, "'f16' is no precision"},
+        Wrong{{"-m", "a", "-f", "b", "--isa", "sse"}, "'sse' is no instruction set"},
+        Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},
+        Wrong{{"--show-statistics"}, "a single imatrix file is required to compute tensor statistics"},
+        Wrong{{"--show-statistics", "--in-file", "a,b"}, "--in-file gave 2"},
+        Wrong{{"a.gguf"}, "a.gguf: unexpected word"}));
+
+TEST(Modes, FollowFromWhatIsGiven) {
+    EXPECT_EQ(parse_arguments({"--in-file", "a"}).mode, Mode::Merge);
+    EXPECT_EQ(parse_arguments({"-m", "x", "--in-file", "a"}).mode, Mode::Merge);
+    EXPECT_EQ(parse_arguments({"--in-file", "a", "--show-statistics"}).mode, Mode::Statistics);
+    EXPECT_EQ(parse_arguments({"-m", "x", "-p", "text"}).mode, Mode::Collect);
+    EXPECT_EQ(parse_arguments({"-m", "x", "-p", "text", "--help"}).mode, Mode::Help);
+    EXPECT_EQ(parse_arguments({"--usage"}).mode, Mode::Help);
+    EXPECT_EQ(parse_arguments({"--version"}).mode, Mode::Version);
+    EXPECT_EQ(parse_arguments({"--list-devices"}).mode, Mode::Devices);
+}
+
+TEST(Text, LastSourceWins) {
+    const Arguments prompt = parse_arguments({"-m", "x", "-f", "a", "-p", "text"});
+    EXPECT_EQ(prompt.text_from, TextFrom::Prompt);
+    EXPECT_EQ(prompt.options.dataset, "");
+    const Arguments binary = parse_arguments({"-m", "x", "-p", "text", "-bf", "a"});
+    EXPECT_EQ(binary.text_from, TextFrom::BinaryFile);
+    EXPECT_EQ(binary.options.dataset, "a");
+}
+
+TEST(Text, LosesOneTrailingLineFeedUnlessBinary) {
+    const test::TempDir folder;
+    const std::string path = (folder / "text").string();
+    std::ofstream(path, std::ios::binary) << "a\\n\n\n";
+    EXPECT_EQ(read_text(parse_arguments({"-m", "x", "-f", path})), "a\\n\n");
+    EXPECT_EQ(read_text(parse_arguments({"-m", "x", "-f", path, "-e"})), "a\n\n");
+    EXPECT_EQ(read_text(parse_arguments({"-m", "x", "-bf", path, "-e"})), "a\\n\n\n");
+    EXPECT_EQ(read_text(parse_arguments({"-m", "x", "-p", "a\\n\n", "-e"})), "a\n\n");
+}
+
+TEST(Text, MayNotBeEmpty) {
+    const test::TempDir folder;
+    const std::string path = (folder / "text").string();
+    std::ofstream(path) << "\n";
+    EXPECT_THROW(read_text(parse_arguments({"-m", "x", "-f", path})), Error);
+    EXPECT_THROW(read_text(parse_arguments({"-m", "x", "-f", path + "-missing"})), Error);
+}
+
+/// Sets a variable for the length of a test.
+class Variable {
+  public:
+    Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+    ~Variable() { unsetenv(name_); }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+
+  private:
+    const char* name_;
+};
+
+TEST(Environment, StandsInForOptions) {
+    const Variable model("LLAMA_ARG_MODEL", "env.gguf"), ctx("LLAMA_ARG_CTX_SIZE", "64"),
+        n("LLAMA_ARG_THREADS", "3");
+    const Variable layers("LLAMA_ARG_N_GPU_LAYERS", "99");
+    const Arguments a = parse_arguments({"-f", "text.txt", "-t", "5"});
+    EXPECT_EQ(a.options.model, "env.gguf");
+    EXPECT_EQ(a.options.n_ctx, 64);
+    EXPECT_TRUE(a.ctx_size_given);
+    EXPECT_EQ(a.options.n_threads, 5) << "the command line wins";
+    EXPECT_THAT(a.warnings, IsEmpty()) << "an environment shared with other programs is no request";
+}
+
+}  // namespace
+}  // namespace assay::cli

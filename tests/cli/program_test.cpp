@@ -1,0 +1,245 @@
+// The program as users run it: exit codes, both streams, files. On a small model of random weights.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <sys/wait.h>
+
+#include "core/file.h"
+#include "support/compare.h"
+#include "support/fixture.h"
+
+namespace assay::cli {
+namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
+
+struct Outcome {
+    int code = -1;
+    std::string out, err;
+};
+
+std::string text_of(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+/// Runs a shell line in which ASSAY is the program; files named without a folder are in `folder`.
+Outcome shell(const test::TempDir& folder, const std::string& line) {
+    const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
+    const std::string command = fmt::format("cd '{}' && ASSAY='{}' && {{ {} ; }} >'{}' 2>'{}'",
+                                            folder.path().string(), ASSAY_PROGRAM, line, out, err);
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out), text_of(err)};
+}
+
+class Program : public testing::Test {
+  protected:
+    static void SetUpTestSuite() { fixture_ = new test::Fixture("llama-dense"); }
+    static void TearDownTestSuite() {
+        delete fixture_;
+        fixture_ = nullptr;
+    }
+
+    /// `$RUN` in the line is the program with model, text and context of the fixture, in f32.
+    Outcome run(const std::string& line) const {
+        const std::string base =
+            fmt::format("RUN=\"$ASSAY -m {} -f {} -c {} --precision f32 -t 2\"; ", fixture_->model().string(),
+                        fixture_->run().text.string(), fixture_->run().n_ctx);
+        return shell(folder_, base + line);
+    }
+    std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+
+    static test::Fixture* fixture_;
+    test::TempDir folder_;
+};
+
+test::Fixture* Program::fixture_ = nullptr;
+
+TEST_F(Program, CollectsWhatThePeerCollects) {
+    const Outcome o = run("$RUN --chunks 6 --process-output -o m.gguf");
+    EXPECT_EQ(o.code, 0) << o.err;
+    // stdout: what scripts read and nothing else.
+    EXPECT_THAT(o.out,
+                MatchesRegex("\\[1\\][0-9.]+,\\[2\\][0-9.]+,\\[3\\][0-9.]+,\\[4\\][0-9.]+,\\[5\\][0-9.]+,"
+                             "\\[6\\][0-9.]+,\nFinal estimate: PPL = [0-9.]+ \\+/- [0-9.]+\n"));
+    EXPECT_THAT(o.err, HasSubstr("compute_imatrix: computing over 6 chunks, n_ctx=128, batch_size="));
+    EXPECT_THAT(o.err, HasSubstr("save_imatrix: stored collected data after 6 chunks in m.gguf"));
+    EXPECT_THAT(o.err, HasSubstr("wrote m.gguf in the GGUF format, 6 chunks"));
+    EXPECT_THAT(o.err, Not(HasSubstr("\r"))) << "no redrawing where there is no terminal";
+    EXPECT_THAT(test::differences(test::read_matrix(file("m.gguf")), fixture_->matrix()), testing::IsEmpty());
+}
+
+TEST_F(Program, SaysWhichFormatASuffixGot) {
+    const Outcome o = run("$RUN --chunks 2 -o m.dat --no-ppl");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, "\n");
+    EXPECT_THAT(o.err,
+                HasSubstr("wrote m.dat in the legacy format, 2 chunks (the name does not end in .gguf"));
+}
+
+TEST_F(Program, QuietIsQuiet) {
+    const Outcome o = run("$RUN --chunks 2 -lv 0 -ub 64");
+    EXPECT_EQ(o.code, 0);
+    EXPECT_EQ(o.err, "");
+}
+
+TEST_F(Program, WarnsOfOptionsWithoutEffect) {
+    const Outcome o = run("$RUN --chunks 2 -b 512 -fa on");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_THAT(o.err, HasSubstr("warning: -b has no effect"));
+    EXPECT_THAT(o.err, HasSubstr("warning: -fa has no effect"));
+}
+
+TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
+    ASSERT_EQ(
+        run("$RUN --chunks 2 -o a.gguf && $RUN --chunk 2 --chunks 2 -o b.gguf && $RUN --chunks 4 -o ab.gguf")
+            .code,
+        0);
+    const Outcome merged = run("$ASSAY --in-file a.gguf,b.gguf -o sum.gguf");
+    EXPECT_EQ(merged.code, 0) << merged.err;
+    EXPECT_EQ(merged.out, "");
+    EXPECT_THAT(merged.err, HasSubstr("main : saving combined imatrix to 'sum.gguf'"));
+    EXPECT_THAT(test::differences(test::read_matrix(file("sum.gguf")), test::read_matrix(file("ab.gguf"))),
+                testing::IsEmpty());
+    EXPECT_EQ(run("$ASSAY --in-file sum.gguf -o sum.dat").code, 0);
+    const Outcome statistics = run("$ASSAY --in-file sum.dat -c 128 --show-statistics");
+    EXPECT_EQ(statistics.code, 0) << statistics.err;
+    EXPECT_THAT(statistics.out, HasSubstr("Computing statistics for sum.dat (14 tensors)"));
+    EXPECT_THAT(run("$ASSAY stats sum.gguf --csv").out, testing::StartsWith("name,layer,tensor"));
+    EXPECT_TRUE(nlohmann::json::accept(run("$ASSAY stats sum.gguf --json").out));
+}
+
+TEST_F(Program, StartsFromAMatrix) {
+    ASSERT_EQ(run("$RUN --chunks 2 -o a.gguf && $RUN --chunks 4 -o ab.gguf").code, 0);
+    EXPECT_EQ(run("$RUN --in-file a.gguf --chunk 2 --chunks 2 -o sum.gguf").code, 0);
+    EXPECT_THAT(test::differences(test::read_matrix(file("sum.gguf")), test::read_matrix(file("ab.gguf"))),
+                testing::IsEmpty());
+}
+
+TEST_F(Program, StoresSimilarityAndReports) {
+    const Outcome o = run("$RUN --chunks 2 -lsim -o m.gguf --report r.html");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_THAT(
+        o.out,
+        HasSubstr("\n======================== sorted layer importances\n  0: Layer   0, <cos_sim> = "));
+    EXPECT_THAT(text_of(file("r.html")), testing::StartsWith("<!"));
+    EXPECT_THAT(run("$ASSAY similarity m.gguf").out, HasSubstr("sorted attention importances"));
+    EXPECT_EQ(run("$ASSAY report m.gguf m.gguf -o two.html").code, 0);
+    ASSERT_EQ(run("$RUN --chunks 2 -o plain.gguf").code, 0);
+    const Outcome none = run("$ASSAY similarity plain.gguf");
+    EXPECT_EQ(none.code, 1);
+    EXPECT_THAT(none.err, HasSubstr("holds no layer similarity"));
+}
+
+TEST_F(Program, PrintsNumbersForPrograms) {
+    const Outcome json = run("$RUN --chunks 2 --json");
+    EXPECT_EQ(json.code, 0) << json.err;
+    const auto parsed = nlohmann::json::parse(json.out, nullptr, false);
+    ASSERT_TRUE(parsed.is_object()) << json.out;
+    EXPECT_EQ(parsed["chunks"], 2);
+    EXPECT_GT(parsed["perplexity"], 1.0);
+    EXPECT_THAT(run("$RUN --chunks 2 --csv").out, MatchesRegex("chunk,perplexity\n1,[0-9.]+\n2,[0-9.]+\n"));
+}
+
+TEST_F(Program, InspectsModelsAndMatrices) {
+    const std::string inspect = fmt::format("$ASSAY inspect {}", fixture_->model().string());
+    const Outcome text = run(inspect);
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_THAT(text.out, HasSubstr("  general.architecture = \"llama\"\n"));
+    EXPECT_THAT(text.out, ContainsRegex("tokenizer.ggml.tokens = \\[.*\\.\\.\\.\\] \\([0-9]+ values\\)"));
+    EXPECT_THAT(text.out, ContainsRegex("\n  all .* bits per weight\n"));
+    const auto json = nlohmann::json::parse(run(inspect + " --json").out, nullptr, false);
+    ASSERT_TRUE(json.is_object());
+    EXPECT_GT(json["metadata"]["tokenizer.ggml.tokens"].size(), 100u) << "whole arrays in JSON";
+    EXPECT_EQ(json["tensors"].size(), json["totals"].back()["tensors"]);
+    const std::string dat = ASSAY_GOLDEN_DIR "/imatrix/sample.dat";
+    EXPECT_THAT(run("$ASSAY inspect " + dat).out, HasSubstr("legacy importance matrix"));
+    EXPECT_TRUE(nlohmann::json::accept(run("$ASSAY inspect --json " + dat).out));
+}
+
+TEST_F(Program, TokenizesOneIdALine) {
+    const std::string model = fixture_->model().string();
+    const Outcome with = run("$ASSAY tokenize -m " + model + " -p 'Hello world'");
+    EXPECT_EQ(with.code, 0) << with.err;
+    EXPECT_THAT(with.out, MatchesRegex("([0-9]+\n)+"));
+    const Outcome without = run("$ASSAY tokenise --no-bos -m " + model + " -p 'Hello world'");
+    EXPECT_THAT(with.out, testing::EndsWith(without.out));
+}
+
+TEST_F(Program, EachCommandHasHelp) {
+    for (const char* command :
+         {"", "calibrate", "tokenize", "inspect", "stats", "similarity", "report", "devices"}) {
+        const Outcome o = run(fmt::format("$ASSAY {} --help", command));
+        EXPECT_EQ(o.code, 0) << command;
+        EXPECT_THAT(o.out, HasSubstr("usage: assay")) << command;
+    }
+    EXPECT_THAT(run("$ASSAY --version").out, MatchesRegex("assay [0-9.]+\n"));
+    EXPECT_THAT(run("$ASSAY devices").out, testing::StartsWith("cpu "));
+}
+
+struct Bad {
+    const char* line;
+    const char* message;
+};
+
+class Failure : public Program, public testing::WithParamInterface<Bad> {};
+
+TEST_P(Failure, IsOneSentenceAndExitCodeOne) {
+    const Outcome o = run(GetParam().line);
+    EXPECT_EQ(o.code, 1);
+    EXPECT_EQ(o.out, "");
+    EXPECT_THAT(o.err, HasSubstr(fmt::format("assay: {}", GetParam().message)));
+    EXPECT_THAT(o.err, testing::EndsWith("\n"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Failure,
+    testing::Values(
+        Bad{"$ASSAY", "No prompt provided"}, Bad{"$ASSAY -m missing.gguf -f missing.txt", "missing.txt: "},
+        Bad{"$RUN -m missing.gguf", "missing.gguf: "},
+        Bad{"$RUN --ctx-sise 3", "--ctx-sise: unknown option, is --ctx-size meant?"},
+        Bad{"$ASSAY stat x", "stat: unknown command"}, Bad{"$RUN -c 100000", ""},
+        Bad{"$RUN -o missing/m.gguf", "missing"}, Bad{"$RUN --device teapot", ""},
+        Bad{"$ASSAY --in-file missing.gguf", "missing.gguf: "},
+        Bad{"$ASSAY stats", "stats: takes one matrix"}, Bad{"$ASSAY inspect missing", "missing: "},
+        Bad{"$ASSAY inspect .", ".: "}, Bad{"$ASSAY report", "report: takes"},
+        Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
+        Bad{"echo nonsense > x; $ASSAY stats x", "x: "},
+        Bad{"$ASSAY --version > /dev/full", "standard output: writing failed: No space left on device"}));
+
+TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {
+    const Outcome o = run("{ $RUN --chunks 2; echo $? > code; } | true");
+    EXPECT_EQ(text_of(file("code")), "1\n");
+    EXPECT_THAT(o.err, HasSubstr("assay: standard output: writing failed: Broken pipe"));
+}
+
+TEST_F(Program, InterruptSavesWholeChunksAndTellsHowToGoOn) {
+    // The text over and over, chunk by chunk on the slowest kernels, so that the signal comes in the middle.
+    const Outcome o = run(
+        fmt::format("for i in 1 2 3 4 5 6 7 8 9 10; do cat {0} {0} {0} {0} {0} {0} {0} {0}; done > long.txt; "
+                    "$RUN -f long.txt --wave 1 -t 1 --isa scalar -o m.gguf > live & pid=$!; "
+                    "while kill -0 $pid && ! grep -q , live; do sleep 0.02; done; kill -INT $pid; wait $pid",
+                    fixture_->run().text.string()));
+    EXPECT_EQ(o.code, 130) << o.err;
+    EXPECT_THAT(o.err,
+                ContainsRegex("assay: stopped as asked after [0-9]+ of [0-9]+ chunks; go on with --in-file "
+                              "m.gguf --chunk [0-9]+"));
+    EXPECT_THAT(text_of(file("live")), Not(HasSubstr("Final estimate")));
+    EXPECT_FALSE(test::read_matrix(file("m.gguf")).empty());
+}
+
+}  // namespace
+}  // namespace assay::cli

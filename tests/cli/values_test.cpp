@@ -1,0 +1,66 @@
+#include "cli/values.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace assay::cli {
+namespace {
+
+TEST(ParseSize, TakesPowersOf1024) {
+    EXPECT_EQ(parse_size("--memory", "4096"), 4096u);
+    EXPECT_EQ(parse_size("--memory", "7b"), 7u);
+    EXPECT_EQ(parse_size("--memory", "2k"), 2048u);
+    EXPECT_EQ(parse_size("--memory", "512M"), 512u << 20);
+    EXPECT_EQ(parse_size("--memory", "1.5g"), 3ull << 29);
+    EXPECT_EQ(parse_size("--memory", "2GiB"), 2ull << 30);
+    EXPECT_EQ(parse_size("--memory", "1tb"), 1ull << 40);
+    EXPECT_EQ(parse_size("--memory", "0.1"), 1u) << "the least size: 0 would mean no bound";
+}
+
+TEST(ParseSize, RefusesTheRest) {
+    for (const char* text :
+         {"", "g", "0", "-1g", "1q", "1gg", "1g ", "1e3", "nan", "inf", "0x10", "8388608t", "1 g"})
+        EXPECT_THROW(parse_size("--memory", text), Error) << text;
+}
+
+TEST(ParseSize, SaysWhatIsExpected) {
+    try {
+        parse_size("--memory", "3q");
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(),
+                     "--memory: '3q' is no size; expected a number of bytes like 512m, 24g or 1.5t");
+    }
+}
+
+TEST(ParseInteger, TakesWholeNumbersOnly) {
+    EXPECT_EQ(parse_integer("-c", "512", 1), 512);
+    EXPECT_EQ(parse_integer("-c", "-1", -1), -1);
+    for (const char* text : {"", "x", "1.5", "5 ", "+5", "99999999999999999999", "0", "-1"})
+        EXPECT_THROW(parse_integer("-c", text, 1), Error) << text;
+}
+
+TEST(ParseDevice, TakesThePeersNames) {
+    EXPECT_EQ(parse_device("none"), "cpu");
+    EXPECT_EQ(parse_device("CUDA1"), "cuda:1");
+    EXPECT_EQ(parse_device("cuda:1"), "cuda:1");
+    EXPECT_EQ(parse_device("CPU"), "cpu");
+}
+
+TEST(SplitList, LeavesEmptyPartsOut) {
+    EXPECT_THAT(split_list("a,b"), testing::ElementsAre("a", "b"));
+    EXPECT_THAT(split_list(",a,,"), testing::ElementsAre("a"));
+    EXPECT_THAT(split_list(""), testing::IsEmpty());
+}
+
+TEST(Unescape, ReplacesWhatItKnowsAndKeepsTheRest) {
+    EXPECT_EQ(unescape(R"(a\nb\tc\r\'\"\\n)"), "a\nb\tc\r'\"\\n");
+    EXPECT_EQ(unescape(R"(\x41\x4a\xZZ\x4)"), "AJ\\xZZ\\x4");
+    EXPECT_EQ(unescape(R"(\q\)"), "\\q\\");
+    EXPECT_EQ(unescape(R"(\x00)"), std::string(1, '\0'));
+}
+
+}  // namespace
+}  // namespace assay::cli
