@@ -21,7 +21,8 @@ void Tensors::check(std::string_view name, std::initializer_list<std::int64_t> n
     for (const std::int64_t n : ne) expected[i++] = static_cast<std::uint64_t>(n);
     if (tensor.ne == expected) return;
     std::string text;
-    for (const std::int64_t n : ne) text += (text.empty() ? "" : ", ") + std::to_string(n);
+    for (const std::int64_t n : ne)
+        if (n != 1 || text.empty()) text += (text.empty() ? "" : ", ") + std::to_string(n);
     throw_error(ErrorKind::BadFile, file_.where(), "tensor {} has shape {}, the metadata asks for [{}]", name,
                 tensor.shape_text(), text);
 }
