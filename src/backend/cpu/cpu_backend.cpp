@@ -49,7 +49,7 @@ BufferPtr CpuBackend::allocate(std::size_t bytes) { return std::make_unique<Alig
 
 BufferPtr CpuBackend::upload(std::span<const float> values) {
     auto buffer = std::make_unique<AlignedBuffer>(values.size_bytes());
-    std::memcpy(buffer->data(), values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(buffer->data(), values.data(), values.size_bytes());
     return buffer;
 }
 
