@@ -82,7 +82,8 @@ class Run {
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
     void save(const std::filesystem::path& path);
-    void finish(Result& result) const;
+    /// Moves what was collected into the result.
+    void finish(Result& result);
 
     const Options& options_;
     Observer& observer_;
@@ -177,13 +178,13 @@ void Run::save(const std::filesystem::path& path) {
     observer_.on_saved(path, format_, chunks_done_);
 }
 
-void Run::finish(Result& result) const {
+void Run::finish(Result& result) {
     result.n_chunks = chunks_.n_chunks;
     result.chunks_done = chunks_done_;
     result.tokens = chunks_done_ * options_.n_ctx;
     result.seconds = seconds_since(start_);
-    result.matrix = collector_.committed().matrix;
-    result.similarity = collector_.committed().similarity;
+    result.matrix = std::move(collector_.committed().matrix);
+    result.similarity = std::move(collector_.committed().similarity);
     if (!options_.perplexity) return;
     const auto estimate = losses_.finish();
     result.negative_variance = !estimate;

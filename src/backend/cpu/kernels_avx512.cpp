@@ -7,25 +7,12 @@ constexpr int kLanes = 16;
 }  // namespace assay::backend::cpu
 
 #include "backend/cpu/kernels_attention.h"
+#include "backend/cpu/kernels_table.h"
 
 namespace assay::backend::cpu {
 
 const Kernels& kernels_avx512() {
-    static constexpr Kernels kTable{Isa::Avx512,
-                                    to_bf16,
-                                    add_sums,
-                                    norm_row,
-                                    gate_row,
-                                    axpy,
-                                    rotate,
-                                    scale_and_max,
-                                    sum_exp,
-                                    packed_keys_bytes,
-                                    packed_values_bytes,
-                                    pack_keys,
-                                    pack_values,
-                                    head_block_scratch,
-                                    head_block};
+    static constexpr Kernels kTable = kernel_table(Isa::Avx512);
     return kTable;
 }
 

@@ -1,0 +1,29 @@
+// The table of the kernels that stand above the inclusion. Included last by each kernels_*.cpp, after the
+// kernels of its instruction set, so that the list is written once and by name.
+#pragma once
+
+#include "backend/cpu/kernels.h"
+
+namespace assay::backend::cpu {
+namespace {
+
+constexpr Kernels kernel_table(Isa isa) {
+    return {.isa = isa,
+            .to_bf16 = to_bf16,
+            .add_sums = add_sums,
+            .norm_row = norm_row,
+            .gate_row = gate_row,
+            .axpy = axpy,
+            .rotate = rotate,
+            .scale_and_max = scale_and_max,
+            .sum_exp = sum_exp,
+            .packed_keys_bytes = packed_keys_bytes,
+            .packed_values_bytes = packed_values_bytes,
+            .pack_keys = pack_keys,
+            .pack_values = pack_values,
+            .head_block_scratch = head_block_scratch,
+            .head_block = head_block};
+}
+
+}  // namespace
+}  // namespace assay::backend::cpu
