@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
+#include "engine/loader.h"
 #include "engine/observation.h"
 #include "engine/weights.h"
 #include "gguf/file.h"
@@ -24,6 +26,11 @@ struct PassOptions {
     std::string observed_output;
     bool losses = true;
     bool similarity = false;
+    bool stream = false;        ///< read weights past the page cache: the file does not fit into memory
+    bool keep_weights = false;  ///< prepared weights stay from one wave to the next
+    /// Folder for a scratch file that holds the states of the wave; empty: they are in memory. Only for
+    /// backends that use host memory.
+    std::filesystem::path spill_folder;
 };
 
 /// Tokens of a wave, whole chunks.
@@ -37,6 +44,7 @@ struct Wave {
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
     double waiting_for_weights = 0;
+    double reading = 0;  ///< of the reading thread, where weights are streamed
     double total = 0;
 };
 
@@ -52,8 +60,14 @@ class Pass {
     /// Activations: per chunk of a wave, and beside the wave.
     std::uint64_t bytes_per_chunk() const noexcept;
     std::uint64_t workspace_bytes() const noexcept;
-    /// Prepared weights at any one time.
+    /// Prepared weights at any one time, unless they are kept ...
     std::uint64_t weight_bytes() const noexcept;
+    /// ... and all of them.
+    std::uint64_t all_weight_bytes() const noexcept;
+    /// Stored weights that a stream holds at any one time.
+    std::uint64_t stream_bytes() const noexcept;
+    /// Input columns of all observed weights, experts one by one: what the sums are as long as.
+    std::uint64_t observed_columns() const noexcept;
     /// Read from the file for each wave.
     std::uint64_t read_bytes_per_wave() const noexcept;
 
@@ -61,6 +75,12 @@ class Pass {
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
+
+    /// The next waves read weights past the page cache, once each.
+    void stream_weights() noexcept;
+    /// The states of the next waves are kept in a scratch file in this folder. Needs a backend that uses host
+    /// memory.
+    void spill_states(const std::filesystem::path& folder) { options_.spill_folder = folder; }
 
     const PassTimes& times() const noexcept { return times_; }
 
@@ -70,17 +90,19 @@ class Pass {
   private:
     struct Sizes;
     void run_layer(State& state, const model::Layer& layer);
-    void run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group);
+    void run_mixer(State& state, const model::Layer& layer, const MixerWeights& weights, const Group& group);
+    void run_ffn(State& state, const model::Layer& layer);
     void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
-                   const LayerWeights& weights, const Group& group);
+                   const FfnWeights& weights, const Group& group);
     void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
-                    const LayerWeights& weights, const Group& group);
+                    const FfnWeights& weights, const Group& group);
     void run_experts(State& state, const model::ExpertFfn& ffn);
     void compare_inputs(State& state, std::int64_t layer, const Group& group);
     void compare_branches(State& state, std::int64_t layer, const Group& group);
     void add_branch(State& state, backend::View operand, const LinearWeights& linear,
                     const NormWeights& post_norm, backend::View hidden);
     void run_output(State& state);
+    std::vector<Job> layer_jobs() const;
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;
     std::int64_t vocabulary_panel() const;
@@ -92,6 +114,7 @@ class Pass {
     WeightSources sources_;
     std::unique_ptr<Sizes> sizes_;
     PassTimes times_;
+    KeptUnits kept_;
 };
 
 }  // namespace assay::engine

@@ -26,6 +26,7 @@ class CpuBackend final : public Backend {
     DType activation_dtype() const noexcept override { return DType::F32; }
     std::int64_t preferred_rows() const noexcept override;
 
+    bool uses_host_memory() const noexcept override { return true; }
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
