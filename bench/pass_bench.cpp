@@ -3,13 +3,13 @@
 // the same shapes reach on the same threads in the same run. Checks the perplexity to be a number.
 #include <cmath>
 #include <fmt/format.h>
-#include <random>
 
 #include "backend/open.h"
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "engine/estimate.h"
 #include "engine/pass.h"
 #include "model/registry.h"
 #include "timed_backend.h"
@@ -22,33 +22,9 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The rate of one product alone, GFLOP/s, over at least a quarter of a second.
-double bare_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n_out) {
-    std::vector<float> weights(static_cast<std::size_t>(n_in * n_out), 0.01f);
-    const backend::WeightSource source{&quant::type_info(quant::TypeId::F32),
-                                       std::as_bytes(std::span(weights)), n_in, n_out, 1};
-    const backend::MatrixPtr matrix = backend.prepare(std::span(&source, 1));
-    const std::int64_t rows = backend.preferred_rows();
-    const backend::BufferPtr x = backend.allocate(static_cast<std::size_t>(rows * n_in) * 4);
-    const backend::BufferPtr y = backend.allocate(static_cast<std::size_t>(rows * n_out) * 4);
-    const backend::DType type = backend.operand_dtype();
-    const backend::View operand{x->data(), type, rows, n_in, n_in};
-    const backend::View out{y->data(), backend.activation_dtype(), rows, n_out, n_out};
-    backend.linear(operand, *matrix, nullptr, false, out);
-    backend.synchronize();
-    const auto start = Clock::now();
-    int runs = 0;
-    while (seconds_since(start) < 0.25) {
-        backend.linear(operand, *matrix, nullptr, false, out);
-        backend.synchronize();
-        ++runs;
-    }
-    return 2e-9 * runs * static_cast<double>(rows * n_in) * static_cast<double>(n_out) / seconds_since(start);
-}
-
 /// Products of a dense layer, each with its share of the layer's operations; the harmonic mean is the rate
 /// that a pass of nothing but products would have.
-double product_rate(backend::Backend& backend, const model::Layer& layer) {
+double layer_rate(backend::Backend& backend, const model::Layer& layer) {
     const auto& attention = std::get<model::Attention>(layer.mixer);
     std::int64_t qkv = 0;
     for (const model::Linear& part : attention.qkv) qkv += part.weight.n_out;
@@ -60,7 +36,7 @@ double product_rate(backend::Backend& backend, const model::Layer& layer) {
     }
     double flop = 0, seconds = 0;
     for (const auto& [n_in, n_out] : shapes) {
-        const double rate = bare_rate(backend, n_in, n_out);
+        const double rate = 1e-9 * engine::product_rate(backend, n_in, n_out, 0.25);
         fmt::print("  product {:>6} x {:<6} alone {:>8.0f} GFLOP/s\n", n_in, n_out, rate);
         flop += static_cast<double>(n_in * n_out);
         seconds += static_cast<double>(n_in * n_out) / rate;
@@ -90,7 +66,7 @@ int run(int argc, char** argv) {
                        options.n_ctx},
                       pool);
     fmt::print("{}\n", backend->description());
-    const double reference = product_rate(*backend, spec.layers.front());
+    const double reference = layer_rate(*backend, spec.layers.front());
 
     TimedBackend timed(*backend);
     engine::PassOptions pass_options;

@@ -10,6 +10,7 @@
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "engine/estimate.h"
 #include "engine/pass.h"
 #include "model/registry.h"
 
@@ -19,6 +20,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// A pass reaches about this share of what its products reach alone.
+constexpr double kShareOfProducts = 0.75;
+constexpr double kProbeSeconds = 0.05;
+constexpr std::int64_t kProbeWidth = 2048;
 /// Sums of x^2 and of x in f64, the committed ones and those of the wave.
 constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
 
@@ -81,6 +86,7 @@ class Run {
         return options;
     }
     WavePlan plan() const;
+    double expected_seconds(const Plan& plan);
     void announce(const WavePlan& plan, std::size_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
@@ -125,6 +131,16 @@ WavePlan Run::plan() const {
     return plan;
 }
 
+double Run::expected_seconds(const Plan& plan) {
+    const double flop = engine::flop_per_token(spec_, options_.n_ctx, options_.perplexity) *
+                        static_cast<double>(chunks_.n_chunks * options_.n_ctx);
+    const std::int64_t width = std::min(spec_.hidden, kProbeWidth);
+    const double rate = kShareOfProducts * engine::product_rate(*backend_, width, width, kProbeSeconds);
+    const double reading =
+        plan.streamed ? static_cast<double>(plan.read_bytes) / engine::read_rate(file_) : 0.0;
+    return std::max(flop / rate, reading);
+}
+
 void Run::announce(const WavePlan& plan, std::size_t n_waves) {
     Plan shown;
     shown.model_name = spec_.name.empty() ? options_.model.filename().string() : spec_.name;
@@ -142,6 +158,7 @@ void Run::announce(const WavePlan& plan, std::size_t n_waves) {
     shown.spilled_bytes = plan.spilled_bytes;
     shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
     shown.context_train = spec_.context_length;
+    shown.expected_seconds = expected_seconds(shown);
     observer_.on_plan(shown);
 }
 

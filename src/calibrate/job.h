@@ -57,6 +57,7 @@ struct Plan {
     std::int64_t n_waves = 0;
     bool streamed = false;            ///< the model does not fit: each wave reads it from disk
     std::uint64_t spilled_bytes = 0;  ///< of states, on disk
+    double expected_seconds = 0;      ///< a guess from rates tried out just before
     std::uint64_t model_bytes = 0;
     std::uint64_t memory_bytes = 0;  ///< expected peak
     std::uint64_t read_bytes = 0;    ///< weights read over the whole run

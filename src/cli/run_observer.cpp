@@ -50,8 +50,9 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     tell(Verbosity::Info, fmt::format("backend  {}", plan.backend));
     tell(Verbosity::Info,
          fmt::format("memory   {} expected", size_text(static_cast<double>(plan.memory_bytes))));
-    tell(Verbosity::Info, fmt::format("plan     {} wave{} of {} chunks, {}", plan.n_waves,
-                                      plan.n_waves == 1 ? "" : "s", plan.wave_chunks, reads_text(plan)));
+    tell(Verbosity::Info, fmt::format("plan     {} wave{} of {} chunks, {}, about {}", plan.n_waves,
+                                      plan.n_waves == 1 ? "" : "s", plan.wave_chunks, reads_text(plan),
+                                      time_text(plan.expected_seconds)));
     if (plan.spilled_bytes > 0)
         tell(Verbosity::Info, fmt::format("spill    {} of hidden states go to disk",
                                           size_text(static_cast<double>(plan.spilled_bytes))));

@@ -47,7 +47,8 @@ class WeightWays : public testing::TestWithParam<std::string> {
 
     Model model_{GetParam()};
     ThreadPool pool_{2};
-    std::unique_ptr<backend::Backend> backend_ = backend::open({"cpu", backend::Precision::Auto, {}, kContext}, pool_);
+    std::unique_ptr<backend::Backend> backend_ =
+        backend::open({"cpu", backend::Precision::Auto, {}, kContext}, pool_);
 };
 
 TEST_P(WeightWays, StreamedSpilledAndKeptAgreeWithMapped) {

@@ -1,0 +1,86 @@
+#include "engine/estimate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "core/file.h"
+
+namespace assay::engine {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double weights(const model::Linear& linear) {
+    return static_cast<double>(linear.weight.n_in) * static_cast<double>(linear.weight.n_out);
+}
+
+/// Of one layer, that a token is multiplied with.
+double weights_met(const model::Layer& layer) {
+    const auto& attention = std::get<model::Attention>(layer.mixer);
+    double met = weights(attention.output);
+    for (const model::Linear& part : attention.qkv) met += weights(part);
+    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
+        return met + weights(dense->gate) + weights(dense->up) + weights(dense->down);
+    const auto& experts = std::get<model::ExpertFfn>(layer.ffn);
+    const double each = weights(experts.gate) + weights(experts.up) + weights(experts.down);
+    return met + weights(experts.router) + static_cast<double>(experts.n_used) * each;
+}
+
+}  // namespace
+
+double flop_per_token(const model::ModelSpec& spec, std::int64_t n_ctx, bool losses) {
+    double total = 0;
+    for (const model::Layer& layer : spec.layers) {
+        const auto& attention = std::get<model::Attention>(layer.mixer);
+        const std::int64_t keys = attention.window > 0 ? std::min(attention.window, n_ctx / 2) : n_ctx / 2;
+        total += 2 * weights_met(layer) + 2 * static_cast<double>(keys * attention.n_heads *
+                                                                  (attention.head_dim + attention.value_dim));
+    }
+    return losses ? total + weights(spec.output) : total;
+}
+
+double product_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n_out, double seconds) {
+    const std::vector<float> weights(static_cast<std::size_t>(n_in * n_out), 0.01f);
+    const backend::WeightSource source{&quant::type_info(quant::TypeId::F32),
+                                       std::as_bytes(std::span(weights)), n_in, n_out, 1};
+    const backend::MatrixPtr matrix = backend.prepare(std::span(&source, 1));
+    const std::int64_t rows = backend.preferred_rows();
+    const backend::BufferPtr x =
+        backend.upload(std::vector<float>(static_cast<std::size_t>(rows * n_in), 0.01f));
+    const backend::BufferPtr y = backend.allocate(static_cast<std::size_t>(rows * n_out) * sizeof(float));
+    const backend::View operand{x->data(), backend.operand_dtype(), rows, n_in, n_in};
+    const backend::View out{y->data(), backend.activation_dtype(), rows, n_out, n_out};
+    const auto run = [&] {
+        backend.linear(operand, *matrix, nullptr, false, out);
+        backend.synchronize();
+    };
+    run();  // compiles
+    const auto start = Clock::now();
+    std::int64_t runs = 0;
+    do {
+        run();
+        ++runs;
+    } while (seconds_since(start) < seconds);
+    return 2 * static_cast<double>(runs * rows * n_in) * static_cast<double>(n_out) / seconds_since(start);
+}
+
+double read_rate(const gguf::File& file) {
+    constexpr std::size_t kBytes = std::size_t{64} << 20;
+    const MappedFile& shard = file.shard(0);
+    const std::size_t size =
+        std::min(kBytes, shard.bytes().size()) / DirectFile::kAlignment * DirectFile::kAlignment;
+    if (size == 0) return 1e9;
+    const DirectFile direct(shard.path());
+    const PageMemory memory(size);
+    const auto start = Clock::now();
+    direct.read(0, memory.bytes());
+    return static_cast<double>(size) / seconds_since(start);
+}
+
+}  // namespace assay::engine
