@@ -45,7 +45,8 @@ struct ChunkLosses {
     std::span<const double> losses;
 };
 
-/// Called from one thread. For each weight, chunks come in increasing order; so do the chunks of losses.
+/// Called from one thread at a time, which is not the one that runs the pass. For each weight, chunks come in
+/// increasing order; so do the chunks of losses.
 class ActivationSink {
   public:
     virtual ~ActivationSink() = default;

@@ -10,6 +10,8 @@ namespace {
 
 /// Prepared experts that wait for the ones in use.
 constexpr std::uint64_t kExpertBatchBytes = std::uint64_t{128} << 20;
+/// Of a column's sums: of squares and of values.
+constexpr std::int64_t kSumsBytes = 2 * sizeof(float);
 constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
 
 }  // namespace
@@ -41,7 +43,8 @@ Pass::Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backen
       backend_(backend),
       options_(options),
       sources_(file, backend, options.n_ctx),
-      sizes_(std::make_unique<Sizes>(Sizes::of(spec, backend, options.n_ctx))) {}
+      sizes_(std::make_unique<Sizes>(Sizes::of(spec, backend, options.n_ctx))),
+      parcels_(std::make_unique<ParcelPool>()) {}
 
 Pass::~Pass() = default;
 
@@ -53,7 +56,7 @@ std::uint64_t Pass::bytes_per_chunk() const noexcept {
     if (sizes_->experts > 0) per_row += (spec_.hidden + sizes_->experts) * 4;
     if (options_.losses) per_row += spec_.hidden * operand / 2;
     if (options_.similarity) per_row += (sizes_->experts > 0 ? 4 : 5) * spec_.hidden * 4;
-    return static_cast<std::uint64_t>(per_row * options_.n_ctx);
+    return static_cast<std::uint64_t>(per_row * options_.n_ctx) + expert_sums_bytes();
 }
 
 std::uint64_t Pass::workspace_bytes() const noexcept {
@@ -62,7 +65,19 @@ std::uint64_t Pass::workspace_bytes() const noexcept {
     std::int64_t per_row =
         (spec_.hidden + sizes_->attention_out + sizes_->ffn) * operand + sizes_->qkv * activation;
     if (sizes_->post_norms) per_row += spec_.hidden * 4;
-    return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx);
+    const std::int64_t sums =
+        (2 * spec_.hidden + sizes_->attention_out + sizes_->ffn) * kSumsBytes * sizes_->group_chunks;
+    return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx + sums) +
+           Delivery::kMostBytesUnderWay;
+}
+
+/// A batch of experts leaves sums for every chunk of the wave; those of the batch before may still travel.
+std::uint64_t Pass::expert_sums_bytes() const {
+    std::int64_t most = 0;
+    for (const model::Layer& layer : spec_.layers)
+        if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn))
+            most = std::max(most, expert_batch(*ffn) * (spec_.hidden + ffn->down.weight.n_in));
+    return static_cast<std::uint64_t>(2 * most * kSumsBytes);
 }
 
 std::int64_t Pass::expert_batch(const model::ExpertFfn& ffn) const {
@@ -107,13 +122,13 @@ std::uint64_t Pass::read_bytes_per_wave() const noexcept {
     return total;
 }
 
-Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs)
+Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs)
     : backend(pass.backend_),
       wave(wave_),
-      sink(sink_),
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
-      observation(pass.backend_, sink_),
+      delivery(pass.backend_, sink, *pass.parcels_),
+      observation(delivery),
       loader(pass.file_, std::move(jobs), 0) {
     const Sizes& sizes = *pass.sizes_;
     const std::int64_t width = pass.spec_.hidden;
@@ -150,6 +165,16 @@ std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
+    try {
+        run_wave(wave, sink, progress);
+    } catch (...) {
+        parcels_->clear();  // the caller may try a smaller wave
+        throw;
+    }
+}
+
+void Pass::run_wave(const Wave& wave, ActivationSink& sink,
+                    const std::function<void(std::int64_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
     State state(*this, wave, sink, jobs());
     backend_.embed(sources_.source(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
@@ -159,9 +184,11 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
         progress(++steps);
     }
     run_output(state);
+    state.delivery.finish();
     progress(++steps);
     backend_.synchronize();
     times_.waiting_for_weights += state.loader.waited_seconds();
+    times_.waiting_for_sink += state.delivery.waited_seconds();
     times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 

@@ -37,6 +37,7 @@ struct Wave {
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
     double waiting_for_weights = 0;
+    double waiting_for_sink = 0;  ///< with the operations that lead to what it waits for
     double total = 0;
 };
 
@@ -57,7 +58,8 @@ class Pass {
     /// Read from the file for each wave.
     std::uint64_t read_bytes_per_wave() const noexcept;
 
-    /// Runs one wave. Sums, similarities and losses go to the sink. progress(steps done). Throws
+    /// Runs one wave. Sums, similarities and losses go to the sink, which is called from another thread and
+    /// has heard of everything when this returns. progress(steps done), from the calling thread. Throws
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
@@ -69,6 +71,7 @@ class Pass {
 
   private:
     struct Sizes;
+    void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
     void run_layer(State& state, const model::Layer& layer);
     void run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group);
     void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
@@ -84,6 +87,7 @@ class Pass {
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;
     std::int64_t vocabulary_panel() const;
+    std::uint64_t expert_sums_bytes() const;
 
     const gguf::File& file_;
     const model::ModelSpec& spec_;
@@ -91,6 +95,7 @@ class Pass {
     PassOptions options_;
     WeightSources sources_;
     std::unique_ptr<Sizes> sizes_;
+    std::unique_ptr<ParcelPool> parcels_;  ///< kept from wave to wave
     PassTimes times_;
 };
 

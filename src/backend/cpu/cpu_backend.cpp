@@ -17,6 +17,18 @@ std::int64_t product_tile(std::int64_t chunk_tokens) {
     return chunk_tokens <= 128 ? 128 : 256;
 }
 
+/// Operations are done when they return, and their results are in host memory already.
+class CpuLanding final : public Landing {
+  public:
+    void start(const void* from, std::size_t bytes) override {
+        bytes_ = {static_cast<const std::byte*>(from), bytes};
+    }
+    std::span<const std::byte> wait() override { return bytes_; }
+
+  private:
+    std::span<const std::byte> bytes_;
+};
+
 }  // namespace
 
 const Kernels& kernels_for(Isa isa, bool bf16_products) {
@@ -56,6 +68,8 @@ BufferPtr CpuBackend::upload(std::span<const float> values) {
 void CpuBackend::download(const void* from, std::span<std::byte> to) {
     std::memcpy(to.data(), from, to.size());
 }
+
+LandingPtr CpuBackend::make_landing(std::size_t) { return std::make_unique<CpuLanding>(); }
 
 MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
     return operand == gemm_.operand_dtype() ? gemm_.pack(stacked) : exact_gemm_.pack(stacked);

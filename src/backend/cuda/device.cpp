@@ -15,11 +15,19 @@ void check(cudaError_t status, const char* what) {
     throw_error(ErrorKind::Device, "cuda", "{} failed: {}", what, cudaGetErrorString(status));
 }
 
-Event make_event() {
+namespace {
+
+Event make_event(unsigned flags) {
     cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    check(cudaEventCreateWithFlags(&event, flags), "creating an event");
     return Event(event);
 }
+
+}  // namespace
+
+Event make_event() { return make_event(cudaEventDisableTiming); }
+
+Event make_sleeping_event() { return make_event(cudaEventDisableTiming | cudaEventBlockingSync); }
 
 Stream make_stream() {
     cudaStream_t stream = nullptr;
@@ -31,6 +39,7 @@ Device::Device(int index) : index_(index) {
     use();
     compute_ = make_stream();
     copy_ = make_stream();
+    results_ = make_stream();
     check(cudaDeviceGetDefaultMemPool(&pool_, index_), "finding the memory pool");
     // Freed memory stays with the pool: asking the driver for it again would stop the device.
     std::uint64_t keep = std::numeric_limits<std::uint64_t>::max();

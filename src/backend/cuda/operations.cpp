@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/landing.h"
 #include "core/error.h"
 
 namespace assay::backend::cuda {
@@ -118,6 +119,11 @@ void CudaBackend::download(const void* from, std::span<std::byte> to) {
         source += n;
         to = to.subspan(n);
     }
+}
+
+LandingPtr CudaBackend::make_landing(std::size_t bytes) {
+    device_->use();
+    return std::make_unique<DeviceLanding>(device_, bytes);
 }
 
 void CudaBackend::synchronize() {
