@@ -5,6 +5,9 @@
 // called from one thread, in order, and may return before they are done; download() and synchronize() wait.
 // prepare() and upload() may be called from another thread meanwhile, and so may Landing::wait().
 //
+// Where a device has memory of its own and it runs out, operations throw Error{Device} whose message begins
+// with kOutOfDeviceMemory: the caller can ask for less.
+//
 // A common pattern: an operation *produces the input of a product*. It then leaves the input rounded to the
 // product's type (the operand), and sums of it per chunk, taken before the rounding. Fused producers exist
 // for the common cases; observe() is the general one, so that a new mixer can start from plain f32
@@ -14,13 +17,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/type_table.h"
 
 namespace assay::backend {
+
+inline constexpr std::string_view kOutOfDeviceMemory = "out of device memory";
 
 enum class DType : std::uint8_t { F32, Bf16 };
 
@@ -204,6 +211,9 @@ class Backend {
     virtual std::int64_t preferred_rows() const noexcept = 0;
 
     // --- memory
+    /// Bytes that buffers and matrices may still take of the device's own memory, beside what operations need
+    /// for themselves. Nothing where backend memory is the host's.
+    virtual std::optional<std::uint64_t> room_bytes() const { return std::nullopt; }
     virtual BufferPtr allocate(std::size_t bytes) = 0;
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.

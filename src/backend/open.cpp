@@ -45,11 +45,13 @@ std::optional<int> cuda_index(std::string_view device) {
 std::unique_ptr<Backend> open(const OpenOptions& options, ThreadPool& pool) {
     if (options.device == "auto") {
         const std::vector<DeviceInfo> devices = cuda_devices();
-        return devices.empty() ? open_cpu(options, pool)
-                               : open_cuda(devices.front().index, options.precision);
+        return devices.empty()
+                   ? open_cpu(options, pool)
+                   : open_cuda(devices.front().index, options.precision, options.device_memory_bytes);
     }
     if (options.device == "cpu") return open_cpu(options, pool);
-    if (const auto index = cuda_index(options.device)) return open_cuda(*index, options.precision);
+    if (const auto index = cuda_index(options.device))
+        return open_cuda(*index, options.precision, options.device_memory_bytes);
     throw_error(ErrorKind::Usage, "--device", "{} is not known here, expected auto, cpu, cuda or cuda:N",
                 options.device);
 }

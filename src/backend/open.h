@@ -23,6 +23,7 @@ struct OpenOptions {
     Precision precision = Precision::Auto;
     std::optional<Isa> isa;  ///< forces a lower level than the processor has
     std::int64_t chunk_tokens = 512;
+    std::uint64_t device_memory_bytes = 0;  ///< to be taken of a device's own memory; 0: what is free
 };
 
 /// The pool is borrowed and must outlive the backend. Throws Error{Usage} for an unknown device,

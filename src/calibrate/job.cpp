@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
 
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
@@ -20,6 +21,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kDefaultResidentChunks = 10;
+/// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
+/// weights take to arrive, and seconds, not minutes, lie between two saves.
+constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
 /// Left to the system and to page cache when no bound was given.
 constexpr double kShareOfFree = 0.8;
 
@@ -67,7 +71,9 @@ class Run {
           collector_(load_start(options, observer)),
           chunks_(tokenize(file_, options, observer)),
           pool_(options.n_threads > 0 ? options.n_threads : available_processors()),
-          backend_(backend::open({options.device, options.precision, options.isa, options.n_ctx}, pool_)),
+          backend_(options.open_backend(
+              {options.device, options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
+              pool_)),
           pass_(file_, spec_, *backend_, pass_options()) {}
 
     Result run();
@@ -77,7 +83,10 @@ class Run {
         return {options_.n_ctx, options_.process_output ? options_.output_tensor_name : std::string(),
                 options_.perplexity, options_.similarity};
     }
+    MemoryBounds bounds() const;
     WavePlan plan() const;
+    /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
+    std::int64_t smaller_wave(std::int64_t count, const Error& error);
     void announce(const WavePlan& plan, std::size_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
@@ -96,26 +105,27 @@ class Run {
     std::unique_ptr<backend::Backend> backend_;
     engine::Pass pass_;
     std::int64_t chunks_done_ = 0;
+    bool wave_halved_ = false;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
 
-WavePlan Run::plan() const {
-    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
-                            pass_.bytes_per_chunk()};
-    const std::uint64_t bound =
+MemoryBounds Run::bounds() const {
+    const std::uint64_t host =
         options_.memory_bytes != 0
             ? options_.memory_bytes
             : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
-    const std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
-    WavePlan plan = plan_waves(needs, bound, chunks_.n_chunks, resident);
-    if (options_.wave_chunks > 0) {
-        plan.wave_chunks = options_.wave_chunks;
-        plan.peak_bytes = needs.weight_bytes + needs.workspace_bytes +
-                          (plan.streamed ? 0 : needs.file_bytes) +
-                          needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
-    }
-    return plan;
+    return {host, backend_->room_bytes()};
+}
+
+WavePlan Run::plan() const {
+    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
+                            pass_.bytes_per_chunk()};
+    const MemoryBounds memory = bounds();
+    std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
+    if (memory.device_bytes) resident = std::max(resident, kDeviceWaveTokens / options_.n_ctx);
+    const WavePlan plan = plan_waves(needs, memory, chunks_.n_chunks, resident);
+    return options_.wave_chunks > 0 ? plan_fixed_waves(needs, memory, options_.wave_chunks) : plan;
 }
 
 void Run::announce(const WavePlan& plan, std::size_t n_waves) {
@@ -129,7 +139,8 @@ void Run::announce(const WavePlan& plan, std::size_t n_waves) {
     shown.n_ctx = options_.n_ctx;
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
-    shown.memory_bytes = plan.peak_bytes;
+    shown.memory_bytes = plan.host_bytes;
+    shown.device_bytes = plan.device_bytes;
     shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
     shown.context_train = spec_.context_length;
     observer_.on_plan(shown);
@@ -193,19 +204,43 @@ void Run::finish(Result& result) {
     result.perplexity_error = estimate->error;
 }
 
+std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
+    if (error.kind() != ErrorKind::Device || !error.message().starts_with(backend::kOutOfDeviceMemory)) throw;
+    if (count <= 1)
+        throw_error(ErrorKind::Device, error.where(),
+                    "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
+                    "other programs that use the device would help",
+                    error.message(), options_.n_ctx);
+    if (!wave_halved_)
+        observer_.on_note(
+            fmt::format("{} does not have the memory for {} chunks at a time; going on with fewer",
+                        error.where(), count));
+    wave_halved_ = true;
+    return count / 2;
+}
+
 Result Run::run() {
     check_writable(options_.output);
     const WavePlan waves = plan();
-    SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed,
+    SaveRules rules{options_.save_every,
+                    options_.save_every_given || (!waves.streamed && waves.device_bytes == 0),
                     options_.snapshot_every};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
-    const auto ends = schedule(chunks_.n_chunks, waves.wave_chunks, rules);
-    announce(waves, ends.size());
+    announce(waves, schedule(chunks_.n_chunks, waves.wave_chunks, rules).size());
     start_ = Clock::now();
     Result result;
+    std::int64_t wave_chunks = waves.wave_chunks;
     try {
-        for (const WaveEnd& end : ends) {
-            run_wave(chunks_done_, end.chunks_done - chunks_done_);
+        while (chunks_done_ < chunks_.n_chunks) {
+            const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, wave_chunks, rules);
+            const std::int64_t count = end.chunks_done - chunks_done_;
+            try {
+                run_wave(chunks_done_, count);
+            } catch (const Error& error) {
+                collector_.abandon();
+                wave_chunks = smaller_wave(count, error);
+                continue;
+            }
             if (end.save) save(options_.output);
             if (end.snapshot) save(options_.output.string() + ".at_" + std::to_string(end.chunks_done));
         }

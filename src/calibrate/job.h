@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,9 +40,13 @@ struct Options {
     std::string device = "auto";
     backend::Precision precision = backend::Precision::Auto;
     std::optional<Isa> isa;
-    int n_threads = 0;               ///< 0: all processors of this process
-    std::int64_t wave_chunks = 0;    ///< 0: by memory
-    std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
+    int n_threads = 0;                      ///< 0: all processors of this process
+    std::int64_t wave_chunks = 0;           ///< 0: by memory
+    std::uint64_t memory_bytes = 0;         ///< bound on the whole process; 0: by what is free
+    std::uint64_t device_memory_bytes = 0;  ///< bound on each device's own memory; 0: by what is free
+    /// Tests put others in its place.
+    std::function<std::unique_ptr<backend::Backend>(const backend::OpenOptions&, ThreadPool&)> open_backend =
+        backend::open;
 };
 
 struct Plan {
@@ -53,7 +59,8 @@ struct Plan {
     std::int64_t n_ctx = 0;
     std::int64_t wave_chunks = 0;
     std::uint64_t model_bytes = 0;
-    std::uint64_t memory_bytes = 0;  ///< expected peak
+    std::uint64_t memory_bytes = 0;  ///< expected peak of the host
+    std::uint64_t device_bytes = 0;  ///< expected peak of a device's own memory; 0: it has none
     std::uint64_t read_bytes = 0;    ///< weights read over the whole run
     std::int64_t context_train = 0;
 };

@@ -68,23 +68,38 @@ std::uint64_t available_memory() {
                                 "memory.usage_in_bytes")});
 }
 
-WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
-                    std::int64_t resident_chunks) {
-    const std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
-    if (bound_bytes < fixed + needs.bytes_per_chunk)
-        throw_error(ErrorKind::Usage, "--memory",
-                    "{} MiB are too few: two layers' weights and one chunk need {} MiB", bound_bytes >> 20,
-                    (fixed + needs.bytes_per_chunk) >> 20);
+WavePlan plan_fixed_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t wave_chunks) {
+    const std::uint64_t computing = needs.weight_bytes + needs.workspace_bytes +
+                                    needs.bytes_per_chunk * static_cast<std::uint64_t>(wave_chunks);
     WavePlan plan;
-    plan.streamed = bound_bytes - fixed < needs.file_bytes + needs.bytes_per_chunk;
-    const std::uint64_t file = plan.streamed ? 0 : needs.file_bytes;
-    const auto fitting = static_cast<std::int64_t>(std::min<std::uint64_t>(
-        (bound_bytes - fixed - file) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
-    plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, n_chunks));
-    if (!plan.streamed)
-        plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, resident_chunks));
-    plan.peak_bytes = fixed + file + static_cast<std::uint64_t>(plan.wave_chunks) * needs.bytes_per_chunk;
+    plan.wave_chunks = wave_chunks;
+    if (bounds.device_bytes)
+        plan.device_bytes = computing;
+    else
+        plan.host_bytes = computing;
+    plan.host_bytes += kBaseBytes;
+    plan.streamed =
+        plan.host_bytes > bounds.host_bytes || bounds.host_bytes - plan.host_bytes < needs.file_bytes;
+    if (!plan.streamed) plan.host_bytes += needs.file_bytes;
     return plan;
+}
+
+WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t n_chunks,
+                    std::int64_t resident_chunks) {
+    const bool on_device = bounds.device_bytes.has_value();
+    const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
+    const std::uint64_t fixed = (on_device ? 0 : kBaseBytes) + needs.weight_bytes + needs.workspace_bytes;
+    if (bound < fixed + needs.bytes_per_chunk)
+        throw_error(ErrorKind::Usage, on_device ? "--device-memory" : "--memory",
+                    "{} MiB are too few: two layers' weights and one chunk need {} MiB", bound >> 20,
+                    (fixed + needs.bytes_per_chunk) >> 20);
+    const bool streamed = plan_fixed_waves(needs, bounds, 1).streamed;
+    const std::uint64_t file = streamed || on_device ? 0 : needs.file_bytes;
+    const auto fitting = static_cast<std::int64_t>(
+        std::min<std::uint64_t>((bound - fixed - file) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
+    std::int64_t wave = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, n_chunks));
+    if (!streamed) wave = std::min(wave, std::max<std::int64_t>(1, resident_chunks));
+    return plan_fixed_waves(needs, bounds, wave);
 }
 
 }  // namespace assay::calibrate

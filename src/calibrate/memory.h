@@ -2,12 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace assay::calibrate {
 
 /// Memory that this process could still take: what the system has available, bounded by control groups
 /// (version 1 and 2) it lives in.
 std::uint64_t available_memory();
+
+/// What may be taken. With a device, weights and activations are in its memory and the host's holds the file
+/// alone.
+struct MemoryBounds {
+    std::uint64_t host_bytes = 0;
+    std::optional<std::uint64_t> device_bytes;
+};
 
 /// What a pass needs, from engine::Pass.
 struct MemoryNeeds {
@@ -19,14 +27,18 @@ struct MemoryNeeds {
 
 struct WavePlan {
     std::int64_t wave_chunks = 1;
-    bool streamed = false;  ///< the file does not fit beside the rest: each wave reads it again
-    std::uint64_t peak_bytes = 0;
+    bool streamed = false;         ///< the file does not fit beside the rest: each wave reads it again
+    std::uint64_t host_bytes = 0;  ///< expected peak
+    std::uint64_t device_bytes = 0;
 };
 
-/// The largest wave for this bound, at least one chunk. When the file stays in memory a wave is no longer
-/// than `resident_chunks`, so that output appears as users of llama-imatrix know it; a streamed wave is as
-/// long as it can. Throws Error{Usage} when not even one chunk fits.
-WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+/// The largest wave for these bounds, at least one chunk. When the file stays in memory a wave is no longer
+/// than `resident_chunks`, so that output appears before the end; a streamed wave is as long as it can.
+/// Throws Error{Usage} when not even one chunk fits.
+WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t n_chunks,
                     std::int64_t resident_chunks);
+
+/// The plan for waves of just so many chunks.
+WavePlan plan_fixed_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t wave_chunks);
 
 }  // namespace assay::calibrate

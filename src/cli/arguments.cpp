@@ -118,6 +118,8 @@ void read_machine(Arguments& out, const Given& given) {
     }
     set_integer(options.wave_chunks, given, "--wave", 0);
     if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
+    if (const auto size = given.last("--device-memory"))
+        options.device_memory_bytes = parse_size("--device-memory", *size);
 }
 
 void read_verbosity(Arguments& out, const Given& given) {

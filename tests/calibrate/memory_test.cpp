@@ -14,32 +14,59 @@ constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB,
                              .bytes_per_chunk = 4 * kMiB};
 
 TEST(PlanWaves, AModelThatFitsRunsInShortWaves) {
-    const WavePlan plan = plan_waves(kNeeds, 8000 * kMiB, 500, 10);
+    const WavePlan plan = plan_waves(kNeeds, {8000 * kMiB, {}}, 500, 10);
     EXPECT_FALSE(plan.streamed);
     EXPECT_EQ(plan.wave_chunks, 10);
-    EXPECT_LE(plan.peak_bytes, 8000 * kMiB);
+    EXPECT_LE(plan.host_bytes, 8000 * kMiB);
 }
 
 TEST(PlanWaves, AStreamedModelTakesTheLongestWave) {
-    const WavePlan plan = plan_waves(kNeeds, 600 * kMiB, 500, 10);
+    const WavePlan plan = plan_waves(kNeeds, {600 * kMiB, {}}, 500, 10);
     EXPECT_TRUE(plan.streamed);
     EXPECT_GT(plan.wave_chunks, 90);
-    EXPECT_LE(plan.peak_bytes, 600 * kMiB);
-    EXPECT_GT(plan.peak_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
+    EXPECT_LE(plan.host_bytes, 600 * kMiB);
+    EXPECT_GT(plan.host_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
 }
 
 TEST(PlanWaves, NeverMoreChunksThanThereAre) {
-    EXPECT_EQ(plan_waves(kNeeds, 600 * kMiB, 7, 10).wave_chunks, 7);
-    EXPECT_EQ(plan_waves(kNeeds, 8000 * kMiB, 7, 10).wave_chunks, 7);
+    EXPECT_EQ(plan_waves(kNeeds, {600 * kMiB, {}}, 7, 10).wave_chunks, 7);
+    EXPECT_EQ(plan_waves(kNeeds, {8000 * kMiB, {}}, 7, 10).wave_chunks, 7);
 }
 
 TEST(PlanWaves, RefusesABoundThatHoldsNoChunk) {
     try {
-        plan_waves(kNeeds, 100 * kMiB, 7, 10);
+        plan_waves(kNeeds, {100 * kMiB, {}}, 7, 10);
         FAIL() << "accepted";
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Usage);
         EXPECT_NE(std::string(error.what()).find("100 MiB are too few"), std::string::npos) << error.what();
+    }
+}
+
+TEST(PlanWaves, ADeviceHoldsAllButTheFile) {
+    const WavePlan plan = plan_waves(kNeeds, {1200 * kMiB, 200 * kMiB}, 500, 100);
+    EXPECT_FALSE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 32);  // (200 - 50 - 20) / 4
+    EXPECT_EQ(plan.device_bytes, (50 + 20 + 32 * 4) * kMiB);
+    EXPECT_GE(plan.host_bytes, kNeeds.file_bytes);
+    EXPECT_LE(plan.host_bytes, 1200 * kMiB);
+    EXPECT_EQ(plan_waves(kNeeds, {1200 * kMiB, 8000 * kMiB}, 500, 100).wave_chunks, 100);
+}
+
+TEST(PlanWaves, WithoutRoomForTheFileADeviceTakesTheLongestWave) {
+    const WavePlan plan = plan_waves(kNeeds, {900 * kMiB, 1000 * kMiB}, 500, 100);
+    EXPECT_TRUE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 232);
+    EXPECT_LT(plan.host_bytes, 900 * kMiB);
+}
+
+TEST(PlanWaves, NamesTheOptionOfADeviceThatHoldsNoChunk) {
+    try {
+        plan_waves(kNeeds, {8000 * kMiB, 73 * kMiB}, 7, 10);
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.where(), "--device-memory");
+        EXPECT_NE(std::string(error.what()).find("74 MiB"), std::string::npos) << error.what();
     }
 }
 

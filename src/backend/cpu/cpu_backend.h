@@ -16,7 +16,8 @@
 
 namespace assay::backend::cpu {
 
-class CpuBackend final : public Backend {
+/// Open to tests that let single operations fail.
+class CpuBackend : public Backend {
   public:
     /// `isa` at most what the processor has. The pool is borrowed.
     CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool);

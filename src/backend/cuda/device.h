@@ -56,6 +56,8 @@ class Device {
     cudaStream_t copy() const noexcept { return copy_.get(); }
     cudaStream_t results() const noexcept { return results_.get(); }
     std::size_t total_bytes() const noexcept { return total_bytes_; }
+    /// Of the device, with what the pool holds unused.
+    std::size_t free_bytes() const;
     int multiprocessors() const noexcept { return multiprocessors_; }
 
     /// Makes the device that of the calling thread; every entry point does it first.
