@@ -6,12 +6,11 @@
 
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
+#include "calibrate/devices.h"
 #include "calibrate/extra.h"
-#include "calibrate/memory.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "engine/pass.h"
 #include "model/registry.h"
 
 namespace assay::calibrate {
@@ -19,13 +18,6 @@ namespace assay::calibrate {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr std::int64_t kDefaultResidentChunks = 10;
-/// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
-/// weights take to arrive, and seconds, not minutes, lie between two saves.
-constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
-/// Left to the system and to page cache when no bound was given.
-constexpr double kShareOfFree = 0.8;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -70,11 +62,8 @@ class Run {
           spec_(model::build(file_, {options.n_ctx})),
           collector_(load_start(options, observer)),
           chunks_(tokenize(file_, options, observer)),
-          pool_(options.n_threads > 0 ? options.n_threads : available_processors()),
-          backend_(options.open_backend(
-              {options.device, options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
-              pool_)),
-          pass_(file_, spec_, *backend_, pass_options()) {}
+          devices_(options),
+          team_(file_, spec_, devices_.backends(), pass_options()) {}
 
     Result run();
 
@@ -83,11 +72,9 @@ class Run {
         return {options_.n_ctx, options_.process_output ? options_.output_tensor_name : std::string(),
                 options_.perplexity, options_.similarity};
     }
-    MemoryBounds bounds() const;
-    WavePlan plan() const;
     /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
-    void announce(const WavePlan& plan, std::size_t n_waves);
+    void announce(const WavePlan& plan, std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
     void save(const std::filesystem::path& path);
@@ -101,47 +88,30 @@ class Run {
     model::ModelSpec spec_;
     Collector collector_;
     Chunks chunks_;
-    ThreadPool pool_;
-    std::unique_ptr<backend::Backend> backend_;
-    engine::Pass pass_;
+    Devices devices_;
+    engine::Team team_;
     std::int64_t chunks_done_ = 0;
     bool wave_halved_ = false;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
 
-MemoryBounds Run::bounds() const {
-    const std::uint64_t host =
-        options_.memory_bytes != 0
-            ? options_.memory_bytes
-            : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
-    return {host, backend_->room_bytes()};
-}
-
-WavePlan Run::plan() const {
-    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
-                            pass_.bytes_per_chunk()};
-    const MemoryBounds memory = bounds();
-    std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
-    if (memory.device_bytes) resident = std::max(resident, kDeviceWaveTokens / options_.n_ctx);
-    const WavePlan plan = plan_waves(needs, memory, chunks_.n_chunks, resident);
-    return options_.wave_chunks > 0 ? plan_fixed_waves(needs, memory, options_.wave_chunks) : plan;
-}
-
-void Run::announce(const WavePlan& plan, std::size_t n_waves) {
+void Run::announce(const WavePlan& plan, std::int64_t n_waves) {
     Plan shown;
     shown.model_name = spec_.name.empty() ? options_.model.filename().string() : spec_.name;
     shown.architecture = spec_.architecture;
-    shown.backend = backend_->description();
+    for (const backend::Backend* backend : devices_.backends())
+        shown.backends.push_back(backend->description());
     shown.n_layers = static_cast<std::int64_t>(spec_.layers.size());
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
     shown.wave_chunks = plan.wave_chunks;
+    shown.n_waves = n_waves;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.host_bytes;
     shown.device_bytes = plan.device_bytes;
-    shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
+    shown.read_bytes = team_.member(0).read_bytes_per_wave() * static_cast<std::uint64_t>(n_waves);
     shown.context_train = spec_.context_length;
     observer_.on_plan(shown);
 }
@@ -152,8 +122,8 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.chunks_done = first;
         shown.chunks_in_wave = count;
         shown.layers_done = steps;
-        shown.n_layers = pass_.n_steps();
-        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(pass_.n_steps());
+        shown.n_layers = team_.member(0).n_steps();
+        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(shown.n_layers);
         shown.work_done = (static_cast<double>(first) + in_wave) / static_cast<double>(chunks_.n_chunks);
         shown.elapsed_seconds = seconds_since(start_);
         shown.tokens_per_second =
@@ -161,7 +131,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         observer_.on_progress(shown);
         if (observer_.stop_requested()) throw Stopped{};
     };
-    pass_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
+    team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
               collector_, progress);
     collector_.commit();
     chunks_done_ = first + count;
@@ -206,7 +176,7 @@ void Run::finish(Result& result) {
 
 std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
     if (error.kind() != ErrorKind::Device || !error.message().starts_with(backend::kOutOfDeviceMemory)) throw;
-    if (count <= 1)
+    if (count <= static_cast<std::int64_t>(team_.size()))  // a chunk each
         throw_error(ErrorKind::Device, error.where(),
                     "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
                     "other programs that use the device would help",
@@ -221,12 +191,12 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
 
 Result Run::run() {
     check_writable(options_.output);
-    const WavePlan waves = plan();
+    const WavePlan waves = plan_team(options_, devices_, team_, file_.size_bytes(), chunks_.n_chunks);
     SaveRules rules{options_.save_every,
                     options_.save_every_given || (!waves.streamed && waves.device_bytes == 0),
                     options_.snapshot_every};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
-    announce(waves, schedule(chunks_.n_chunks, waves.wave_chunks, rules).size());
+    announce(waves, std::ssize(schedule(chunks_.n_chunks, waves.wave_chunks, rules)));
     start_ = Clock::now();
     Result result;
     std::int64_t wave_chunks = waves.wave_chunks;

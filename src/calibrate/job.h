@@ -37,7 +37,8 @@ struct Options {
     bool save_every_given = false;    ///< asked for, so waves must end there
     std::int64_t snapshot_every = 0;  ///< chunks; 0: never
 
-    std::string device = "auto";
+    std::string device = "auto";  ///< as backend::list_devices() takes it; chunks are dealt to all
+    std::optional<std::int64_t> main_device;  ///< of these only the one with this number
     backend::Precision precision = backend::Precision::Auto;
     std::optional<Isa> isa;
     int n_threads = 0;                      ///< 0: all processors of this process
@@ -52,12 +53,13 @@ struct Options {
 struct Plan {
     std::string model_name;  ///< general.name or the file's name
     std::string architecture;
-    std::string backend;
+    std::vector<std::string> backends;  ///< one per device
     std::int64_t n_layers = 0;
     std::int64_t n_tokens = 0;  ///< of the text
     std::int64_t n_chunks = 0;
     std::int64_t n_ctx = 0;
-    std::int64_t wave_chunks = 0;
+    std::int64_t wave_chunks = 0;  ///< of all devices together
+    std::int64_t n_waves = 0;
     std::uint64_t model_bytes = 0;
     std::uint64_t memory_bytes = 0;  ///< expected peak of the host
     std::uint64_t device_bytes = 0;  ///< expected peak of a device's own memory; 0: it has none

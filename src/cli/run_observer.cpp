@@ -13,6 +13,21 @@ namespace {
 
 void put_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
+/// How the chunks go over the devices, and where the weights are meanwhile.
+std::string plan_text(const calibrate::Plan& plan) {
+    const std::size_t n = plan.backends.size();
+    const auto counted = [](std::int64_t count, std::string_view word) {
+        return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+    };
+    std::string text = counted(static_cast<std::int64_t>(n), "device");
+    text += fmt::format(", {} of {}", counted(plan.n_waves, "wave"), counted(plan.wave_chunks, "chunk"));
+    if (n > 1) text += " dealt evenly";
+    text += ", weights layer by layer in each wave";
+    if (plan.device_bytes > 0)
+        text += fmt::format(", {} of a device's memory", size_text(static_cast<double>(plan.device_bytes)));
+    return text;
+}
+
 }  // namespace
 
 RunObserver::RunObserver(const Arguments& arguments)
@@ -41,7 +56,10 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     n_chunks_ = plan.n_chunks;
     tell(Verbosity::Info, fmt::format("model    {}, {}, {} layers, {}", plan.model_name, plan.architecture,
                                       plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
-    tell(Verbosity::Info, fmt::format("backend  {}", plan.backend));
+    for (const std::string& backend : plan.backends)
+        tell(Verbosity::Info, fmt::format("backend  {}", backend));
+    if (plan.device_bytes > 0 || plan.backends.size() > 1)
+        tell(Verbosity::Info, "plan     " + plan_text(plan));
     tell(Verbosity::Info,
          fmt::format("memory   {} expected, {} to be read", size_text(static_cast<double>(plan.memory_bytes)),
                      size_text(static_cast<double>(plan.read_bytes))));

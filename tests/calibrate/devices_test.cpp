@@ -10,6 +10,10 @@ namespace {
 
 using testing::HasSubstr;
 
+/// Products beside the feed-forward's first one, of the two layers of llama-dense.
+constexpr std::int64_t kProductsOfAPass = 2 * 3;
+
+/// Every device plays so.
 void play(Options& options, const Fragility& fragility) {
     options.open_backend = [fragility](const backend::OpenOptions& open, ThreadPool& pool) {
         return std::make_unique<FragileBackend>(open, pool, fragility);
@@ -76,6 +80,103 @@ TEST_F(DevicesTest, WavesFollowTheRoomOfTheDevice) {
     EXPECT_EQ(bytes() == expected, true);
     EXPECT_EQ(recorder_.plan.wave_chunks, 5);
     EXPECT_LT(recorder_.plan.device_bytes, all);
+}
+
+class SameBytesForAnyDevices : public testing::TestWithParam<std::string> {};
+
+TEST_P(SameBytesForAnyDevices, WithOddChunksAndIdleDevices) {
+    const test::Fixture fixture(GetParam());
+    Options options = options_for(fixture);
+    options.similarity = true;
+    for (const std::int64_t n_chunks : {5, 2}) {
+        options.max_chunks = n_chunks;
+        std::string first;
+        for (const char* device : {"cpu", "cpu,cpu", "cpu,cpu,cpu"})
+            for (const std::int64_t wave : {0, 4}) {
+                options.device = device;
+                options.wave_chunks = wave;
+                Recorder recorder;
+                run(options, recorder);
+                EXPECT_EQ(recorder.perplexities.size(), static_cast<std::size_t>(n_chunks));
+                EXPECT_EQ(recorder.last_progress.work_done, 1);
+                const std::string bytes = read_file(options.output);
+                if (first.empty()) first = bytes;
+                EXPECT_EQ(bytes == first, true) << device << ", waves of " << wave;
+            }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, SameBytesForAnyDevices,
+                         testing::Values("llama-dense", "llama-moe", "gemma3-dense"), [](const auto& name) {
+                             return name.param.substr(0, name.param.find('-')) +
+                                    name.param.substr(name.param.find('-') + 1);
+                         });
+
+class TeamTest : public DevicesTest {
+  protected:
+    TeamTest() { options_.device = "cpu,cpu,cpu"; }
+    /// The second of the devices plays so.
+    void play_second(const Fragility& fragility) {
+        options_.open_backend = [fragility, opened = 0](const backend::OpenOptions& open,
+                                                        ThreadPool& pool) mutable {
+            return std::make_unique<FragileBackend>(open, pool, opened++ == 1 ? fragility : Fragility());
+        };
+    }
+};
+
+TEST_F(TeamTest, ADeviceThatFailsStopsTheOthersAndTheLastSaveStays) {
+    options_.max_chunks = 3;
+    const std::string saved = bytes();
+    options_.max_chunks = 6;
+    options_.wave_chunks = 3;
+    options_.save_every = 3;
+    play_second({.products = kProductsOfAPass + 1});
+    recorder_ = {};
+    try {
+        run(options_, recorder_);
+        FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.where(), "fragile");
+        EXPECT_EQ(error.message(), "broke");
+    }
+    EXPECT_EQ(recorder_.perplexities.size(), 3u);
+    EXPECT_EQ(read_file(options_.output) == saved, true);
+}
+
+TEST_F(TeamTest, WithoutMemoryOnOneDeviceAllTakeLess) {
+    const std::string expected = bytes();
+    options_.wave_chunks = 6;
+    play_second({.most_bytes = widest_bytes(1)});
+    EXPECT_EQ(bytes() == expected, true);
+    EXPECT_EQ(recorder_.notes.size(), 1u);
+    play_second({.most_bytes = widest_bytes(1) - 1});
+    EXPECT_THROW(run(options_, recorder_), Error);
+}
+
+TEST_F(TeamTest, TheDeviceWithTheLeastRoomDecides) {
+    play_second({.room_bytes = std::uint64_t{1} << 40});
+    run(options_, recorder_);
+    EXPECT_EQ(recorder_.plan.backends.size(), 3u);
+    EXPECT_EQ(recorder_.plan.wave_chunks, 6);
+    play_second({.room_bytes = recorder_.plan.device_bytes - 1});
+    run(options_, recorder_ = {});
+    EXPECT_EQ(recorder_.plan.wave_chunks, 3);
+}
+
+TEST_F(TeamTest, StopsAtWholeChunksWhenAsked) {
+    options_.wave_chunks = 3;
+    recorder_.stop_after = 3;
+    const Result result = run(options_, recorder_);
+    EXPECT_TRUE(result.stopped);
+    EXPECT_EQ(result.chunks_done, 3);
+}
+
+TEST_F(TeamTest, TheMainDeviceIsOneOfTheList) {
+    options_.main_device = 2;
+    run(options_, recorder_);
+    EXPECT_EQ(recorder_.plan.backends.size(), 1u);
+    options_.main_device = 3;
+    EXPECT_THROW(run(options_, recorder_), Error);
 }
 
 }  // namespace
