@@ -112,6 +112,22 @@ INSTANTIATE_TEST_SUITE_P(Layers, SameBytesForAnyDevices,
                                     name.param.substr(name.param.find('-') + 1);
                          });
 
+TEST(SameBytesForAnyGpus, OnAMachineWithTwo) {
+    if (backend::list_devices("cuda").size() < 2) GTEST_SKIP() << "no two CUDA devices";
+    const test::Fixture fixture("llama-moe");
+    Options options = options_for(fixture);
+    options.similarity = true;
+    std::string first;
+    for (const char* device : {"cuda:0", "cuda:1", "cuda:0,cuda:1", "cuda"}) {
+        options.device = device;
+        Recorder recorder;
+        run(options, recorder);
+        const std::string bytes = read_file(options.output);
+        if (first.empty()) first = bytes;
+        EXPECT_EQ(bytes == first, true) << device;
+    }
+}
+
 class TeamTest : public DevicesTest {
   protected:
     TeamTest() { options_.device = "cpu,cpu,cpu"; }
