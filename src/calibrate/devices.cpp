@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/delivery.h"
+#include "engine/sink_order.h"
+
 namespace assay::calibrate {
 
 namespace {
@@ -12,6 +15,9 @@ constexpr std::int64_t kDefaultResidentChunks = 10;
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
 /// Left to the system and to page cache when no bound was given.
 constexpr double kShareOfFree = 0.8;
+
+/// Adding is bound by memory from about so many on.
+constexpr int kMostAddingThreads = 12;
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
@@ -34,6 +40,13 @@ Devices::Devices(const Options& options) {
     }
 }
 
+int Devices::adding_threads() const {
+    int idle = 0;
+    for (std::size_t i = 0; i < size(); ++i)
+        if (backends_[i]->room_bytes()) idle += pools_[i]->size();
+    return std::clamp(idle, 1, kMostAddingThreads);
+}
+
 std::vector<backend::Backend*> Devices::backends() const {
     std::vector<backend::Backend*> all;
     for (const auto& backend : backends_) all.push_back(backend.get());
@@ -48,12 +61,14 @@ WavePlan plan_team(const Options& options, const Devices& devices, const engine:
     const std::int64_t resident = options.save_every > 0 ? options.save_every : kDefaultResidentChunks;
     const std::vector<backend::Backend*> backends = devices.backends();
 
-    MemoryNeeds together{file_bytes, 0, 0, 0};
+    const std::uint64_t waiting = n > 1 ? engine::SinkOrder::kMostBytesHeld : 0;
+    MemoryNeeds together{file_bytes, 0, 0, 0, waiting};
     WavePlan least;
     for (std::size_t i = 0; i < team.size(); ++i) {
         const engine::Pass& pass = team.member(i);
-        const MemoryNeeds needs{file_bytes, pass.weight_bytes(), pass.workspace_bytes(),
-                                pass.bytes_per_chunk()};
+        const MemoryNeeds needs{
+            file_bytes, pass.weight_bytes(), pass.workspace_bytes(), pass.bytes_per_chunk(),
+            waiting + static_cast<std::uint64_t>(n) * engine::Delivery::kMostBytesUnderWay};
         together.weight_bytes += needs.weight_bytes;
         together.workspace_bytes += needs.workspace_bytes;
         together.bytes_per_chunk = std::max(together.bytes_per_chunk, needs.bytes_per_chunk);

@@ -60,9 +60,9 @@ class Run {
           format_(imatrix::format_for(options.output, options.format)),
           file_(gguf::File::open(options.model)),
           spec_(model::build(file_, {options.n_ctx})),
-          collector_(load_start(options, observer)),
-          chunks_(tokenize(file_, options, observer)),
           devices_(options),
+          collector_(load_start(options, observer), devices_.adding_threads()),
+          chunks_(tokenize(file_, options, observer)),
           team_(file_, spec_, devices_.backends(), pass_options()) {}
 
     Result run();
@@ -86,9 +86,9 @@ class Run {
     imatrix::Format format_;
     gguf::File file_;
     model::ModelSpec spec_;
+    Devices devices_;
     Collector collector_;
     Chunks chunks_;
-    Devices devices_;
     engine::Team team_;
     std::int64_t chunks_done_ = 0;
     bool wave_halved_ = false;

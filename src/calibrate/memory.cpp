@@ -77,7 +77,7 @@ WavePlan plan_fixed_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, 
         plan.device_bytes = computing;
     else
         plan.host_bytes = computing;
-    plan.host_bytes += kBaseBytes;
+    plan.host_bytes += kBaseBytes + needs.host_bytes;
     plan.streamed =
         plan.host_bytes > bounds.host_bytes || bounds.host_bytes - plan.host_bytes < needs.file_bytes;
     if (!plan.streamed) plan.host_bytes += needs.file_bytes;
@@ -88,11 +88,12 @@ WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, std::i
                     std::int64_t resident_chunks) {
     const bool on_device = bounds.device_bytes.has_value();
     const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
-    const std::uint64_t fixed = (on_device ? 0 : kBaseBytes) + needs.weight_bytes + needs.workspace_bytes;
+    const std::uint64_t fixed =
+        (on_device ? 0 : kBaseBytes + needs.host_bytes) + needs.weight_bytes + needs.workspace_bytes;
     if (bound < fixed + needs.bytes_per_chunk)
         throw_error(ErrorKind::Usage, on_device ? "--device-memory" : "--memory",
-                    "{} MiB are too few: two layers' weights and one chunk need {} MiB", bound >> 20,
-                    (fixed + needs.bytes_per_chunk) >> 20);
+                    "{} MiB are too few: two layers' weights and one chunk need {} MiB{}", bound >> 20,
+                    (fixed + needs.bytes_per_chunk) >> 20, on_device ? "; --device cpu needs none" : "");
     const bool streamed = plan_fixed_waves(needs, bounds, 1).streamed;
     const std::uint64_t file = streamed || on_device ? 0 : needs.file_bytes;
     const auto fitting = static_cast<std::int64_t>(

@@ -23,6 +23,7 @@ struct MemoryNeeds {
     std::uint64_t weight_bytes = 0;
     std::uint64_t workspace_bytes = 0;
     std::uint64_t bytes_per_chunk = 0;
+    std::uint64_t host_bytes = 0;  ///< in the host's memory even with a device: sums that arrive or wait
 };
 
 struct WavePlan {

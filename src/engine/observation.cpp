@@ -10,21 +10,18 @@ std::size_t Observation::Expected::plain_at() const noexcept {
 }
 
 void Observation::Expected::tell(std::span<const float> floats, ActivationSink& sink) const {
-    const std::size_t per_chunk = floats_per_chunk();
-    for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
-        const auto at = static_cast<std::size_t>(chunk) * per_chunk;
-        InputSums sums;
-        sums.weights = weights;
-        sums.chunk = chunks.first + chunk;
-        sums.width = width;
-        sums.squares = floats.subspan(at, per_chunk);
-        sums.plain = floats.subspan(plain_at() + at, per_chunk);
-        sums.counts = std::span(counts).subspan(static_cast<std::size_t>(chunk * matrices),
-                                                static_cast<std::size_t>(matrices));
-        sums.first_matrix = first_matrix;
-        sums.n_matrices = n_matrices;
-        sink.on_input(sums);
-    }
+    const std::size_t total = floats_per_chunk() * static_cast<std::size_t>(chunks.count);
+    InputSums sums;
+    sums.weights = weights;
+    sums.chunk = chunks.first;
+    sums.n_chunks = chunks.count;
+    sums.width = width;
+    sums.squares = floats.first(total);
+    sums.plain = floats.subspan(plain_at(), total);
+    sums.counts = counts;
+    sums.first_matrix = first_matrix;
+    sums.n_matrices = n_matrices;
+    sink.on_input(sums);
 }
 
 backend::Sums Observation::add(Expected expected) {

@@ -30,8 +30,8 @@ class Observation {
                                  std::int64_t first, std::int64_t count, std::int64_t n_experts,
                                  const backend::Routing& routing);
 
-    /// Sends what the operations left: the sink hears of it chunk by chunk, in the order of expect(), while
-    /// the operations that follow run.
+    /// Sends what the operations left: the sink hears of it in the order of expect(), while the operations
+    /// that follow run.
     void deliver();
 
   private:

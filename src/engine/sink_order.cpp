@@ -42,7 +42,7 @@ class SinkOrder::Part final : public ActivationSink {
     void on_input(const InputSums& sums) override {
         order_.take(
             order_.line(order_.inputs_, std::pair(sums.weights.front(), sums.first_matrix)), index_,
-            sums.chunk, sums.squares.size_bytes() + sums.plain.size_bytes(),
+            {sums.chunk, sums.n_chunks}, sums.squares.size_bytes() + sums.plain.size_bytes(),
             [&](ActivationSink& sink) { sink.on_input(sums); },
             [&] {
                 return [held = std::make_shared<HeldInput>(sums)](ActivationSink& sink) { held->tell(sink); };
@@ -50,13 +50,13 @@ class SinkOrder::Part final : public ActivationSink {
     }
     void on_similarity(const SimilaritySums& sums) override {
         order_.take(
-            order_.line(order_.similarities_, std::pair(sums.kind, sums.layer)), index_, sums.chunk,
+            order_.line(order_.similarities_, std::pair(sums.kind, sums.layer)), index_, {sums.chunk, 1},
             sizeof sums, [&](ActivationSink& sink) { sink.on_similarity(sums); },
             [&] { return [sums](ActivationSink& sink) { sink.on_similarity(sums); }; });
     }
     void on_losses(const ChunkLosses& losses) override {
         order_.take(
-            order_.losses_, index_, losses.chunk, losses.losses.size_bytes(),
+            order_.losses_, index_, {losses.chunk, 1}, losses.losses.size_bytes(),
             [&](ActivationSink& sink) { sink.on_losses(losses); },
             [&] {
                 return [chunk = losses.chunk, held = copy(losses.losses)](ActivationSink& sink) {
@@ -94,30 +94,31 @@ template <typename Key> SinkOrder::Line& SinkOrder::line(std::map<Key, Line>& li
 }
 
 template <typename Now, typename Hold>
-void SinkOrder::take(Line& line, std::size_t part, std::int64_t chunk, std::size_t bytes, const Now& now,
+void SinkOrder::take(Line& line, std::size_t part, ChunkRange chunks, std::size_t bytes, const Now& now,
                      const Hold& hold) {
     std::unique_lock lock(mutex_);
     line.seen.resize(ranges_.size());
     // A weight that several layers share comes round once for each: all chunks, then all chunks again.
-    const std::int64_t round = line.seen[part]++ / ranges_[part].count;
-    const std::int64_t place = round * n_chunks_ + chunk - ranges_.front().first;
+    const std::int64_t round = line.seen[part] / ranges_[part].count;
+    line.seen[part] += chunks.count;
+    const std::int64_t place = round * n_chunks_ + chunks.first - ranges_.front().first;
     changed_.wait(lock, [&] {
         return cancelled_ || place == line.next || bytes_held_ == 0 || bytes_held_ + bytes <= kMostBytesHeld;
     });
     if (cancelled_) throw Error(ErrorKind::Internal, "", "another part of the wave has failed");
     if (place != line.next) {
-        line.early.emplace(place, std::pair(Held(hold()), bytes));
+        line.early.emplace(place, Early{hold(), chunks.count, bytes});
         bytes_held_ += bytes;
         return;
     }
     now(sink_);
-    ++line.next;
+    line.next += chunks.count;
     while (!line.early.empty() && line.early.begin()->first == line.next) {
-        const auto [held, held_bytes] = std::move(line.early.begin()->second);
+        const Early early = std::move(line.early.begin()->second);
         line.early.erase(line.early.begin());
-        held(sink_);
-        bytes_held_ -= held_bytes;
-        ++line.next;
+        early.tell(sink_);
+        bytes_held_ -= early.bytes;
+        line.next += early.n_chunks;
     }
     changed_.notify_all();
 }

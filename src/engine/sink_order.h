@@ -41,17 +41,22 @@ class SinkOrder {
     class Part;
     using Held = std::function<void(ActivationSink&)>;
 
+    struct Early {
+        Held tell;
+        std::int64_t n_chunks = 0;
+        std::size_t bytes = 0;
+    };
     /// Calls that must keep an order among themselves.
     struct Line {
-        std::int64_t next = 0;                                       ///< the place whose turn it is
-        std::vector<std::int64_t> seen;                              ///< calls of each part so far
-        std::map<std::int64_t, std::pair<Held, std::size_t>> early;  ///< by place, with bytes held
+        std::int64_t next = 0;                ///< the place whose turn it is
+        std::vector<std::int64_t> seen;       ///< chunks of each part so far
+        std::map<std::int64_t, Early> early;  ///< by place
     };
 
     template <typename Key> Line& line(std::map<Key, Line>& lines, const Key& key);
     /// The call's turn: made now where it has come, else copied by hold() or waited for.
     template <typename Now, typename Hold>
-    void take(Line& line, std::size_t part, std::int64_t chunk, std::size_t bytes, const Now& now,
+    void take(Line& line, std::size_t part, ChunkRange chunks, std::size_t bytes, const Now& now,
               const Hold& hold);
 
     ActivationSink& sink_;

@@ -11,7 +11,8 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB,
                              .weight_bytes = 50 * kMiB,
                              .workspace_bytes = 20 * kMiB,
-                             .bytes_per_chunk = 4 * kMiB};
+                             .bytes_per_chunk = 4 * kMiB,
+                             .host_bytes = 0};
 
 TEST(PlanWaves, AModelThatFitsRunsInShortWaves) {
     const WavePlan plan = plan_waves(kNeeds, {8000 * kMiB, {}}, 500, 10);

@@ -97,6 +97,28 @@ TEST(SinkOrder, AWeightThatComesAgainComesAfterAllChunksOfTheFirstTime) {
     for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(listener.inputs[i].chunk, static_cast<std::int64_t>(i % 3));
 }
 
+TEST(SinkOrder, RunsOfChunksCountAsMany) {
+    Listener listener;
+    SinkOrder order(listener, {{0, 3}, {3, 1}});
+    const std::vector<std::string> weights{"a"};
+    const std::vector<float> squares{1, 2};
+    const std::vector<float> plain{-1, -2};
+    const std::vector<std::int64_t> counts{10, 11};
+    InputSums sums;
+    sums.weights = weights;
+    sums.n_chunks = 2;
+    sums.width = 1;
+    sums.squares = squares;
+    sums.plain = plain;
+    sums.counts = counts;
+    tell(order.part(1), "a", 3);
+    order.part(0).on_input(sums);
+    EXPECT_EQ(listener.inputs.size(), 1u);
+    tell(order.part(0), "a", 2);
+    ASSERT_EQ(listener.inputs.size(), 3u);
+    EXPECT_EQ(listener.inputs.back().chunk, 3);
+}
+
 TEST(SinkOrder, LossesAndSimilarityKeepTheOrderToo) {
     Listener listener;
     SinkOrder order(listener, {{0, 1}, {1, 1}});
