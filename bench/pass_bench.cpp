@@ -95,6 +95,8 @@ int run(int argc, char** argv) {
     }
     const double waited = pass.times().waiting_for_weights;
     fmt::print("  {:<12} {:>8.3f} s {:>5.1f} %\n", "weights", waited, 100 * waited / seconds);
+    const double held_back = pass.times().waiting_for_sink;
+    fmt::print("  {:<12} {:>8.3f} s {:>5.1f} %\n", "sink", held_back, 100 * held_back / seconds);
     const auto tokens = static_cast<double>(chunks.n_chunks * options.n_ctx);
     fmt::print(
         "perplexity {:.4f}; {:.0f} tokens in {:.2f} s: {:.0f} tokens/s, {:.0f} GFLOP/s, {:.0f} % of {:.0f} "

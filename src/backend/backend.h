@@ -3,7 +3,10 @@
 // The engine holds the residual stream of a wave and calls these operations on runs of whole chunks. Results
 // must not depend on how many chunks a call has, nor on the number of threads. Operations of one backend are
 // called from one thread, in order, and may return before they are done; download() and synchronize() wait.
-// prepare() and upload() may be called from another thread meanwhile.
+// prepare() and upload() may be called from another thread meanwhile, and so may Landing::wait().
+//
+// Where a device has memory of its own and it runs out, operations throw Error{Device} whose message begins
+// with kOutOfDeviceMemory: the caller can ask for less.
 //
 // A common pattern: an operation *produces the input of a product*. It then leaves the input rounded to the
 // product's type (the operand), and sums of it per chunk, taken before the rounding. Fused producers exist
@@ -14,13 +17,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/type_table.h"
 
 namespace assay::backend {
+
+inline constexpr std::string_view kOutOfDeviceMemory = "out of device memory";
 
 enum class DType : std::uint8_t { F32, Bf16 };
 
@@ -85,6 +92,20 @@ class Buffer {
     std::size_t size_bytes_ = 0;
 };
 using BufferPtr = std::unique_ptr<Buffer>;
+
+/// Host memory where a result arrives beside the operations that follow. One copy at a time; the destructor
+/// waits for it.
+class Landing {
+  public:
+    virtual ~Landing() = default;
+    /// Copies what the operations so far leave at `from` in backend memory, no more bytes than this was made
+    /// for, and may return before that is done.
+    virtual void start(const void* from, std::size_t bytes) = 0;
+    /// Waits for the copy and shows it. Where the backend's memory is the host's these are the bytes at
+    /// `from` themselves: nothing may write there until the caller is done with them.
+    virtual std::span<const std::byte> wait() = 0;
+};
+using LandingPtr = std::unique_ptr<Landing>;
 
 /// A matrix as a file stores it: n_out rows of n_in weights, each multiplied by `scale`.
 struct WeightSource {
@@ -192,10 +213,14 @@ class Backend {
     // --- memory
     /// Whether operations take memory of the host's, so that a caller may bring its own.
     virtual bool uses_host_memory() const noexcept = 0;
+    /// Bytes that buffers and matrices may still take of the device's own memory, beside what operations need
+    /// for themselves. Nothing where backend memory is the host's.
+    virtual std::optional<std::uint64_t> room_bytes() const { return std::nullopt; }
     virtual BufferPtr allocate(std::size_t bytes) = 0;
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.
     virtual void download(const void* from, std::span<std::byte> to) = 0;
+    virtual LandingPtr make_landing(std::size_t bytes) = 0;
     virtual void synchronize() = 0;
 
     // --- weights

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "backend/open.h"
@@ -28,12 +27,9 @@ bool cuda_built() noexcept;
 /// Devices that open_cuda() can take; none where the driver is missing or too old.
 std::vector<DeviceInfo> cuda_devices();
 
-/// How the message of an Error{Device} begins when device memory ran out: the engine can ask for less.
-inline constexpr std::string_view kOutOfDeviceMemory = "out of device memory";
-
-/// Precision::Auto is bf16. Throws Error{Device} in a sentence when there is no driver, no such device, or
-/// one older than compute capability 8.0. Running out of device memory later is Error{Device} whose message
-/// begins with kOutOfDeviceMemory.
-std::unique_ptr<Backend> open_cuda(int device, Precision precision);
+/// Precision::Auto is bf16. `memory_bytes` bounds what is taken of the device's memory; 0: what is free.
+/// Throws Error{Device} in a sentence when there is no driver, no such device, or one older than compute
+/// capability 8.0.
+std::unique_ptr<Backend> open_cuda(int device, Precision precision, std::uint64_t memory_bytes);
 
 }  // namespace assay::backend

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fmt/format.h>
+#include <iterator>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cuda_backend.h"
@@ -27,32 +29,65 @@ std::unique_ptr<Backend> open_cpu(const OpenOptions& options, ThreadPool& pool) 
                                              pool);
 }
 
-/// "cuda" or "cuda:N"; nothing for other words.
+constexpr std::string_view kCuda = "cuda";
+
+/// N of "cuda:N"; nothing for other words.
 std::optional<int> cuda_index(std::string_view device) {
-    constexpr std::string_view kWord = "cuda";
-    if (!device.starts_with(kWord)) return std::nullopt;
-    device.remove_prefix(kWord.size());
-    if (device.empty()) return 0;
+    if (!device.starts_with(kCuda)) return std::nullopt;
+    device.remove_prefix(kCuda.size());
+    if (device.size() < 2 || device.front() != ':') return std::nullopt;
     int index = 0;
     const char* last = device.data() + device.size();
-    if (device.front() != ':' || device.size() < 2) return std::nullopt;
     const auto [end, error] = std::from_chars(device.data() + 1, last, index);
     if (error != std::errc() || end != last || index < 0) return std::nullopt;
     return index;
 }
 
+std::string cuda_name(int index) { return fmt::format("{}:{}", kCuda, index); }
+
+/// The devices of one word of a list.
+std::vector<std::string> devices_of(std::string_view word) {
+    std::vector<std::string> names;
+    if (word == "cpu" || cuda_index(word)) return {std::string(word)};
+    if (word != "auto" && word != kCuda)
+        throw_error(ErrorKind::Usage, "--device", "{} is not known here, expected auto, cpu, cuda or cuda:N",
+                    word);
+    for (const DeviceInfo& device : cuda_devices()) names.push_back(cuda_name(device.index));
+    // Opening the first GPU says why there is none.
+    if (names.empty()) names.push_back(word == "auto" ? "cpu" : cuda_name(0));
+    return names;
+}
+
 }  // namespace
 
-std::unique_ptr<Backend> open(const OpenOptions& options, ThreadPool& pool) {
-    if (options.device == "auto") {
-        const std::vector<DeviceInfo> devices = cuda_devices();
-        return devices.empty() ? open_cpu(options, pool)
-                               : open_cuda(devices.front().index, options.precision);
+std::vector<std::string> list_devices(std::string_view list, std::optional<std::int64_t> only) {
+    std::vector<std::string> names;
+    bool processors = false;
+    while (true) {
+        const std::size_t comma = std::min(list.find(','), list.size());
+        for (std::string& name : devices_of(list.substr(0, comma))) {
+            const bool processor = name == "cpu";
+            if (!names.empty() && processor != processors)
+                throw_error(ErrorKind::Usage, "--device",
+                            "cpu and cuda cannot share a run: their results differ in the last bits");
+            processors = processor;
+            if (processor || std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+        }
+        if (comma == list.size()) break;
+        list.remove_prefix(comma + 1);
     }
-    if (options.device == "cpu") return open_cpu(options, pool);
-    if (const auto index = cuda_index(options.device)) return open_cuda(*index, options.precision);
-    throw_error(ErrorKind::Usage, "--device", "{} is not known here, expected auto, cpu, cuda or cuda:N",
-                options.device);
+    if (!only) return names;
+    if (*only < 0 || *only >= std::ssize(names))
+        throw_error(ErrorKind::Usage, "--main-gpu", "{} was asked for, the devices are 0 to {}", *only,
+                    names.size() - 1);
+    return {names[static_cast<std::size_t>(*only)]};
+}
+
+std::unique_ptr<Backend> open(const OpenOptions& options, ThreadPool& pool) {
+    const std::string name = list_devices(options.device).front();
+    if (const auto index = cuda_index(name))
+        return open_cuda(*index, options.precision, options.device_memory_bytes);
+    return open_cpu(options, pool);
 }
 
 }  // namespace assay::backend

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/thread_pool.h"
 #include "engine/activation_sink.h"
 #include "imatrix/matrix.h"
 #include "perplexity/perplexity.h"
@@ -22,7 +23,10 @@ struct Collected {
 /// are added chunk by chunk in chunk order, so waves of any size give the same bits.
 class Collector final : public engine::ActivationSink {
   public:
-    explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }
+    /// Sums are added by n_threads threads, columns shared out among them.
+    explicit Collector(imatrix::Matrix start, int n_threads = 1) : threads_(n_threads) {
+        committed_.matrix = std::move(start);
+    }
 
     /// Throws Error{Numeric} when a sum is not finite, Error{Shape} when loaded sums have another size.
     void on_input(const engine::InputSums& sums) override;
@@ -38,6 +42,7 @@ class Collector final : public engine::ActivationSink {
   private:
     imatrix::Entry& touch(const std::string& weight, const engine::InputSums& sums);
 
+    ThreadPool threads_;
     Collected committed_;
     std::map<std::string, imatrix::Entry, std::less<>> touched_;
     std::vector<perplexity::Sums> wave_losses_;

@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
 
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
+#include "calibrate/devices.h"
 #include "calibrate/extra.h"
-#include "calibrate/memory.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "engine/estimate.h"
-#include "engine/pass.h"
 #include "model/registry.h"
 
 namespace assay::calibrate {
@@ -20,16 +20,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 /// A pass reaches about this share of what its products reach alone.
 constexpr double kShareOfProducts = 0.75;
 constexpr double kProbeSeconds = 0.05;
 constexpr std::int64_t kProbeWidth = 2048;
-/// Sums of x^2 and of x in f64, the committed ones and those of the wave.
-constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Thrown from the progress callback to leave a wave that the user no longer wants.
 struct Stopped {};
@@ -68,11 +66,10 @@ class Run {
           format_(imatrix::format_for(options.output, options.format)),
           file_(gguf::File::open(options.model)),
           spec_(model::build(file_, {options.n_ctx})),
-          collector_(load_start(options, observer)),
+          devices_(options),
+          collector_(load_start(options, observer), devices_.adding_threads()),
           chunks_(tokenize(file_, options, observer)),
-          pool_(options.n_threads > 0 ? options.n_threads : available_processors()),
-          backend_(backend::open({options.device, options.precision, options.isa, options.n_ctx}, pool_)),
-          pass_(file_, spec_, *backend_, pass_options()) {}
+          team_(file_, spec_, devices_.backends(), pass_options()) {}
 
     Result run();
 
@@ -85,9 +82,11 @@ class Run {
         options.similarity = options_.similarity;
         return options;
     }
-    WavePlan plan() const;
+    /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
+    std::int64_t smaller_wave(std::int64_t count, const Error& error);
+    void prepare(const WavePlan& plan);
     double expected_seconds(const Plan& plan);
-    void announce(const WavePlan& plan, std::size_t n_waves);
+    void announce(const WavePlan& plan, std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
     void save(const std::filesystem::path& path);
@@ -99,64 +98,58 @@ class Run {
     imatrix::Format format_;
     gguf::File file_;
     model::ModelSpec spec_;
+    Devices devices_;
     Collector collector_;
     Chunks chunks_;
-    ThreadPool pool_;
-    std::unique_ptr<backend::Backend> backend_;
-    engine::Pass pass_;
+    engine::Team team_;
     std::int64_t chunks_done_ = 0;
+    bool wave_halved_ = false;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
 
-WavePlan Run::plan() const {
-    MemoryNeeds needs;
-    needs.file_bytes = file_.size_bytes();
-    needs.weight_bytes = pass_.weight_bytes();
-    needs.stream_bytes = pass_.stream_bytes();
-    needs.workspace_bytes = pass_.workspace_bytes();
-    needs.bytes_per_chunk = pass_.bytes_per_chunk();
-    needs.sums_bytes = pass_.observed_columns() * kBytesPerColumn;
-    const std::uint64_t bound = options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bound();
-    WaveRules rules;
-    rules.n_chunks = chunks_.n_chunks;
-    if (options_.save_every > 0) rules.resident_chunks = options_.save_every;
-    rules.may_spill = !options_.spill_folder.empty();
-    WavePlan plan = plan_waves(needs, bound, rules);
-    if (options_.wave_chunks > 0) {
-        plan.peak_bytes += needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
-        plan.peak_bytes -= needs.bytes_per_chunk * static_cast<std::uint64_t>(plan.wave_chunks);
-        plan.wave_chunks = options_.wave_chunks;
-    }
-    return plan;
+void Run::prepare(const WavePlan& plan) {
+    if (plan.streamed) team_.stream_weights();
+    if (plan.weights_kept) team_.keep_weights();
+    if (plan.spilled_bytes > 0) team_.spill_states(options_.spill_folder);
 }
 
 double Run::expected_seconds(const Plan& plan) {
     const double flop = engine::flop_per_token(spec_, options_.n_ctx, options_.perplexity) *
                         static_cast<double>(chunks_.n_chunks * options_.n_ctx);
     const std::int64_t width = std::min(spec_.hidden, kProbeWidth);
-    const double rate = kShareOfProducts * engine::product_rate(*backend_, width, width, kProbeSeconds);
-    const double reading =
-        plan.streamed ? static_cast<double>(plan.read_bytes) / engine::read_rate(file_) : 0.0;
-    return std::max(flop / rate, reading);
+    const auto backends = devices_.backends();
+    try {
+        const double rate = kShareOfProducts * static_cast<double>(backends.size()) *
+                            engine::product_rate(*backends.front(), width, width, kProbeSeconds);
+        const double reading =
+            plan.streamed ? static_cast<double>(plan.read_bytes) / engine::read_rate(file_) : 0.0;
+        return std::max(flop / rate, reading);
+    } catch (const Error&) {
+        return 0;  // the run itself will say what is wrong, or find that a smaller wave fits
+    }
 }
 
-void Run::announce(const WavePlan& plan, std::size_t n_waves) {
+void Run::announce(const WavePlan& plan, std::int64_t n_waves) {
     Plan shown;
     shown.model_name = spec_.name.empty() ? options_.model.filename().string() : spec_.name;
     shown.architecture = spec_.architecture;
-    shown.backend = backend_->description();
+    for (const backend::Backend* backend : devices_.backends())
+        shown.backends.push_back(backend->description());
     shown.n_layers = static_cast<std::int64_t>(spec_.layers.size());
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
     shown.wave_chunks = plan.wave_chunks;
+    shown.n_waves = n_waves;
     shown.model_bytes = file_.size_bytes();
-    shown.memory_bytes = plan.peak_bytes;
-    shown.n_waves = static_cast<std::int64_t>(n_waves);
+    shown.memory_bytes = plan.host_bytes;
+    shown.device_bytes = plan.device_bytes;
     shown.streamed = plan.streamed;
+    shown.weights_kept = plan.weights_kept;
     shown.spilled_bytes = plan.spilled_bytes;
-    shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
+    shown.read_bytes =
+        team_.member(0).read_bytes_per_wave() * static_cast<std::uint64_t>(plan.weights_kept ? 1 : n_waves);
     shown.context_train = spec_.context_length;
     shown.expected_seconds = expected_seconds(shown);
     observer_.on_plan(shown);
@@ -168,8 +161,8 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.chunks_done = first;
         shown.chunks_in_wave = count;
         shown.layers_done = steps;
-        shown.n_layers = pass_.n_steps();
-        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(pass_.n_steps());
+        shown.n_layers = team_.member(0).n_steps();
+        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(shown.n_layers);
         shown.work_done = (static_cast<double>(first) + in_wave) / static_cast<double>(chunks_.n_chunks);
         shown.elapsed_seconds = seconds_since(start_);
         shown.tokens_per_second =
@@ -177,7 +170,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         observer_.on_progress(shown);
         if (observer_.stop_requested()) throw Stopped{};
     };
-    pass_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
+    team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
               collector_, progress);
     collector_.commit();
     chunks_done_ = first + count;
@@ -220,24 +213,47 @@ void Run::finish(Result& result) {
     result.perplexity_error = estimate->error;
 }
 
+std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
+    if (error.kind() != ErrorKind::Device || !error.message().starts_with(backend::kOutOfDeviceMemory)) throw;
+    if (count <= static_cast<std::int64_t>(team_.size()))  // a chunk each
+        throw_error(ErrorKind::Device, error.where(),
+                    "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
+                    "other programs that use the device would help",
+                    error.message(), options_.n_ctx);
+    if (!wave_halved_)
+        observer_.on_note(
+            fmt::format("{} does not have the memory for {} chunks at a time; going on with fewer",
+                        error.where(), count));
+    wave_halved_ = true;
+    return count / 2;
+}
+
 Result Run::run() {
     check_writable(options_.output);
-    if (!options_.spill_folder.empty() && !backend_->uses_host_memory())
+    if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
-                    backend_->description());
-    const WavePlan waves = plan();
-    if (waves.streamed) pass_.stream_weights();
-    if (waves.spilled_bytes > 0) pass_.spill_states(options_.spill_folder);
-    SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed,
+                    devices_.backends().front()->description());
+    const WavePlan waves = plan_team(options_, devices_, team_, file_.size_bytes(), chunks_.n_chunks);
+    SaveRules rules{options_.save_every,
+                    options_.save_every_given || (!waves.streamed && waves.device_bytes == 0),
                     options_.snapshot_every};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
-    const auto ends = schedule(chunks_.n_chunks, waves.wave_chunks, rules);
-    announce(waves, ends.size());
+    prepare(waves);
+    announce(waves, std::ssize(schedule(chunks_.n_chunks, waves.wave_chunks, rules)));
     start_ = Clock::now();
     Result result;
+    std::int64_t wave_chunks = waves.wave_chunks;
     try {
-        for (const WaveEnd& end : ends) {
-            run_wave(chunks_done_, end.chunks_done - chunks_done_);
+        while (chunks_done_ < chunks_.n_chunks) {
+            const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, wave_chunks, rules);
+            const std::int64_t count = end.chunks_done - chunks_done_;
+            try {
+                run_wave(chunks_done_, count);
+            } catch (const Error& error) {
+                collector_.abandon();
+                wave_chunks = smaller_wave(count, error);
+                continue;
+            }
             if (end.save) save(options_.output);
             if (end.snapshot) save(options_.output.string() + ".at_" + std::to_string(end.chunks_done));
         }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +37,8 @@ struct Options {
     bool save_every_given = false;    ///< asked for, so waves must end there
     std::int64_t snapshot_every = 0;  ///< chunks; 0: never
 
-    std::string device = "auto";
+    std::string device = "auto";  ///< as backend::list_devices() takes it; chunks are dealt to all
+    std::optional<std::int64_t> main_device;  ///< of these only the one with this number
     backend::Precision precision = backend::Precision::Auto;
     std::optional<Isa> isa;
     int n_threads = 0;               ///< 0: all processors of this process
@@ -43,24 +46,30 @@ struct Options {
     std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
     /// Where the states of a wave go so that one wave is enough; empty: they stay in memory.
     std::filesystem::path spill_folder;
+    std::uint64_t device_memory_bytes = 0;  ///< bound on each device's own memory; 0: by what is free
+    /// Tests put others in its place.
+    std::function<std::unique_ptr<backend::Backend>(const backend::OpenOptions&, ThreadPool&)> open_backend =
+        backend::open;
 };
 
 struct Plan {
     std::string model_name;  ///< general.name or the file's name
     std::string architecture;
-    std::string backend;
+    std::vector<std::string> backends;  ///< one per device
     std::int64_t n_layers = 0;
     std::int64_t n_tokens = 0;  ///< of the text
     std::int64_t n_chunks = 0;
     std::int64_t n_ctx = 0;
-    std::int64_t wave_chunks = 0;
+    std::int64_t wave_chunks = 0;  ///< of all devices together
     std::int64_t n_waves = 0;
-    bool streamed = false;            ///< the model does not fit: each wave reads it from disk
-    std::uint64_t spilled_bytes = 0;  ///< of states, on disk
-    double expected_seconds = 0;      ///< a guess from rates tried out just before
     std::uint64_t model_bytes = 0;
-    std::uint64_t memory_bytes = 0;  ///< expected peak
-    std::uint64_t read_bytes = 0;    ///< weights read over the whole run
+    std::uint64_t memory_bytes = 0;   ///< expected peak of the host
+    std::uint64_t device_bytes = 0;   ///< expected peak of a device's own memory; 0: it has none
+    bool streamed = false;            ///< the model does not fit: each wave reads it from disk
+    bool weights_kept = false;        ///< prepared weights stay on the devices from wave to wave
+    std::uint64_t spilled_bytes = 0;  ///< of states, on disk
+    std::uint64_t read_bytes = 0;     ///< weights read over the whole run
+    double expected_seconds = 0;      ///< a guess from rates tried out just before; 0: none
     std::int64_t context_train = 0;
 };
 

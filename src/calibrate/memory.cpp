@@ -94,24 +94,44 @@ std::uint64_t default_memory_bound() {
     return std::min(share(system_available(), kShareOfSystem), share(groups, kShareOfGroup));
 }
 
-WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, const WaveRules& rules) {
-    std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes + needs.sums_bytes;
+WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const WaveRules& rules) {
+    const bool on_device = bounds.device_bytes.has_value();
+    const std::uint64_t computing = needs.weight_bytes + needs.workspace_bytes;
+    std::uint64_t host = kBaseBytes + needs.host_bytes + (on_device ? 0 : computing);
     WavePlan plan;
-    plan.streamed = bound_bytes < fixed + needs.file_bytes + needs.bytes_per_chunk;
-    fixed += plan.streamed ? needs.stream_bytes : needs.file_bytes;
-    if (bound_bytes < fixed + needs.bytes_per_chunk)
-        throw_error(ErrorKind::Usage, "--memory",
-                    "{} MiB are too few: the largest weights, the sums and one chunk need {} MiB",
-                    bound_bytes >> 20, (fixed + needs.bytes_per_chunk) >> 20);
-    const auto fitting = static_cast<std::int64_t>(
-        std::min<std::uint64_t>((bound_bytes - fixed) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
-    plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, rules.n_chunks));
-    if (!plan.streamed)
-        plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, rules.resident_chunks));
-    plan.peak_bytes = fixed + static_cast<std::uint64_t>(plan.wave_chunks) * needs.bytes_per_chunk;
-    if (plan.streamed && rules.may_spill && plan.wave_chunks < rules.n_chunks) {
-        plan.wave_chunks = rules.n_chunks;
-        plan.spilled_bytes = static_cast<std::uint64_t>(rules.n_chunks) * needs.bytes_per_chunk;
+    plan.streamed = bounds.host_bytes < host + needs.file_bytes + (on_device ? 0 : needs.bytes_per_chunk);
+    host += plan.streamed ? needs.stream_bytes : needs.file_bytes;
+
+    // Where the states are: on the device when there is one.
+    const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
+    std::uint64_t fixed = on_device ? computing : host;
+    const std::int64_t n_chunks = std::max<std::int64_t>(1, rules.n_chunks);
+    const std::int64_t longest = std::min(n_chunks, std::max<std::int64_t>(1, rules.resident_chunks));
+    const auto states = [&](std::int64_t chunks) {
+        return static_cast<std::uint64_t>(chunks) * needs.bytes_per_chunk;
+    };
+    if (const std::uint64_t all = needs.all_weight_bytes + needs.workspace_bytes;
+        on_device && all + states(rules.wave_chunks > 0 ? rules.wave_chunks : longest) <= bound) {
+        plan.weights_kept = true;
+        fixed = all;
+    }
+    if (rules.wave_chunks == 0 && bound < fixed + needs.bytes_per_chunk)
+        throw_error(ErrorKind::Usage, on_device ? "--device-memory" : "--memory",
+                    "{} MiB are too few: the largest weights, the sums and one chunk need {} MiB{}",
+                    bound >> 20, (fixed + needs.bytes_per_chunk) >> 20,
+                    on_device ? "; --device cpu needs none" : "");
+    plan.wave_chunks = rules.wave_chunks;
+    if (plan.wave_chunks == 0) {
+        const auto fitting = static_cast<std::int64_t>(
+            std::min<std::uint64_t>((bound - fixed) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
+        const bool read_once = !plan.streamed || plan.weights_kept;
+        plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, read_once ? longest : n_chunks);
+    }
+    (on_device ? plan.device_bytes : host) = fixed + states(plan.wave_chunks);
+    plan.host_bytes = host;
+    if (plan.streamed && rules.may_spill && plan.wave_chunks < n_chunks) {
+        plan.wave_chunks = n_chunks;
+        plan.spilled_bytes = states(n_chunks);
     }
     return plan;
 }

@@ -2,39 +2,51 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace assay::calibrate {
 
-/// What this process may take when no bound was given: most of what the system has available, and most
-/// all that the control groups (version 1 and 2) it lives in leave it.
+/// What this process may take when no bound was given: most of what the system has available, and most of
+/// what the control groups (version 1 and 2) it lives in leave it.
 std::uint64_t default_memory_bound();
+
+/// What may be taken. With a device, weights and activations are in its memory, and the host's holds the file
+/// and sums.
+struct MemoryBounds {
+    std::uint64_t host_bytes = 0;
+    std::optional<std::uint64_t> device_bytes;
+};
 
 /// What a run needs, from engine::Pass.
 struct MemoryNeeds {
     std::uint64_t file_bytes = 0;
-    std::uint64_t weight_bytes = 0;
-    std::uint64_t stream_bytes = 0;  ///< only where weights are streamed
-    std::uint64_t sums_bytes = 0;
+    std::uint64_t weight_bytes = 0;      ///< prepared, at any one time
+    std::uint64_t all_weight_bytes = 0;  ///< prepared, all of them
     std::uint64_t workspace_bytes = 0;
     std::uint64_t bytes_per_chunk = 0;
+    std::uint64_t stream_bytes = 0;  ///< the host's, only where weights are streamed
+    std::uint64_t host_bytes = 0;    ///< the host's, even with a device: sums
 };
 
 struct WaveRules {
     std::int64_t n_chunks = 0;
-    /// Longest wave while the file stays in memory, so that output appears as users of llama-imatrix know it.
+    /// Longest wave while the file stays in memory, so that output appears before the end.
     std::int64_t resident_chunks = 10;
-    bool may_spill = false;  ///< states may go to disk
+    std::int64_t wave_chunks = 0;  ///< asked for; 0: as many as fit
+    bool may_spill = false;        ///< states may go to disk
 };
 
 struct WavePlan {
     std::int64_t wave_chunks = 1;
-    bool streamed = false;  ///< the file does not fit beside the rest: each wave reads it again
-    std::uint64_t peak_bytes = 0;
+    bool streamed = false;            ///< the file does not fit beside the rest: each wave reads it again
+    bool weights_kept = false;        ///< a device has room for all prepared weights
+    std::uint64_t host_bytes = 0;     ///< expected peak
+    std::uint64_t device_bytes = 0;   ///< expected peak
     std::uint64_t spilled_bytes = 0;  ///< of states, on disk
 };
 
-/// The largest wave for this bound, at least one chunk. A streamed wave is as long as it can: all chunks when
-/// they may be spilled and do not fit otherwise. Throws Error{Usage} when not even one chunk fits.
-WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, const WaveRules& rules);
+/// The largest wave for these bounds, at least one chunk. A streamed wave is as long as it can: all chunks
+/// when they may be spilled and do not fit otherwise. Throws Error{Usage} when not even one chunk fits.
+WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const WaveRules& rules);
 
 }  // namespace assay::calibrate

@@ -13,20 +13,23 @@ std::int64_t next_multiple(std::int64_t from, std::int64_t step, std::int64_t ot
 
 }  // namespace
 
+WaveEnd next_wave(std::int64_t done, std::int64_t n_chunks, std::int64_t wave_chunks,
+                  const SaveRules& rules) {
+    const std::int64_t save = next_multiple(done, rules.save_every, n_chunks);
+    std::int64_t end = std::min(done + wave_chunks, n_chunks);
+    end = std::min(end, next_multiple(done, rules.snapshot_every, n_chunks));
+    if (rules.save_every_binding) end = std::min(end, save);
+    WaveEnd wave;
+    wave.chunks_done = end;
+    wave.save = end == n_chunks || (rules.save_every > 0 && end >= save);
+    wave.snapshot = rules.snapshot_every > 0 && end % rules.snapshot_every == 0;
+    return wave;
+}
+
 std::vector<WaveEnd> schedule(std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules) {
     std::vector<WaveEnd> ends;
-    for (std::int64_t done = 0; done < n_chunks;) {
-        const std::int64_t save = next_multiple(done, rules.save_every, n_chunks);
-        std::int64_t end = std::min(done + wave_chunks, n_chunks);
-        end = std::min(end, next_multiple(done, rules.snapshot_every, n_chunks));
-        if (rules.save_every_binding) end = std::min(end, save);
-        WaveEnd wave;
-        wave.chunks_done = end;
-        wave.save = end == n_chunks || (rules.save_every > 0 && end >= save);
-        wave.snapshot = rules.snapshot_every > 0 && end % rules.snapshot_every == 0;
-        ends.push_back(wave);
-        done = end;
-    }
+    for (std::int64_t done = 0; done < n_chunks; done = ends.back().chunks_done)
+        ends.push_back(next_wave(done, n_chunks, wave_chunks, rules));
     return ends;
 }
 

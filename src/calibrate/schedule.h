@@ -19,7 +19,10 @@ struct WaveEnd {
     bool snapshot = false;
 };
 
-/// The ends of all waves of n_chunks chunks, each at most wave_chunks long. The last one always saves.
+/// The wave that follows `done` chunks. The last one always saves.
+WaveEnd next_wave(std::int64_t done, std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules);
+
+/// The ends of all waves of n_chunks chunks, each at most wave_chunks long.
 std::vector<WaveEnd> schedule(std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules);
 
 }  // namespace assay::calibrate

@@ -81,23 +81,40 @@ void read_files(Arguments& out, const Given& given) {
     if (numbers == "--csv") out.numbers = NumbersAs::Csv;
 }
 
+/// The peers' ways of saying which GPUs a model goes to: "none" keeps it on the main one.
+void choose_main_device(Arguments& out, const Given& given) {
+    const std::string mode = given.last("--split-mode").value_or("layer");
+    constexpr std::string_view kModes[] = {"none", "layer", "row", "tensor", "attn", "graph"};
+    if (std::ranges::find(kModes, mode) == std::end(kModes))
+        throw_error(ErrorKind::Usage, "--split-mode",
+                    "'{}' is no split mode; expected none, layer, row, tensor, attn or graph", mode);
+    std::int64_t main_device = 0;
+    set_integer(main_device, given, "--main-gpu", kLeastInt);
+    if (mode != "none") {
+        if (given.has("--main-gpu"))
+            out.warnings.emplace_back(
+                "--main-gpu has no effect without --split-mode none: chunks are dealt evenly to the devices");
+        return;
+    }
+    if (main_device < 0)
+        out.options.device = "cpu";
+    else
+        out.options.main_device = main_device;
+}
+
 void choose_device(Arguments& out, const Given& given) {
-    if (const auto device = given.last("--device")) {
-        const auto devices = split_list(*device);
-        if (devices.empty())
-            throw Error(ErrorKind::Usage, "--device", "needs a value: auto, cpu, cuda or cuda:N");
-        if (devices.size() > 1)
-            out.warnings.emplace_back("--device takes one device, the first of the list is used");
-        out.options.device = parse_device(devices.front());
+    std::string& device = out.options.device;
+    if (const auto list = given.last("--device")) {
+        device.clear();
+        for (const std::string& word : split_list(*list))
+            device += (device.empty() ? "" : ",") + parse_device(word);
+        if (device.empty())
+            throw Error(ErrorKind::Usage, "--device",
+                        "needs a value: auto, cpu, cuda, cuda:N or a list of these");
+    } else if (given.last("--gpu-layers") == "0") {
+        device = "cpu";
     }
-    const auto gpu_layers = given.last("--gpu-layers");
-    if (!gpu_layers) return;
-    if (*gpu_layers == "0") {
-        if (!given.has("--device")) out.options.device = "cpu";
-    } else if (given.typed("--gpu-layers")) {
-        out.warnings.emplace_back(
-            "--gpu-layers has no effect: layers are brought to the device one by one; 0 means --device cpu");
-    }
+    choose_main_device(out, given);
 }
 
 void read_machine(Arguments& out, const Given& given) {
@@ -119,6 +136,8 @@ void read_machine(Arguments& out, const Given& given) {
     set_integer(options.wave_chunks, given, "--wave", 0);
     if (const auto folder = given.last("--spill")) options.spill_folder = *folder;
     if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
+    if (const auto size = given.last("--device-memory"))
+        options.device_memory_bytes = parse_size("--device-memory", *size);
 }
 
 void read_verbosity(Arguments& out, const Given& given) {

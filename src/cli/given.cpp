@@ -45,10 +45,6 @@ Given::Given(const Words& words, std::span<const OptionRow> rows, std::span<cons
     }
 }
 
-bool Given::typed(std::string_view option) const {
-    return std::find(order_.begin(), order_.end(), option) != order_.end();
-}
-
 std::optional<std::string> Given::last(std::string_view option) const {
     const auto found = values_.find(option);
     if (found == values_.end() || found->second.empty()) return std::nullopt;

@@ -23,8 +23,6 @@ class Given {
     Given(const Words& words, std::span<const OptionRow> rows, std::span<const Variable> variables);
 
     bool has(std::string_view option) const { return values_.contains(option); }
-    /// On the command line itself.
-    bool typed(std::string_view option) const;
     /// The last value given; nothing when there is none.
     std::optional<std::string> last(std::string_view option) const;
     /// Every value given, in order.

@@ -44,14 +44,16 @@ what is collected and kept
 
 how it is run
   -t,  --threads N           threads (all processors); -tb, --threads-batch wins over it
-  -dev, --device NAME        auto, cpu, cuda or cuda:N (auto)
-  -ngl, --gpu-layers, --n-gpu-layers N  0 is --device cpu; others have no effect
+  -dev, --device NAMES       auto, cpu, cuda (every GPU), cuda:N or a list of these (auto)
+  -ngl, --gpu-layers, --n-gpu-layers N  0 is --device cpu; others leave it to the plan
+  -sm, --split-mode MODE     none: one GPU, -mg, --main-gpu N of the list (0); others: all of them
        --precision P         auto, bf16 or f32: of the products (auto)
        --isa LEVEL           scalar, avx2, avx512, avx512bf16 or amx: use no more than this
        --wave N              chunks that go through the layers together (0: by memory)
        --memory SIZE         bound on memory, like 24g (what is free)
        --spill DIR           hidden states that do not fit go to a file here, so that one reading of a model
                              larger than memory is enough
+       --device-memory SIZE  bound on each GPU's memory (what is free)
 
 messages
   -lv, --verbosity, --log-verbosity N  0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)

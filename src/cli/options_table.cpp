@@ -9,8 +9,10 @@ constexpr std::string_view kBatch = "results do not depend on how tokens are bat
 constexpr std::string_view kThreadPlacement =
     "threads are placed by the operating system; use taskset or numactl";
 constexpr std::string_view kPlacement =
-    "one layer at a time is brought to the device, so there is no placement to choose; see --device and "
-    "--memory";
+    "layers go to the device one after another, as its memory allows and the plan line says; see --device "
+    "and "
+    "--device-memory";
+constexpr std::string_view kDealt = "chunks are dealt evenly to the devices; --device chooses which";
 constexpr std::string_view kLoading = "weights are read ahead layer by layer, as memory allows; see --memory";
 constexpr std::string_view kAttention = "attention is computed exactly, in f32 or bf16; see --precision";
 constexpr std::string_view kCache = "no key/value cache is kept: each chunk is evaluated at once";
@@ -30,7 +32,6 @@ constexpr std::string_view kNoNetwork = "the network is never used";
 constexpr std::string_view kDownload =
     "models are not downloaded; fetch the .gguf file (every part of a split model) and give it with -m FILE";
 constexpr std::string_view kRpc = "remote devices are not supported; run on the machine that has the device";
-constexpr std::string_view kListDevices = "devices are not listed; --device takes auto, cpu, cuda or cuda:N";
 constexpr std::string_view kShell = "there is no list to print";
 
 constexpr OptionRow works(std::string_view names, Takes takes) { return {names, takes, Fate::Works, {}}; }
@@ -76,11 +77,14 @@ constexpr OptionRow kRows[] = {
     works("--threads-batch -tb", Value),
     works("--device -dev", Value),
     works("--gpu-layers -ngl --n-gpu-layers", Value),
+    works("--split-mode -sm", Value),
+    works("--main-gpu -mg", Value),
     works("--precision", Value),
     works("--isa", Value),
     works("--wave", Value),
     works("--memory", Value),
     works("--spill", Value),
+    works("--device-memory", Value),
     works("--verbosity -lv --log-verbosity", Value),
     works("--verbose -v --log-verbose", Nothing),
     works("--log-disable", Nothing),
@@ -129,10 +133,8 @@ constexpr OptionRow kRows[] = {
     ignored("--override-tensor -ot", Value, kPlacement),
     ignored("--cpu-moe -cmoe", Nothing, kPlacement),
     ignored("--n-cpu-moe -ncmoe", Value, kPlacement),
-    ignored("--tensor-split -ts", Value, kPlacement),
-    ignored("--split-mode -sm", Value, kPlacement),
-    ignored("--main-gpu -mg", Value, kPlacement),
-    ignored("--max-gpu", Value, kPlacement),
+    ignored("--tensor-split -ts", Value, kDealt),
+    ignored("--max-gpu", Value, kDealt),
     ignored("--fit -fit", Switch, kPlacement),
     ignored("--fit-target -fitt", Value, kPlacement),
     ignored("--fit-ctx -fitc", Value, kPlacement),

@@ -13,10 +13,25 @@ namespace {
 
 void put_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
-std::string reads_text(const calibrate::Plan& plan) {
-    if (!plan.streamed) return "the model stays in memory";
-    return fmt::format("each streams the model from disk: {} in all",
-                       size_text(static_cast<double>(plan.read_bytes)));
+/// How the chunks go over the devices, where the weights are meanwhile, and for how long.
+std::string plan_text(const calibrate::Plan& plan) {
+    const auto counted = [](std::int64_t count, std::string_view word) {
+        return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+    };
+    const auto n_devices = std::ssize(plan.backends);
+    std::string text =
+        fmt::format("{} of {}", counted(plan.n_waves, "wave"), counted(plan.wave_chunks, "chunk"));
+    if (n_devices > 1) text += fmt::format(", dealt to {} devices", n_devices);
+    if (plan.streamed)
+        text += fmt::format(", the model streamed from disk: {} in all",
+                            size_text(static_cast<double>(plan.read_bytes)));
+    else
+        text += ", the model in memory";
+    if (plan.weights_kept)
+        text += ", weights kept on the device";
+    else if (plan.device_bytes > 0)
+        text += ", weights brought in each wave";
+    return plan.expected_seconds > 0 ? text + ", about " + time_text(plan.expected_seconds) : text;
 }
 
 }  // namespace
@@ -47,12 +62,13 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     n_chunks_ = plan.n_chunks;
     tell(Verbosity::Info, fmt::format("model    {}, {}, {} layers, {}", plan.model_name, plan.architecture,
                                       plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
-    tell(Verbosity::Info, fmt::format("backend  {}", plan.backend));
-    tell(Verbosity::Info,
-         fmt::format("memory   {} expected", size_text(static_cast<double>(plan.memory_bytes))));
-    tell(Verbosity::Info, fmt::format("plan     {} wave{} of {} chunks, {}, about {}", plan.n_waves,
-                                      plan.n_waves == 1 ? "" : "s", plan.wave_chunks, reads_text(plan),
-                                      time_text(plan.expected_seconds)));
+    for (const std::string& backend : plan.backends)
+        tell(Verbosity::Info, fmt::format("backend  {}", backend));
+    std::string memory = fmt::format("{} expected", size_text(static_cast<double>(plan.memory_bytes)));
+    if (plan.device_bytes > 0)
+        memory += fmt::format(", {} on each device", size_text(static_cast<double>(plan.device_bytes)));
+    tell(Verbosity::Info, "memory   " + memory);
+    tell(Verbosity::Info, "plan     " + plan_text(plan));
     if (plan.spilled_bytes > 0)
         tell(Verbosity::Info, fmt::format("spill    {} of hidden states go to disk",
                                           size_text(static_cast<double>(plan.spilled_bytes))));

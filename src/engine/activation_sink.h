@@ -7,14 +7,16 @@
 
 namespace assay::engine {
 
-/// The input of observed products, summed over one chunk. Host memory, valid during the call only.
+/// The input of observed products, summed over each of some consecutive chunks. Host memory, valid during the
+/// call only.
 struct InputSums {
     std::span<const std::string> weights;  ///< names of all weights multiplied with this input
-    std::int64_t chunk = 0;                ///< number of the chunk within the run, from 0
+    std::int64_t chunk = 0;                ///< number of the first chunk within the run, from 0
+    std::int64_t n_chunks = 1;
     std::int64_t width = 0;                ///< n_in
-    std::span<const float> squares;        ///< [matrices, width] sums of x^2
-    std::span<const float> plain;          ///< [matrices, width] sums of x
-    std::span<const std::int64_t> counts;  ///< rows per matrix: [1] dense, [experts]
+    std::span<const float> squares;        ///< [n_chunks, matrices, width] sums of x^2
+    std::span<const float> plain;          ///< [n_chunks, matrices, width] sums of x
+    std::span<const std::int64_t> counts;  ///< [n_chunks, matrices] rows: one matrix dense, or experts
     std::int64_t first_matrix = 0;         ///< the first of these matrices within the weight
     std::int64_t n_matrices = 1;           ///< of the weight in all
 };
@@ -45,7 +47,8 @@ struct ChunkLosses {
     std::span<const double> losses;
 };
 
-/// Called from one thread. For each weight, chunks come in increasing order; so do the chunks of losses.
+/// Called from one thread at a time, which is not the one that runs the pass. For each weight, chunks come in
+/// increasing order; so do the chunks of losses.
 class ActivationSink {
   public:
     virtual ~ActivationSink() = default;

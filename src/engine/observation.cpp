@@ -1,25 +1,34 @@
 #include "engine/observation.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace assay::engine {
 
-backend::BufferPtr Observation::take_buffer(std::size_t bytes) {
-    const auto fits = [bytes](const backend::BufferPtr& buffer) { return buffer->size_bytes() >= bytes; };
-    const auto found = std::ranges::find_if(free_, fits);
-    if (found == free_.end()) return backend_.allocate(bytes);
-    backend::BufferPtr buffer = std::move(*found);
-    free_.erase(found);
-    return buffer;
+std::size_t Observation::Expected::plain_at() const noexcept {
+    constexpr std::size_t kFloats = 64 / sizeof(float);
+    return (floats_per_chunk() * static_cast<std::size_t>(chunks.count) + kFloats - 1) / kFloats * kFloats;
+}
+
+void Observation::Expected::tell(std::span<const float> floats, ActivationSink& sink) const {
+    const std::size_t total = floats_per_chunk() * static_cast<std::size_t>(chunks.count);
+    InputSums sums;
+    sums.weights = weights;
+    sums.chunk = chunks.first;
+    sums.n_chunks = chunks.count;
+    sums.width = width;
+    sums.squares = floats.first(total);
+    sums.plain = floats.subspan(plain_at(), total);
+    sums.counts = counts;
+    sums.first_matrix = first_matrix;
+    sums.n_matrices = n_matrices;
+    sink.on_input(sums);
 }
 
 backend::Sums Observation::add(Expected expected) {
-    const auto bytes =
-        static_cast<std::size_t>(expected.chunks.count * expected.matrices * expected.width) * sizeof(float);
-    expected.squares = take_buffer(bytes);
-    expected.plain = take_buffer(bytes);
-    const backend::Sums sums{expected.squares->f32(), expected.plain->f32()};
-    pending_.push_back(std::move(expected));
+    Parcel parcel = delivery_.parcel(expected.bytes());
+    float* squares = parcel.memory->f32();
+    const backend::Sums sums{squares, squares + expected.plain_at()};
+    pending_.push_back({std::move(expected), std::move(parcel)});
     return sums;
 }
 
@@ -50,30 +59,14 @@ backend::Sums Observation::expect_experts(std::vector<std::string> weights, std:
 }
 
 void Observation::deliver() {
-    for (Expected& expected : pending_) {
-        const auto per_chunk = static_cast<std::size_t>(expected.matrices * expected.width);
-        const std::size_t total = per_chunk * static_cast<std::size_t>(expected.chunks.count);
-        host_squares_.resize(total);
-        host_plain_.resize(total);
-        backend_.download(expected.squares->data(), std::as_writable_bytes(std::span(host_squares_)));
-        backend_.download(expected.plain->data(), std::as_writable_bytes(std::span(host_plain_)));
-        for (std::int64_t chunk = 0; chunk < expected.chunks.count; ++chunk) {
-            const auto at = static_cast<std::size_t>(chunk) * per_chunk;
-            InputSums sums;
-            sums.weights = expected.weights;
-            sums.chunk = expected.chunks.first + chunk;
-            sums.width = expected.width;
-            sums.squares = std::span(host_squares_).subspan(at, per_chunk);
-            sums.plain = std::span(host_plain_).subspan(at, per_chunk);
-            sums.counts = std::span(expected.counts)
-                              .subspan(static_cast<std::size_t>(chunk * expected.matrices),
-                                       static_cast<std::size_t>(expected.matrices));
-            sums.first_matrix = expected.first_matrix;
-            sums.n_matrices = expected.n_matrices;
-            sink_.on_input(sums);
-        }
-        free_.push_back(std::move(expected.squares));
-        free_.push_back(std::move(expected.plain));
+    for (Pending& pending : pending_) {
+        const std::size_t bytes = pending.expected.bytes();
+        delivery_.send(std::move(pending.parcel), bytes,
+                       [expected = std::move(pending.expected)](std::span<const std::byte> received,
+                                                                ActivationSink& sink) {
+                           const auto* floats = reinterpret_cast<const float*>(received.data());
+                           expected.tell({floats, received.size() / sizeof(float)}, sink);
+                       });
     }
     pending_.clear();
 }

@@ -1,4 +1,4 @@
-// Sums on their way from operations to the sink: memory on the backend, one download per group of operations.
+// Sums of the inputs of observed products: places for operations to leave them, and names for the sink.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "engine/activation_sink.h"
+#include "engine/delivery.h"
 
 namespace assay::engine {
 
@@ -16,10 +16,10 @@ struct ChunkRange {
     std::int64_t count = 0;
 };
 
-/// Hand out places with expect(), run the operations, then deliver(). Backend and sink are borrowed.
+/// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed.
 class Observation {
   public:
-    Observation(backend::Backend& backend, ActivationSink& sink) : backend_(backend), sink_(sink) {}
+    explicit Observation(Delivery& delivery) : delivery_(delivery) {}
 
     /// Every row of every chunk counts. `weights` are those multiplied with this input.
     backend::Sums expect(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
@@ -30,7 +30,8 @@ class Observation {
                                  std::int64_t first, std::int64_t count, std::int64_t n_experts,
                                  const backend::Routing& routing);
 
-    /// Waits, downloads, and calls the sink chunk by chunk in the order of expect().
+    /// Sends what the operations left: the sink hears of it in the order of expect(), while the operations
+    /// that follow run.
     void deliver();
 
   private:
@@ -42,18 +43,22 @@ class Observation {
         std::int64_t matrices = 1;
         std::int64_t n_matrices = 1;
         std::vector<std::int64_t> counts;  ///< [chunks, matrices]
-        backend::BufferPtr squares;
-        backend::BufferPtr plain;
+
+        std::size_t floats_per_chunk() const noexcept { return static_cast<std::size_t>(matrices * width); }
+        /// Where the plain sums begin behind the squares of all chunks, in floats: aligned as buffers are.
+        std::size_t plain_at() const noexcept;
+        std::size_t bytes() const noexcept { return 2 * plain_at() * sizeof(float); }
+        /// `floats`: squares, then plain sums, each [chunks, matrices, width].
+        void tell(std::span<const float> floats, ActivationSink& sink) const;
+    };
+    struct Pending {
+        Expected expected;
+        Parcel parcel;
     };
     backend::Sums add(Expected expected);
-    backend::BufferPtr take_buffer(std::size_t bytes);
 
-    backend::Backend& backend_;
-    ActivationSink& sink_;
-    std::vector<Expected> pending_;
-    std::vector<backend::BufferPtr> free_;
-    std::vector<float> host_squares_;
-    std::vector<float> host_plain_;
+    Delivery& delivery_;
+    std::vector<Pending> pending_;
 };
 
 }  // namespace assay::engine

@@ -53,11 +53,14 @@ void Pass::run_output(State& state) {
                             unit->first, spec_.logit_scale, spec_.logit_soft_cap);
         first += unit->panel->n_out();
     }
-    const std::vector<double> values = backend_.finish_losses(*losses);
-    for (std::int64_t chunk = 0; chunk < state.wave.n_chunks; ++chunk)
-        state.sink.on_losses({state.wave.first_chunk + chunk,
-                              std::span(values).subspan(static_cast<std::size_t>(chunk * scored.count),
-                                                        static_cast<std::size_t>(scored.count))});
+    state.delivery.send([values = backend_.finish_losses(*losses), per_chunk = scored.count,
+                         chunks = ChunkRange{state.wave.first_chunk, state.wave.n_chunks}](
+                            std::span<const std::byte>, ActivationSink& sink) {
+        for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
+            sink.on_losses(
+                {chunks.first + chunk, std::span(values).subspan(static_cast<std::size_t>(chunk * per_chunk),
+                                                                 static_cast<std::size_t>(per_chunk))});
+    });
 }
 
 }  // namespace assay::engine

@@ -10,6 +10,11 @@ namespace {
 
 /// Prepared experts that wait for the ones in use.
 constexpr std::uint64_t kExpertBatchBytes = std::uint64_t{128} << 20;
+/// Of a column's sums: of squares and of values.
+constexpr std::int64_t kSumsBytes = 2 * sizeof(float);
+/// Sums under way to the sink: enough groups of chunks to ride out a sink that is slow for a moment.
+constexpr std::uint64_t kDeliveredGroups = 4;
+constexpr std::uint64_t kMostDeliveryBytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kLeastStreamBytes = std::uint64_t{64} << 20;
 
@@ -54,7 +59,8 @@ Pass::Pass(const gguf::File& file, const model::ModelSpec& spec, backend::Backen
       backend_(backend),
       options_(options),
       sources_(file, backend, options.n_ctx),
-      sizes_(std::make_unique<Sizes>(Sizes::of(spec, backend, options.n_ctx))) {}
+      sizes_(std::make_unique<Sizes>(Sizes::of(spec, backend, options.n_ctx))),
+      parcels_(std::make_unique<ParcelPool>()) {}
 
 Pass::~Pass() = default;
 
@@ -66,7 +72,7 @@ std::uint64_t Pass::bytes_per_chunk() const noexcept {
     if (sizes_->experts > 0) per_row += (spec_.hidden + sizes_->experts) * 4;
     if (options_.losses) per_row += spec_.hidden * operand / 2;
     if (options_.similarity) per_row += (sizes_->experts > 0 ? 4 : 5) * spec_.hidden * 4;
-    return static_cast<std::uint64_t>(per_row * options_.n_ctx);
+    return static_cast<std::uint64_t>(per_row * options_.n_ctx) + expert_sums_bytes();
 }
 
 std::uint64_t Pass::workspace_bytes() const noexcept {
@@ -75,7 +81,26 @@ std::uint64_t Pass::workspace_bytes() const noexcept {
     std::int64_t per_row =
         (spec_.hidden + sizes_->attention_out + sizes_->ffn) * operand + sizes_->qkv * activation;
     if (sizes_->post_norms) per_row += spec_.hidden * 4;
-    return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx);
+    return static_cast<std::uint64_t>(per_row * sizes_->group_chunks * options_.n_ctx) + group_sums_bytes() +
+           delivery_bytes();
+}
+
+std::uint64_t Pass::group_sums_bytes() const noexcept {
+    return static_cast<std::uint64_t>((2 * spec_.hidden + sizes_->attention_out + sizes_->ffn) * kSumsBytes *
+                                      sizes_->group_chunks);
+}
+
+std::uint64_t Pass::delivery_bytes() const noexcept {
+    return std::min(kMostDeliveryBytes, kDeliveredGroups * group_sums_bytes());
+}
+
+/// A batch of experts leaves sums for every chunk of the wave; those of the batch before may still travel.
+std::uint64_t Pass::expert_sums_bytes() const {
+    std::int64_t most = 0;
+    for (const model::Layer& layer : spec_.layers)
+        if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn))
+            most = std::max(most, expert_batch(*ffn) * (spec_.hidden + ffn->down.weight.n_in));
+    return static_cast<std::uint64_t>(2 * most * kSumsBytes);
 }
 
 std::int64_t Pass::expert_batch(const model::ExpertFfn& ffn) const {
@@ -155,13 +180,13 @@ std::uint64_t Pass::read_bytes_per_wave() const noexcept {
     return total;
 }
 
-Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs)
+Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs)
     : backend(pass.backend_),
       wave(wave_),
-      sink(sink_),
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
-      observation(pass.backend_, sink_),
+      delivery(pass.backend_, sink, *pass.parcels_, pass.delivery_bytes()),
+      observation(delivery),
       spill_folder(pass.options_.spill_folder),
       loader(pass.file_, std::move(jobs),
              {0, pass.options_.stream ? pass.stream_bytes() : 0,
@@ -216,6 +241,16 @@ std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
+    try {
+        run_wave(wave, sink, progress);
+    } catch (...) {
+        parcels_->clear();  // the caller may try a smaller wave
+        throw;
+    }
+}
+
+void Pass::run_wave(const Wave& wave, ActivationSink& sink,
+                    const std::function<void(std::int64_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
     State state(*this, wave, sink, jobs());
     backend_.embed(sources_.mapped(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
@@ -225,10 +260,12 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
         progress(++steps);
     }
     run_output(state);
+    state.delivery.finish();
     progress(++steps);
     backend_.synchronize();
     times_.waiting_for_weights += state.loader.waited_seconds();
     times_.reading += state.loader.reading_seconds();
+    times_.waiting_for_sink += state.delivery.waited_seconds();
     times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 

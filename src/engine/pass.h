@@ -44,7 +44,8 @@ struct Wave {
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
     double waiting_for_weights = 0;
-    double reading = 0;  ///< of the reading thread, where weights are streamed
+    double reading = 0;           ///< of the reading thread, where weights are streamed
+    double waiting_for_sink = 0;  ///< with the operations that lead to what it waits for
     double total = 0;
 };
 
@@ -60,6 +61,8 @@ class Pass {
     /// Activations: per chunk of a wave, and beside the wave.
     std::uint64_t bytes_per_chunk() const noexcept;
     std::uint64_t workspace_bytes() const noexcept;
+    /// Of sums on their way to the sink, in the host's memory and the device's. Part of workspace_bytes().
+    std::uint64_t delivery_bytes() const noexcept;
     /// Prepared weights at any one time, unless they are kept ...
     std::uint64_t weight_bytes() const noexcept;
     /// ... and all of them.
@@ -71,13 +74,16 @@ class Pass {
     /// Read from the file for each wave.
     std::uint64_t read_bytes_per_wave() const noexcept;
 
-    /// Runs one wave. Sums, similarities and losses go to the sink. progress(steps done). Throws
+    /// Runs one wave. Sums, similarities and losses go to the sink, which is called from another thread and
+    /// has heard of everything when this returns. progress(steps done), from the calling thread. Throws
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
 
     /// The next waves read weights past the page cache, once each.
     void stream_weights() noexcept;
+    /// Weights that a wave has prepared stay for the next ones.
+    void keep_weights() noexcept { options_.keep_weights = true; }
     /// The states of the next waves are kept in a scratch file in this folder. Needs a backend that uses host
     /// memory.
     void spill_states(const std::filesystem::path& folder) { options_.spill_folder = folder; }
@@ -89,6 +95,7 @@ class Pass {
 
   private:
     struct Sizes;
+    void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
     void run_layer(State& state, const model::Layer& layer);
     void run_mixer(State& state, const model::Layer& layer, const MixerWeights& weights, const Group& group);
     void run_ffn(State& state, const model::Layer& layer);
@@ -106,6 +113,8 @@ class Pass {
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;
     std::int64_t vocabulary_panel() const;
+    std::uint64_t group_sums_bytes() const noexcept;
+    std::uint64_t expert_sums_bytes() const;
 
     const gguf::File& file_;
     const model::ModelSpec& spec_;
@@ -113,6 +122,7 @@ class Pass {
     PassOptions options_;
     WeightSources sources_;
     std::unique_ptr<Sizes> sizes_;
+    std::unique_ptr<ParcelPool> parcels_;  ///< kept from wave to wave
     PassTimes times_;
     KeptUnits kept_;
 };

@@ -58,7 +58,7 @@ struct Pass::Group {
 
 class Pass::State {
   public:
-    State(Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs);
+    State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs);
 
     std::vector<Group> groups(std::int64_t group_chunks) const;
 
@@ -79,14 +79,14 @@ class Pass::State {
     void begin(const Group& group) const;
     void end(const Group& group) const;
     void compare(Similarity kind, std::int64_t layer, const Group& group, backend::View a, backend::View b) {
-        compare_rows(backend, sink, kind, layer, group.chunks, n_ctx, a, b);
+        compare_rows(backend, delivery, kind, layer, group.chunks, n_ctx, a, b);
     }
 
     backend::Backend& backend;
     const Wave& wave;
-    ActivationSink& sink;
     const std::int64_t n_ctx;
     const std::int64_t n_rows;
+    Delivery delivery;
     Observation observation;
     const std::filesystem::path spill_folder;
     std::vector<const SpilledRows*> spilled;  ///< of the members below

@@ -35,6 +35,23 @@ TEST(OpenTest, SaysWhyThereIsNoCudaDevice) {
     }
 }
 
+TEST(ListDevices, KeepsTheOrderAndTheNumber) {
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(list_devices("cpu,cpu"), (Names{"cpu", "cpu"}));
+    EXPECT_EQ(list_devices("cuda:3,cuda:1,cuda:3"), (Names{"cuda:3", "cuda:1"}));
+    EXPECT_EQ(list_devices("cuda:3,cuda:1", 1), (Names{"cuda:1"}));
+    const std::size_t found = cuda_devices().size();
+    EXPECT_EQ(list_devices("cuda").size(), std::max<std::size_t>(found, 1));
+    EXPECT_EQ(list_devices("auto").front(), found > 0 ? "cuda:0" : "cpu");
+}
+
+TEST(ListDevices, RefusesWhatCannotShareARun) {
+    for (const char* list : {"cpu,cuda:0", "cuda:0,cpu", "cpu,", ",cpu", "cpu,gpu"})
+        EXPECT_THROW(list_devices(list), Error) << list;
+    EXPECT_THROW(list_devices("cuda:0,cuda:1", 2), Error);
+    EXPECT_THROW(list_devices("cuda:0", -1), Error);
+}
+
 TEST(OpenTest, CpuAlwaysOpens) {
     ThreadPool pool(1);
     OpenOptions options;

@@ -10,55 +10,98 @@ namespace {
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr MemoryNeeds kNeeds{.file_bytes = 1000 * kMiB,
                              .weight_bytes = 50 * kMiB,
+                             .all_weight_bytes = 2000 * kMiB,
                              .workspace_bytes = 20 * kMiB,
                              .bytes_per_chunk = 4 * kMiB};
 
 TEST(PlanWaves, AModelThatFitsRunsInShortWaves) {
-    const WavePlan plan = plan_waves(kNeeds, 8000 * kMiB, {.n_chunks = 500, .resident_chunks = 10});
+    const WavePlan plan = plan_waves(kNeeds, {8000 * kMiB, {}}, {.n_chunks = 500, .resident_chunks = 10});
     EXPECT_FALSE(plan.streamed);
     EXPECT_EQ(plan.wave_chunks, 10);
-    EXPECT_LE(plan.peak_bytes, 8000 * kMiB);
+    EXPECT_LE(plan.host_bytes, 8000 * kMiB);
 }
 
 TEST(PlanWaves, AStreamedModelTakesTheLongestWave) {
-    const WavePlan plan = plan_waves(kNeeds, 600 * kMiB, {.n_chunks = 500, .resident_chunks = 10});
+    const WavePlan plan = plan_waves(kNeeds, {600 * kMiB, {}}, {.n_chunks = 500, .resident_chunks = 10});
     EXPECT_TRUE(plan.streamed);
     EXPECT_GT(plan.wave_chunks, 90);
-    EXPECT_LE(plan.peak_bytes, 600 * kMiB);
-    EXPECT_GT(plan.peak_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
+    EXPECT_LE(plan.host_bytes, 600 * kMiB);
+    EXPECT_GT(plan.host_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
 }
 
 TEST(PlanWaves, NeverMoreChunksThanThereAre) {
-    EXPECT_EQ(plan_waves(kNeeds, 600 * kMiB, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
-    EXPECT_EQ(plan_waves(kNeeds, 8000 * kMiB, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
+    EXPECT_EQ(plan_waves(kNeeds, {600 * kMiB, {}}, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
+    EXPECT_EQ(plan_waves(kNeeds, {8000 * kMiB, {}}, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
 }
 
 TEST(PlanWaves, StreamedWeightsTakeRoomOfTheirOwn) {
     MemoryNeeds needs = kNeeds;
     needs.stream_bytes = 100 * kMiB;
     const WaveRules rules{.n_chunks = 500};
-    EXPECT_EQ(plan_waves(needs, 600 * kMiB, rules).wave_chunks,
-              plan_waves(kNeeds, 500 * kMiB, rules).wave_chunks);
-    EXPECT_EQ(plan_waves(needs, 8000 * kMiB, rules).peak_bytes,
-              plan_waves(kNeeds, 8000 * kMiB, rules).peak_bytes);
+    EXPECT_EQ(plan_waves(needs, {600 * kMiB, {}}, rules).wave_chunks,
+              plan_waves(kNeeds, {500 * kMiB, {}}, rules).wave_chunks);
+    EXPECT_EQ(plan_waves(needs, {8000 * kMiB, {}}, rules).host_bytes,
+              plan_waves(kNeeds, {8000 * kMiB, {}}, rules).host_bytes);
 }
 
 TEST(PlanWaves, SpilledStatesMakeOneWave) {
-    const WavePlan plan = plan_waves(kNeeds, 600 * kMiB, {.n_chunks = 500, .may_spill = true});
+    const WavePlan plan = plan_waves(kNeeds, {600 * kMiB, {}}, {.n_chunks = 500, .may_spill = true});
     EXPECT_EQ(plan.wave_chunks, 500);
     EXPECT_EQ(plan.spilled_bytes, 2000 * kMiB);
-    EXPECT_LE(plan.peak_bytes, 600 * kMiB);
-    EXPECT_EQ(plan_waves(kNeeds, 600 * kMiB, {.n_chunks = 50, .may_spill = true}).spilled_bytes, 0u);
-    EXPECT_EQ(plan_waves(kNeeds, 8000 * kMiB, {.n_chunks = 5000, .may_spill = true}).spilled_bytes, 0u);
+    EXPECT_LE(plan.host_bytes, 600 * kMiB);
+    EXPECT_EQ(plan_waves(kNeeds, {600 * kMiB, {}}, {.n_chunks = 50, .may_spill = true}).spilled_bytes, 0u);
+    EXPECT_EQ(plan_waves(kNeeds, {8000 * kMiB, {}}, {.n_chunks = 5000, .may_spill = true}).spilled_bytes, 0u);
+}
+
+TEST(PlanWaves, ADeviceKeepsWeightsThatFitBesideAWave) {
+    const WaveRules rules{.n_chunks = 500, .resident_chunks = 100};
+    const std::uint64_t enough = (2000 + 20 + 100 * 4) * kMiB;
+    const WavePlan kept = plan_waves(kNeeds, {8000 * kMiB, enough}, rules);
+    EXPECT_TRUE(kept.weights_kept);
+    EXPECT_EQ(kept.wave_chunks, 100);
+    EXPECT_EQ(kept.device_bytes, enough);
+    EXPECT_FALSE(plan_waves(kNeeds, {8000 * kMiB, enough - 1}, rules).weights_kept);
+    EXPECT_FALSE(plan_waves(kNeeds, {8000 * kMiB, {}}, rules).weights_kept);
 }
 
 TEST(PlanWaves, RefusesABoundThatHoldsNoChunk) {
     try {
-        plan_waves(kNeeds, 100 * kMiB, {.n_chunks = 7, .resident_chunks = 10});
+        plan_waves(kNeeds, {100 * kMiB, {}}, {.n_chunks = 7, .resident_chunks = 10});
         FAIL() << "accepted";
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Usage);
         EXPECT_NE(std::string(error.what()).find("100 MiB are too few"), std::string::npos) << error.what();
+    }
+}
+
+TEST(PlanWaves, ADeviceHoldsAllButTheFile) {
+    const WavePlan plan =
+        plan_waves(kNeeds, {1200 * kMiB, 200 * kMiB}, {.n_chunks = 500, .resident_chunks = 100});
+    EXPECT_FALSE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 32);  // (200 - 50 - 20) / 4
+    EXPECT_EQ(plan.device_bytes, (50 + 20 + 32 * 4) * kMiB);
+    EXPECT_GE(plan.host_bytes, kNeeds.file_bytes);
+    EXPECT_LE(plan.host_bytes, 1200 * kMiB);
+    EXPECT_EQ(
+        plan_waves(kNeeds, {1200 * kMiB, 1990 * kMiB}, {.n_chunks = 500, .resident_chunks = 100}).wave_chunks,
+        100);
+}
+
+TEST(PlanWaves, WithoutRoomForTheFileADeviceTakesTheLongestWave) {
+    const WavePlan plan =
+        plan_waves(kNeeds, {900 * kMiB, 1000 * kMiB}, {.n_chunks = 500, .resident_chunks = 100});
+    EXPECT_TRUE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 232);
+    EXPECT_LT(plan.host_bytes, 900 * kMiB);
+}
+
+TEST(PlanWaves, NamesTheOptionOfADeviceThatHoldsNoChunk) {
+    try {
+        plan_waves(kNeeds, {8000 * kMiB, 73 * kMiB}, {.n_chunks = 7, .resident_chunks = 10});
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.where(), "--device-memory");
+        EXPECT_NE(std::string(error.what()).find("74 MiB"), std::string::npos) << error.what();
     }
 }
 

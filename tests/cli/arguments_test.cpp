@@ -88,7 +88,15 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"-t", "-1"}, [](const auto& a) { return a.options.n_threads == 0; }},
         Case{{"-t", "4", "-tb", "8"}, [](const auto& a) { return a.options.n_threads == 8; }},
         Case{{"-dev", "CUDA0"}, [](const auto& a) { return a.options.device == "cuda:0"; }},
+        Case{{"-dev", "CUDA1,cuda:0"}, [](const auto& a) { return a.options.device == "cuda:1,cuda:0"; }},
         Case{{"-ngl", "0"}, [](const auto& a) { return a.options.device == "cpu"; }},
+        Case{{"-ngl", "99"}, [](const auto& a) { return a.options.device == "auto" && a.warnings.empty(); }},
+        Case{{"-sm", "none"}, [](const auto& a) { return a.options.main_device == 0; }},
+        Case{{"-sm", "none", "-mg", "2"}, [](const auto& a) { return a.options.main_device == 2; }},
+        Case{{"-sm", "none", "-mg", "-1"}, [](const auto& a) { return a.options.device == "cpu"; }},
+        Case{{"-sm", "row"}, [](const auto& a) { return !a.options.main_device; }},
+        Case{{"--device-memory", "4G"},
+             [](const auto& a) { return a.options.device_memory_bytes == std::uint64_t{4} << 30; }},
         Case{{"--precision", "F32"},
              [](const auto& a) { return a.options.precision == backend::Precision::F32; }},
         Case{{"--isa", "avx2"}, [](const auto& a) { return a.options.isa == Isa::Avx2; }},
@@ -113,8 +121,9 @@ TEST_P(Warning, IsGivenOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Warning,
-                         testing::Values(Warned{{"-ngl", "99"}, "--gpu-layers has no effect"},
-                                         Warned{{"-dev", "CUDA0,CUDA1"}, "the first of the list"},
+                         testing::Values(Warned{{"-mg", "1"}, "--main-gpu has no effect without"},
+                                         Warned{{"-ts", "3,1"}, "chunks are dealt evenly"},
+                                         Warned{{"-cmoe"}, "as its memory allows"},
                                          Warned{{"-f", "other.txt"}, "only the last one is used"},
                                          Warned{{"-b", "1", "-b", "2"}, "-b has no effect"}));
 
@@ -148,6 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"-m", "a", "-f", "b", "--chunk", "-1"}, "--chunk: -1 is too small"},
         Wrong{{"-m", "a", "-f", "b", "-ofreq", "-1"}, "--output-frequency: -1 is too small"},
         Wrong{{"-m", "a", "-f", "b", "--output-format", "jsonl"}, "'jsonl' is no format of a matrix"},
+        Wrong{{"-m", "a", "-f", "b", "-sm", "some"}, "'some' is no split mode"},
+        Wrong{{"-m", "a", "-f", "b", "-mg", "x"}, "--main-gpu: 'x' is no whole number"},
+        Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},
         Wrong{{"-m", "a", "-f", "b", "--precision", "f16"}, "'f16' is no precision"},
         Wrong{{"-m", "a", "-f", "b", "--isa", "sse"}, "'sse' is no instruction set"},
         Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},

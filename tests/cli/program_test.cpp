@@ -103,6 +103,17 @@ TEST_F(Program, WarnsOfOptionsWithoutEffect) {
     EXPECT_THAT(o.err, HasSubstr("warning: -fa has no effect"));
 }
 
+TEST_F(Program, SaysHowChunksAreDealt) {
+    const Outcome o = run("$RUN --chunks 5 --wave 3 --device cpu,cpu -cmoe -o two.gguf");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_THAT(o.err, HasSubstr("plan     2 waves of 3 chunks, dealt to 2 devices, the model in memory"));
+    EXPECT_THAT(o.err, HasSubstr("warning: -cmoe has no effect: layers go to the device one after another"));
+    const Outcome one = run("$RUN --chunks 5 --device cpu -o one.gguf");
+    EXPECT_EQ(o.out, one.out);
+    EXPECT_THAT(one.err, Not(HasSubstr("dealt to")));
+    EXPECT_EQ(read_file(file("two.gguf")) == read_file(file("one.gguf")), true);
+}
+
 TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
     ASSERT_EQ(
         run("$RUN --chunks 2 -o a.gguf && $RUN --chunk 2 --chunks 2 -o b.gguf && $RUN --chunks 4 -o ab.gguf")

@@ -20,6 +20,18 @@ std::int64_t product_tile(std::int64_t chunk_tokens) {
 /// Weights are prepared beside the computing, by this share of the threads.
 constexpr int kThreadsPerPacker = 4;
 
+/// Operations are done when they return, and their results are in host memory already.
+class CpuLanding final : public Landing {
+  public:
+    void start(const void* from, std::size_t bytes) override {
+        bytes_ = {static_cast<const std::byte*>(from), bytes};
+    }
+    std::span<const std::byte> wait() override { return bytes_; }
+
+  private:
+    std::span<const std::byte> bytes_;
+};
+
 }  // namespace
 
 const Kernels& kernels_for(Isa isa, bool bf16_products) {
@@ -60,6 +72,8 @@ BufferPtr CpuBackend::upload(std::span<const float> values) {
 void CpuBackend::download(const void* from, std::span<std::byte> to) {
     std::memcpy(to.data(), from, to.size());
 }
+
+LandingPtr CpuBackend::make_landing(std::size_t) { return std::make_unique<CpuLanding>(); }
 
 MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
     const std::lock_guard lock(packing_);

@@ -16,7 +16,8 @@
 
 namespace assay::backend::cpu {
 
-class CpuBackend final : public Backend {
+/// Open to tests that let single operations fail.
+class CpuBackend : public Backend {
   public:
     /// `isa` at most what the processor has. The pool is borrowed.
     CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool);
@@ -30,6 +31,7 @@ class CpuBackend final : public Backend {
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
+    LandingPtr make_landing(std::size_t bytes) override;
     void synchronize() override {}
     using Backend::prepare;
     MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) override;

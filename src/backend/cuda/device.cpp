@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "backend/cuda_backend.h"
 #include "core/error.h"
 
 namespace assay::backend::cuda {
@@ -15,11 +14,19 @@ void check(cudaError_t status, const char* what) {
     throw_error(ErrorKind::Device, "cuda", "{} failed: {}", what, cudaGetErrorString(status));
 }
 
-Event make_event() {
+namespace {
+
+Event make_event(unsigned flags) {
     cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    check(cudaEventCreateWithFlags(&event, flags), "creating an event");
     return Event(event);
 }
+
+}  // namespace
+
+Event make_event() { return make_event(cudaEventDisableTiming); }
+
+Event make_sleeping_event() { return make_event(cudaEventDisableTiming | cudaEventBlockingSync); }
 
 Stream make_stream() {
     cudaStream_t stream = nullptr;
@@ -31,6 +38,7 @@ Device::Device(int index) : index_(index) {
     use();
     compute_ = make_stream();
     copy_ = make_stream();
+    results_ = make_stream();
     check(cudaDeviceGetDefaultMemPool(&pool_, index_), "finding the memory pool");
     // Freed memory stays with the pool: asking the driver for it again would stop the device.
     std::uint64_t keep = std::numeric_limits<std::uint64_t>::max();
@@ -54,14 +62,24 @@ void* Device::allocate(std::size_t bytes, cudaStream_t stream) const {
     const cudaError_t status = cudaMallocAsync(&memory, bytes, stream);
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
-        std::size_t free_bytes = 0;
-        std::size_t total_bytes = 0;
-        check(cudaMemGetInfo(&free_bytes, &total_bytes), "reading the memory size");
-        throw_error(ErrorKind::Device, "cuda", "{}: {} bytes wanted, {} of {} free", kOutOfDeviceMemory,
-                    bytes, free_bytes, total_bytes);
+        throw_error(ErrorKind::Device, "cuda", "{}: {} MiB wanted, {} of {} free", kOutOfDeviceMemory,
+                    bytes >> 20, free_bytes() >> 20, total_bytes_ >> 20);
     }
     check(status, "allocating memory");
     return memory;
+}
+
+std::size_t Device::free_bytes() const {
+    use();
+    std::size_t outside = 0;
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&outside, &total), "reading the memory size");
+    std::uint64_t reserved = 0;
+    std::uint64_t used = 0;
+    check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved),
+          "asking the memory pool");
+    check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used), "asking the memory pool");
+    return outside + (reserved - used);
 }
 
 void Device::release(void* memory) const noexcept {

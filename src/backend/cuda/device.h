@@ -1,8 +1,8 @@
-// The CUDA objects that the operations share: one device, its two streams, its memory.
+// The CUDA objects that the operations share: one device, its three streams, its memory.
 //
 // All operations run on the compute stream, in order. Weights are copied and decoded on the copy stream, so
-// that the next layer arrives while this one computes. Memory comes from a stream-ordered pool: what is freed
-// is reused by later work of the stream without waiting for the device.
+// that the next layer arrives while this one computes, and results leave on a third one. Memory comes from a
+// stream-ordered pool: what is freed is reused by later work of the stream without waiting for the device.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,8 @@ using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
 using Event = Handle<cudaEvent_t, cudaEventDestroy>;
 
 Event make_event();
+/// Who waits for it sleeps, as a thread does that shares its processor with others.
+Event make_sleeping_event();
 Stream make_stream();
 
 /// One device of the machine. Objects that hold its memory share it.
@@ -52,7 +54,10 @@ class Device {
     int index() const noexcept { return index_; }
     cudaStream_t compute() const noexcept { return compute_.get(); }
     cudaStream_t copy() const noexcept { return copy_.get(); }
+    cudaStream_t results() const noexcept { return results_.get(); }
     std::size_t total_bytes() const noexcept { return total_bytes_; }
+    /// Of the device, with what the pool holds unused.
+    std::size_t free_bytes() const;
     int multiprocessors() const noexcept { return multiprocessors_; }
 
     /// Makes the device that of the calling thread; every entry point does it first.
@@ -68,6 +73,7 @@ class Device {
     int index_;
     Stream compute_;
     Stream copy_;
+    Stream results_;
     cudaMemPool_t pool_ = nullptr;
     std::size_t total_bytes_ = 0;
     int multiprocessors_ = 0;

@@ -60,7 +60,7 @@ void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& bat
     const std::int64_t ffn = batch.down.front()->n_in();
     // Gathered operand, its product, the activated operand and what returns.
     const std::int64_t pair_bytes = x.cols * size_of(dtype_) + 3 * ffn * size_of(dtype_) + out.cols * 4;
-    const std::int64_t most_pairs = static_cast<std::int64_t>(device_->total_bytes() / 32) / pair_bytes;
+    const std::int64_t most_pairs = static_cast<std::int64_t>(memory_bytes_ / kExpertShare) / pair_bytes;
     for (std::int64_t first = 0; first < n;) {
         const std::int64_t base = lists.start(batch.first + first);
         std::int64_t last = first + 1;

@@ -41,7 +41,7 @@ std::vector<DeviceInfo> cuda_devices() {
     return devices;
 }
 
-std::unique_ptr<Backend> open_cuda(int device, Precision precision) {
+std::unique_ptr<Backend> open_cuda(int device, Precision precision, std::uint64_t memory_bytes) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaErrorInsufficientDriver)
@@ -58,7 +58,7 @@ std::unique_ptr<Backend> open_cuda(int device, Precision precision) {
                     device, info.name, info.compute_major, info.compute_minor, kOldestMajor);
     const bool f32 = precision == Precision::F32;
     return std::make_unique<cuda::CudaBackend>(
-        std::make_shared<const cuda::Device>(device), f32 ? DType::F32 : DType::Bf16,
+        std::make_shared<const cuda::Device>(device), f32 ? DType::F32 : DType::Bf16, memory_bytes,
         fmt::format("cuda:{} ({}, {} products, {:.0f} GiB)", device, info.name, f32 ? "f32" : "bf16",
                     static_cast<double>(info.total_bytes) / (1 << 30)));
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/landing.h"
 #include "core/error.h"
 
 namespace assay::backend::cuda {
@@ -27,6 +28,8 @@ namespace {
 
 constexpr std::size_t kLandingBytes = std::size_t{16} << 20;
 constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;
+/// A wide feed-forward: 16,384 components twice, in bf16.
+constexpr std::uint64_t kGatedRowBytes = std::uint64_t{64} << 10;
 
 /// Rows that fill the multiprocessors several times over; fewer where memory is short.
 std::int64_t rows_for(std::size_t total_bytes) {
@@ -80,9 +83,11 @@ template <typename T> T* as(const DeviceBuffer& buffer, std::int64_t first = 0) 
 
 }  // namespace
 
-CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::string description)
+CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string description)
     : device_(std::move(device)),
       dtype_(dtype),
+      memory_bytes_(memory_bytes == 0 ? device_->total_bytes()
+                                      : std::min<std::uint64_t>(memory_bytes, device_->total_bytes())),
       description_(std::move(description)),
       preferred_rows_(rows_for(device_->total_bytes())),
       loader_(device_),
@@ -92,6 +97,15 @@ CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::string description)
 CudaBackend::~CudaBackend() {
     cudaSetDevice(device_->index());
     cudaDeviceSynchronize();
+}
+
+std::optional<std::uint64_t> CudaBackend::room_bytes() const {
+    // Logits of a panel, both halves of a gated product, and what experts gather.
+    const std::uint64_t own = static_cast<std::uint64_t>(kLogitBytes) +
+                              static_cast<std::uint64_t>(preferred_rows_) * kGatedRowBytes +
+                              memory_bytes_ / kExpertShare;
+    const std::uint64_t bound = std::min<std::uint64_t>(memory_bytes_, device_->free_bytes());
+    return bound > own ? bound - own : 0;
 }
 
 BufferPtr CudaBackend::allocate(std::size_t bytes) {
@@ -118,6 +132,11 @@ void CudaBackend::download(const void* from, std::span<std::byte> to) {
         source += n;
         to = to.subspan(n);
     }
+}
+
+LandingPtr CudaBackend::make_landing(std::size_t bytes) {
+    device_->use();
+    return std::make_unique<DeviceLanding>(device_, bytes);
 }
 
 void CudaBackend::synchronize() {

@@ -10,10 +10,13 @@
 
 namespace assay::backend::cuda {
 
+/// Experts gather their rows into no more than this part of the memory at a time.
+constexpr std::uint64_t kExpertShare = 32;
+
 class CudaBackend final : public Backend {
   public:
-    /// dtype: of operands and activations.
-    CudaBackend(DevicePtr device, DType dtype, std::string description);
+    /// dtype: of operands and activations. memory_bytes: to be taken at most; 0: what is free.
+    CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string description);
     ~CudaBackend() override;
 
     std::string description() const override { return description_; }
@@ -22,9 +25,11 @@ class CudaBackend final : public Backend {
     std::int64_t preferred_rows() const noexcept override { return preferred_rows_; }
 
     bool uses_host_memory() const noexcept override { return false; }
+    std::optional<std::uint64_t> room_bytes() const override;
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
+    LandingPtr make_landing(std::size_t bytes) override;
     void synchronize() override;
 
     using Backend::prepare;
@@ -60,6 +65,7 @@ class CudaBackend final : public Backend {
 
     DevicePtr device_;
     DType dtype_;
+    std::uint64_t memory_bytes_;  ///< to be taken of the device's
     std::string description_;
     std::int64_t preferred_rows_;
     Loader loader_;

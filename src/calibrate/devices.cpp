@@ -1,0 +1,103 @@
+#include "calibrate/devices.h"
+
+#include <algorithm>
+
+#include "engine/sink_order.h"
+
+namespace assay::calibrate {
+
+namespace {
+
+/// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
+/// weights take to arrive, and seconds, not minutes, lie between two saves.
+constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
+/// Sums of x^2 and of x in f64, the committed ones and those of the wave.
+constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
+/// Adding is bound by memory from about so many on.
+constexpr int kMostAddingThreads = 12;
+
+std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
+
+MemoryNeeds needs_of(const engine::Pass& pass, std::uint64_t file_bytes) {
+    MemoryNeeds needs;
+    needs.file_bytes = file_bytes;
+    needs.weight_bytes = pass.weight_bytes();
+    needs.all_weight_bytes = pass.all_weight_bytes();
+    needs.workspace_bytes = pass.workspace_bytes();
+    needs.bytes_per_chunk = pass.bytes_per_chunk();
+    return needs;
+}
+
+}  // namespace
+
+Devices::Devices(const Options& options) {
+    const std::vector<std::string> names = backend::list_devices(options.device, options.main_device);
+    const int threads = options.n_threads > 0 ? options.n_threads : available_processors();
+    for (const std::string& name : names) {
+        pools_.push_back(std::make_unique<ThreadPool>(std::max(1, threads / static_cast<int>(names.size()))));
+        backends_.push_back(options.open_backend(
+            {name, options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
+            *pools_.back()));
+    }
+}
+
+int Devices::adding_threads() const {
+    int idle = 0;
+    for (std::size_t i = 0; i < size(); ++i)
+        if (backends_[i]->room_bytes()) idle += pools_[i]->size();
+    return std::clamp(idle, 1, kMostAddingThreads);
+}
+
+std::vector<backend::Backend*> Devices::backends() const {
+    std::vector<backend::Backend*> all;
+    for (const auto& backend : backends_) all.push_back(backend.get());
+    return all;
+}
+
+WavePlan plan_team(const Options& options, const Devices& devices, const engine::Team& team,
+                   std::uint64_t file_bytes, std::int64_t n_chunks) {
+    const auto n = static_cast<std::int64_t>(devices.size());
+    const std::uint64_t bound = options.memory_bytes != 0 ? options.memory_bytes : default_memory_bound();
+    const std::vector<backend::Backend*> backends = devices.backends();
+    WaveRules rules;
+    rules.n_chunks = n_chunks;
+    rules.wave_chunks = options.wave_chunks;
+    rules.may_spill = !options.spill_folder.empty();
+    if (options.save_every > 0) rules.resident_chunks = options.save_every;
+    WaveRules share = rules;  // of one device
+    share.n_chunks = divide_up(n_chunks, n);
+    share.wave_chunks = divide_up(options.wave_chunks, n);
+    share.resident_chunks = std::max(rules.resident_chunks, kDeviceWaveTokens / options.n_ctx);
+
+    // The host's part: what all members and the collector hold there.
+    MemoryNeeds together = needs_of(team.member(0), file_bytes);
+    together.weight_bytes = together.workspace_bytes = 0;
+    together.host_bytes = team.member(0).observed_columns() * kBytesPerColumn;
+    if (n > 1) together.host_bytes += engine::SinkOrder::kMostBytesHeld;
+    for (std::size_t i = 0; i < team.size(); ++i) {
+        const engine::Pass& pass = team.member(i);
+        together.stream_bytes += pass.stream_bytes();
+        if (backends[i]->room_bytes()) together.host_bytes += pass.delivery_bytes();
+    }
+    WavePlan least;
+    for (std::size_t i = 0; i < team.size(); ++i) {
+        MemoryNeeds needs = needs_of(team.member(i), file_bytes);
+        together.weight_bytes += needs.weight_bytes;
+        together.workspace_bytes += needs.workspace_bytes;
+        needs.host_bytes = together.host_bytes;
+        needs.stream_bytes = together.stream_bytes;
+        const std::optional<std::uint64_t> room = backends[i]->room_bytes();
+        if (!room) continue;
+        const WavePlan plan = plan_waves(needs, {bound, room}, share);
+        const bool kept = (least.device_bytes == 0 || least.weights_kept) && plan.weights_kept;
+        if (least.device_bytes == 0 || plan.wave_chunks < least.wave_chunks) least = plan;
+        least.weights_kept = kept;
+    }
+    if (least.device_bytes == 0) return plan_waves(together, {bound, {}}, rules);
+    least.wave_chunks = options.wave_chunks > 0
+                            ? options.wave_chunks
+                            : std::min(least.wave_chunks * n, std::max<std::int64_t>(1, n_chunks));
+    return least;
+}
+
+}  // namespace assay::calibrate

@@ -1,0 +1,37 @@
+// The devices of a run, and how long its waves are on them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calibrate/job.h"
+#include "calibrate/memory.h"
+#include "core/thread_pool.h"
+#include "engine/team.h"
+
+namespace assay::calibrate {
+
+/// Each opened device has its share of the threads, so that processors which stand for several devices do not
+/// wait for each other.
+class Devices {
+  public:
+    /// Throws what backend::open() throws.
+    explicit Devices(const Options& options);
+
+    std::vector<backend::Backend*> backends() const;
+    std::size_t size() const noexcept { return backends_.size(); }
+    /// Threads to add sums with: beside processors that compute, one; beside devices, what they leave idle.
+    int adding_threads() const;
+
+  private:
+    std::vector<std::unique_ptr<ThreadPool>> pools_;
+    std::vector<std::unique_ptr<backend::Backend>> backends_;
+};
+
+/// Waves of the whole team. Host memory is shared by its members; a device's own is each one's, so the one
+/// with the least room decides. Throws as plan_waves().
+WavePlan plan_team(const Options& options, const Devices& devices, const engine::Team& team,
+                   std::uint64_t file_bytes, std::int64_t n_chunks);
+
+}  // namespace assay::calibrate

@@ -1,0 +1,94 @@
+// Results on their way from operations to the sink. Operations leave them in a parcel's memory; they travel
+// to the host and are received by a thread of their own, in the order they were sent, while the operations
+// that follow run.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/activation_sink.h"
+
+namespace assay::engine {
+
+/// Memory of one result. The landing goes first: it waits for a copy under way.
+struct Parcel {
+    backend::BufferPtr memory;    ///< where operations leave it
+    backend::LandingPtr landing;  ///< where it arrives
+};
+
+/// Parcels that are not in use. Safe to call from several threads.
+class ParcelPool {
+  public:
+    /// The smallest that holds `bytes`, or a new one.
+    Parcel take(backend::Backend& backend, std::size_t bytes);
+    void put(Parcel parcel);
+    /// Frees them all.
+    void clear();
+    std::size_t size();
+
+  private:
+    std::mutex mutex_;
+    std::vector<Parcel> free_;
+};
+
+/// Backend, sink and pool are borrowed. All calls come from the thread of the operations; the sink is called
+/// from the delivery's thread alone.
+class Delivery {
+  public:
+    /// Receives the bytes of a parcel, which are valid during the call.
+    using Receive = std::function<void(std::span<const std::byte>, ActivationSink&)>;
+
+    /// More than `most_bytes` are under way only where a single parcel is larger.
+    Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes);
+    /// Drops what was not received yet.
+    ~Delivery();
+    Delivery(const Delivery&) = delete;
+    Delivery& operator=(const Delivery&) = delete;
+
+    /// Memory for a result of so many bytes.
+    Parcel parcel(std::size_t bytes) { return pool_.take(backend_, bytes); }
+    /// Sends the parcel's first `bytes`, as the operations so far leave them. Waits while too much is under
+    /// way. Rethrows what the sink threw.
+    void send(Parcel parcel, std::size_t bytes, Receive receive);
+    /// Something that is in the closure itself, in the same order.
+    void send(Receive receive);
+    /// Waits until everything was received. Rethrows what the sink threw.
+    void finish();
+    /// Time that send() and finish() have waited.
+    double waited_seconds() const noexcept { return waited_seconds_; }
+
+  private:
+    struct Item {
+        Parcel parcel;
+        std::size_t bytes = 0;
+        Receive receive;
+    };
+    void push(Item item);
+    void work();
+    /// Waits for `ready` or a failure, which it rethrows.
+    template <typename Ready> void wait(std::unique_lock<std::mutex>& lock, Ready ready);
+
+    backend::Backend& backend_;
+    ActivationSink& sink_;
+    ParcelPool& pool_;
+    const std::uint64_t most_bytes_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Item> queue_;
+    std::size_t bytes_under_way_ = 0;
+    std::size_t items_under_way_ = 0;  ///< the one being received counts
+    bool stop_ = false;
+    std::exception_ptr failure_;
+    double waited_seconds_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace assay::engine
