@@ -66,7 +66,8 @@ void Delivery::send(Receive receive) { push({{}, 0, std::move(receive)}); }
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
-    wait(lock, [&] { return items_under_way_ == 0 || bytes_under_way_ + item.bytes <= kMostBytesUnderWay; });
+    wait(lock,
+         [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.bytes <= kMostBytesUnderWay; });
     bytes_under_way_ += item.bytes;
     ++items_under_way_;
     queue_.push_back(std::move(item));

@@ -46,9 +46,11 @@ class Delivery {
     /// Receives the bytes of a parcel, which are valid during the call.
     using Receive = std::function<void(std::span<const std::byte>, ActivationSink&)>;
 
-    /// More than this is under way only where a single parcel is larger: enough groups of chunks to ride out
-    /// a sink that is slow for a moment.
+    /// More than this is under way only where a few parcels are larger: enough groups of chunks to ride out a
+    /// sink that is slow for a moment.
     static constexpr std::size_t kMostBytesUnderWay = std::size_t{32} << 20;
+    /// So many may be under way whatever their size: one is received while others travel.
+    static constexpr std::size_t kFewItems = 4;
 
     Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool);
     /// Drops what was not received yet.
