@@ -67,7 +67,7 @@ void Delivery::send(Receive receive) { push({{}, 0, std::move(receive)}); }
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
-    wait(lock, [&] { return items_under_way_ == 0 || bytes_under_way_ + item.bytes <= most_bytes_; });
+    wait(lock, [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.bytes <= most_bytes_; });
     bytes_under_way_ += item.bytes;
     ++items_under_way_;
     queue_.push_back(std::move(item));

@@ -46,7 +46,10 @@ class Delivery {
     /// Receives the bytes of a parcel, which are valid during the call.
     using Receive = std::function<void(std::span<const std::byte>, ActivationSink&)>;
 
-    /// More than `most_bytes` are under way only where a single parcel is larger.
+    /// So many may be under way whatever their size: one is received while others travel.
+    static constexpr std::size_t kFewItems = 4;
+
+    /// More than `most_bytes` are under way only where a few parcels are larger.
     Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes);
     /// Drops what was not received yet.
     ~Delivery();

@@ -94,13 +94,15 @@ std::uint64_t Pass::delivery_bytes() const noexcept {
     return std::min(kMostDeliveryBytes, kDeliveredGroups * group_sums_bytes());
 }
 
-/// A batch of experts leaves sums for every chunk of the wave; those of the batch before may still travel.
+/// A batch of experts leaves two parcels of sums for every chunk of the wave, and those of the batches before
+/// it may still be under way.
 std::uint64_t Pass::expert_sums_bytes() const {
     std::int64_t most = 0;
     for (const model::Layer& layer : spec_.layers)
         if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn))
             most = std::max(most, expert_batch(*ffn) * (spec_.hidden + ffn->down.weight.n_in));
-    return static_cast<std::uint64_t>(2 * most * kSumsBytes);
+    constexpr std::int64_t kBatches = 1 + Delivery::kFewItems / 2;
+    return static_cast<std::uint64_t>(kBatches * most * kSumsBytes);
 }
 
 std::int64_t Pass::expert_batch(const model::ExpertFfn& ffn) const {

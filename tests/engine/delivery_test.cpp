@@ -84,11 +84,12 @@ TEST_F(DeliveryTest, MemoryIsUsedAgain) {
 }
 
 TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
-    // More than half of what may be under way: a second one must wait for the first.
-    constexpr std::size_t kBytes = kMostBytes / 2 + 1;
+    // Nothing but the few that always may be under way.
+    constexpr std::size_t kBytes = kMostBytes + 1;
+    constexpr std::int64_t kItems = 2 * Delivery::kFewItems;
     std::int64_t received = 0;  // read by this thread where the receiver must be done
     Delivery delivery(*backend_, sink_, pool_, kMostBytes);
-    for (std::int64_t n = 0; n < 4; ++n) {
+    for (std::int64_t n = 0; n < kItems; ++n) {
         send(delivery, n, kBytes, [&](std::span<const std::byte>, ActivationSink&) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
             ++received;
@@ -96,8 +97,8 @@ TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
     }
     EXPECT_GT(delivery.waited_seconds(), 0);
     delivery.finish();
-    EXPECT_EQ(received, 4);
-    EXPECT_LE(pool_.size(), 3u);  // one received, one waiting in send(), one just taken
+    EXPECT_EQ(received, kItems);
+    EXPECT_LE(pool_.size(), Delivery::kFewItems + 1);  // and the one that waits in send()
 }
 
 TEST_F(DeliveryTest, AnErrorOfTheSinkComesOutAtTheSender) {
