@@ -20,8 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kDefaultResidentChunks = 10;
-/// Left to the system and to page cache when no bound was given.
-constexpr double kShareOfFree = 0.8;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -43,17 +41,6 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     if (!options.dataset.empty()) start.datasets.push_back(options.dataset);
     start.chunk_size = static_cast<std::uint32_t>(options.n_ctx);
     return start;
-}
-
-Chunks tokenize(const gguf::File& file, const Options& options, Observer& observer) {
-    observer.on_tokenizing();
-    const auto start = Clock::now();
-    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
-    auto tokens =
-        tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
-    observer.on_tokenized(seconds_since(start) * 1000);
-    for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
-    return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
 }
 
 class Run {
@@ -103,10 +90,7 @@ class Run {
 WavePlan Run::plan() const {
     const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
                             pass_.bytes_per_chunk()};
-    const std::uint64_t bound =
-        options_.memory_bytes != 0
-            ? options_.memory_bytes
-            : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
+    const std::uint64_t bound = memory_bound(options_.memory_bytes);
     const std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
     WavePlan plan = plan_waves(needs, bound, chunks_.n_chunks, resident);
     if (options_.wave_chunks > 0) {

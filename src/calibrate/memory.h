@@ -9,6 +9,9 @@ namespace assay::calibrate {
 /// (version 1 and 2) it lives in.
 std::uint64_t available_memory();
 
+/// `asked` bytes, or for 0 what is available, less a part left to the system and its page cache.
+std::uint64_t memory_bound(std::uint64_t asked_bytes);
+
 /// What a pass needs, from engine::Pass.
 struct MemoryNeeds {
     std::uint64_t file_bytes = 0;
@@ -28,5 +31,19 @@ struct WavePlan {
 /// long as it can. Throws Error{Usage} when not even one chunk fits.
 WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
                     std::int64_t resident_chunks);
+
+/// How a model and its variants go through the layers: each sweep reads all weights.
+struct SweepPlan {
+    std::int64_t wave_chunks = 1;
+    std::int64_t variants = 1;  ///< of one sweep
+    std::int64_t n_sweeps = 1;
+    std::uint64_t peak_bytes = 0;
+};
+
+/// All variants together while one chunk of each fits, with as many chunks as fit; else one chunk with as
+/// many variants as fit. `bytes_per_chunk` is that of the model and of each variant. Throws Error{Usage} when
+/// not even one chunk of one variant fits.
+SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+                      std::int64_t n_variants);
 
 }  // namespace assay::calibrate

@@ -45,6 +45,9 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     tell(Verbosity::Info,
          fmt::format("memory   {} expected, {} to be read", size_text(static_cast<double>(plan.memory_bytes)),
                      size_text(static_cast<double>(plan.read_bytes))));
+    if (plan.n_variants > 0)
+        tell(Verbosity::Info, fmt::format("variants {}, with {} {} of the weights", plan.n_variants,
+                                          plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings"));
     if (plan.context_train > 0 && plan.n_ctx > plan.context_train)
         tell(Verbosity::Warnings,
              fmt::format("warning: model was trained on only {} context tokens ({} specified)",
@@ -84,8 +87,10 @@ void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format fo
 
 bool RunObserver::stop_requested() const { return interrupted(); }
 
+void RunObserver::end_progress() { put_stderr(progress_.erase()); }
+
 void RunObserver::end_chunks() {
-    put_stderr(progress_.erase());
+    end_progress();
     if (numbers_ == NumbersAs::Text) print("\n");
     progress_.stdout_left_open(false);
 }

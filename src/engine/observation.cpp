@@ -14,6 +14,7 @@ backend::BufferPtr Observation::take_buffer(std::size_t bytes) {
 }
 
 backend::Sums Observation::add(Expected expected) {
+    if (!wanted_) return {};
     const auto bytes =
         static_cast<std::size_t>(expected.chunks.count * expected.matrices * expected.width) * sizeof(float);
     expected.squares = take_buffer(bytes);

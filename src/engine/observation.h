@@ -19,7 +19,9 @@ struct ChunkRange {
 /// Hand out places with expect(), run the operations, then deliver(). Backend and sink are borrowed.
 class Observation {
   public:
-    Observation(backend::Backend& backend, ActivationSink& sink) : backend_(backend), sink_(sink) {}
+    /// Unless `wanted`, places are empty and nothing is delivered.
+    Observation(backend::Backend& backend, ActivationSink& sink, bool wanted)
+        : backend_(backend), sink_(sink), wanted_(wanted) {}
 
     /// Every row of every chunk counts. `weights` are those multiplied with this input.
     backend::Sums expect(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
@@ -50,6 +52,7 @@ class Observation {
 
     backend::Backend& backend_;
     ActivationSink& sink_;
+    const bool wanted_;
     std::vector<Expected> pending_;
     std::vector<backend::BufferPtr> free_;
     std::vector<float> host_squares_;

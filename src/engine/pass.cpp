@@ -113,7 +113,7 @@ Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, s
       sink(sink_),
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
-      observation(pass.backend_, sink_),
+      observation(pass.backend_, sink_, pass.options_.sums),
       loader(pass.file_, std::move(jobs), 0) {
     const Sizes& sizes = *pass.sizes_;
     const std::int64_t width = pass.spec_.hidden;

@@ -36,8 +36,9 @@ std::vector<const model::Linear*> linears_of(const model::Layer& layer) {
 
 }  // namespace
 
-WeightSources::WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens)
-    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens) {}
+WeightSources::WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
+                             Replacement* replacement)
+    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens), replacement_(replacement) {}
 
 std::vector<float> WeightSources::read_f32(const std::string& name) const {
     const gguf::Tensor& tensor = file_.get(name);
@@ -58,6 +59,8 @@ backend::WeightSource WeightSources::source(const model::Weight& weight, std::in
         tensor.type, file_.data(tensor).subspan(begin * row, static_cast<std::uint64_t>(n_rows) * row),
         weight.n_in, n_rows, 1};
     if (!weight.scale.empty()) source.scale = read_f32(weight.scale)[static_cast<std::size_t>(index)];
+    if (replacement_ != nullptr && replacement_->replaces(weight.name))
+        return replacement_->replace(weight.name, static_cast<std::int64_t>(begin), source);
     return source;
 }
 

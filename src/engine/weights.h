@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/replacement.h"
 #include "gguf/file.h"
 #include "model/spec.h"
 
@@ -76,10 +77,12 @@ struct Job {
     std::function<Unit()> make;
 };
 
-/// Turns descriptions into jobs. The file and the backend are borrowed.
+/// Turns descriptions into jobs. The file, the backend and the replacement are borrowed.
 class WeightSources {
   public:
-    WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens);
+    /// `replacement`: of a variant of the model; null: the model itself.
+    WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
+                  Replacement* replacement = nullptr);
 
     Job layer(const model::Layer& layer) const;
     Job experts(const model::ExpertFfn& ffn, std::int64_t first, std::int64_t count) const;
@@ -102,6 +105,7 @@ class WeightSources {
     const gguf::File& file_;
     backend::Backend& backend_;
     std::int64_t chunk_tokens_;
+    Replacement* replacement_;
 };
 
 /// Bytes of one matrix prepared for products.
