@@ -219,6 +219,7 @@ SensitivityResult Run::run() {
     if (options_.run.n_ctx < kLeastContext)
         throw_error(ErrorKind::Usage, "--ctx-size", "{} tokens leave none to be scored, {} are the least",
                     options_.run.n_ctx, kLeastContext);
+    if (chunks_.n_chunks == 0) throw Error(ErrorKind::Usage, "--chunks", "0 leave nothing to compare");
     const SweepPlan sweeps = plan();
     tell_unrounded();
     announce(sweeps);

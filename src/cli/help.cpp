@@ -127,7 +127,7 @@ example
 )";
 
 constexpr std::string_view kRecipe =
-    R"(usage: assay recipe MATRIX -m MODEL --target-bpw N | --target-size SIZE [options]
+    R"(usage: assay recipe [MATRIX] -m MODEL --target-bpw N | --target-size SIZE [options]
 
 Chooses a storage type for each tensor so that the importance-weighted error of the weights is least under the
 budget, by really rounding them, and prints the command lines for both quantisers.
@@ -137,6 +137,8 @@ budget, by really rounding them, and prints the command lines for both quantiser
   --target-size SIZE        or its size: a number with k, m, g or t behind it
   --keep REGEX=TYPE         tensors that match keep this type; may be repeated
   --types A,B,...           the types to choose from
+  --sensitivity FILES       what `assay sensitivity -o` measured: parts of the model weigh by it. With it
+                            MATRIX may be left out; several files (by layer, by kind) are fitted together
   --exact                   measure every row instead of a sample
   --merge-tolerance X       how much error merging neighbouring layers into one rule may add
   --rules FILE              where the rules go (tensor-types.txt)
