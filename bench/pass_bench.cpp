@@ -93,7 +93,9 @@ int run(int argc, char** argv) {
     const double reference = product_rate(*backend, spec.layers.front());
 
     TimedBackend timed(*backend);
-    engine::Pass pass(file, spec, timed, {options.n_ctx, "", true, false});
+    engine::PassOptions pass_options;
+    pass_options.n_ctx = options.n_ctx;
+    engine::Pass pass(file, spec, timed, pass_options);
     imatrix::Matrix empty;
     calibrate::Collector collector(std::move(empty));
     const auto start = Clock::now();

@@ -212,6 +212,8 @@ class Backend {
     virtual std::int64_t preferred_rows() const noexcept = 0;
 
     // --- memory
+    /// Whether operations take memory of the host's, so that a caller may bring its own.
+    virtual bool uses_host_memory() const noexcept = 0;
     virtual BufferPtr allocate(std::size_t bytes) = 0;
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.

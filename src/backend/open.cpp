@@ -21,6 +21,7 @@ std::unique_ptr<Backend> open_cpu(const OpenOptions& options, ThreadPool& pool) 
     if (options.precision == Precision::Bf16 && !has_bf16)
         throw_error(ErrorKind::Unsupported, "--precision",
                     "bf16 needs AVX-512 BF16 or AMX, this processor runs {}", to_string(isa));
+    if (options.isa) cpu::limit_library(isa);
     const bool bf16 = has_bf16 && options.precision != Precision::F32;
     return std::make_unique<cpu::CpuBackend>(isa, bf16 ? DType::Bf16 : DType::F32, options.chunk_tokens,
                                              pool);

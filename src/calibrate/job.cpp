@@ -19,7 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kDefaultResidentChunks = 10;
+/// Sums of x^2 and of x in f64, the committed ones and those of the wave.
+constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -61,8 +62,12 @@ class Run {
 
   private:
     engine::PassOptions pass_options() const {
-        return {options_.n_ctx, options_.process_output ? options_.output_tensor_name : std::string(),
-                options_.perplexity, options_.similarity};
+        engine::PassOptions options;
+        options.n_ctx = options_.n_ctx;
+        if (options_.process_output) options.observed_output = options_.output_tensor_name;
+        options.losses = options_.perplexity;
+        options.similarity = options_.similarity;
+        return options;
     }
     WavePlan plan() const;
     void announce(const WavePlan& plan, std::size_t n_waves);
@@ -88,16 +93,23 @@ class Run {
 };
 
 WavePlan Run::plan() const {
-    const MemoryNeeds needs{file_.size_bytes(), pass_.weight_bytes(), pass_.workspace_bytes(),
-                            pass_.bytes_per_chunk()};
+    MemoryNeeds needs;
+    needs.file_bytes = file_.size_bytes();
+    needs.weight_bytes = pass_.weight_bytes();
+    needs.stream_bytes = pass_.stream_bytes();
+    needs.workspace_bytes = pass_.workspace_bytes();
+    needs.bytes_per_chunk = pass_.bytes_per_chunk();
+    needs.sums_bytes = pass_.observed_columns() * kBytesPerColumn;
     const std::uint64_t bound = memory_bound(options_.memory_bytes);
-    const std::int64_t resident = options_.save_every > 0 ? options_.save_every : kDefaultResidentChunks;
-    WavePlan plan = plan_waves(needs, bound, chunks_.n_chunks, resident);
+    WaveRules rules;
+    rules.n_chunks = chunks_.n_chunks;
+    if (options_.save_every > 0) rules.resident_chunks = options_.save_every;
+    rules.may_spill = !options_.spill_folder.empty();
+    WavePlan plan = plan_waves(needs, bound, rules);
     if (options_.wave_chunks > 0) {
+        plan.peak_bytes += needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
+        plan.peak_bytes -= needs.bytes_per_chunk * static_cast<std::uint64_t>(plan.wave_chunks);
         plan.wave_chunks = options_.wave_chunks;
-        plan.peak_bytes = needs.weight_bytes + needs.workspace_bytes +
-                          (plan.streamed ? 0 : needs.file_bytes) +
-                          needs.bytes_per_chunk * static_cast<std::uint64_t>(options_.wave_chunks);
     }
     return plan;
 }
@@ -114,6 +126,9 @@ void Run::announce(const WavePlan& plan, std::size_t n_waves) {
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;
+    shown.n_waves = static_cast<std::int64_t>(n_waves);
+    shown.streamed = plan.streamed;
+    shown.spilled_bytes = plan.spilled_bytes;
     shown.read_bytes = pass_.read_bytes_per_wave() * n_waves;
     shown.context_train = spec_.context_length;
     observer_.on_plan(shown);
@@ -179,7 +194,12 @@ void Run::finish(Result& result) {
 
 Result Run::run() {
     check_writable(options_.output);
+    if (!options_.spill_folder.empty() && !backend_->uses_host_memory())
+        throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
+                    backend_->description());
     const WavePlan waves = plan();
+    if (waves.streamed) pass_.stream_weights();
+    if (waves.spilled_bytes > 0) pass_.spill_states(options_.spill_folder);
     SaveRules rules{options_.save_every, options_.save_every_given || !waves.streamed,
                     options_.snapshot_every};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;

@@ -41,6 +41,8 @@ struct Options {
     int n_threads = 0;               ///< 0: all processors of this process
     std::int64_t wave_chunks = 0;    ///< 0: by memory
     std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
+    /// Where the states of a wave go so that one wave is enough; empty: they stay in memory.
+    std::filesystem::path spill_folder;
 };
 
 struct Plan {
@@ -52,6 +54,9 @@ struct Plan {
     std::int64_t n_chunks = 0;
     std::int64_t n_ctx = 0;
     std::int64_t wave_chunks = 0;
+    std::int64_t n_waves = 0;
+    bool streamed = false;            ///< the model does not fit: each wave reads it from disk
+    std::uint64_t spilled_bytes = 0;  ///< of states, on disk
     std::uint64_t model_bytes = 0;
     std::uint64_t memory_bytes = 0;  ///< expected peak
     std::uint64_t read_bytes = 0;    ///< weights read over the whole run

@@ -13,10 +13,15 @@ namespace assay::calibrate {
 namespace {
 
 constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
-/// Of what is available, when no bound was given.
-constexpr double kShareOfFree = 0.8;
-/// Program, libraries, tokens, sums.
-constexpr std::uint64_t kBaseBytes = std::uint64_t{128} << 20;
+/// Program, libraries, tokens.
+constexpr std::uint64_t kBaseBytes = std::uint64_t{48} << 20;
+/// A group's limit is for this process; the system's memory is for others too, and for page cache.
+constexpr double kShareOfSystem = 0.8;
+constexpr double kShareOfGroup = 0.9;
+
+std::uint64_t share(std::uint64_t bytes, double part) {
+    return static_cast<std::uint64_t>(static_cast<double>(bytes) * part);
+}
 
 std::optional<std::uint64_t> read_number(const std::string& path) {
     std::ifstream file(path);
@@ -37,16 +42,34 @@ std::string group_path(const std::string& controller) {
     return "/";
 }
 
+/// What a group uses and could give back: pages of files.
+std::uint64_t reclaimable(const std::string& folder, const std::string& prefix) {
+    std::ifstream file(folder + "memory.stat");
+    std::uint64_t total = 0;
+    std::uint64_t value = 0;
+    for (std::string key; file >> key >> value;)
+        if (key == prefix + "inactive_file" || key == prefix + "active_file") total += value;
+    return total;
+}
+
+/// Names of a control group version's files.
+struct GroupFiles {
+    std::string root;
+    std::string limit;
+    std::string use;
+    std::string stat_prefix;  ///< of the sums over a group and those below it
+};
+
 /// The least of limit - use over the group and those above it; kUnlimited where nothing is limited.
-std::uint64_t group_room(std::string group, const std::string& root, const std::string& limit,
-                         const std::string& use) {
+std::uint64_t group_room(std::string group, const GroupFiles& files) {
     std::uint64_t room = kUnlimited;
     while (true) {
-        const std::string folder = root + (group == "/" ? "" : group) + "/";
-        const auto bound = read_number(folder + limit);
+        const std::string folder = files.root + (group == "/" ? "" : group) + "/";
+        const auto bound = read_number(folder + files.limit);
         if (bound && *bound < (std::uint64_t{1} << 60)) {
-            const std::uint64_t used = read_number(folder + use).value_or(0);
-            room = std::min(room, *bound > used ? *bound - used : 0);
+            const std::uint64_t used = read_number(folder + files.use).value_or(0);
+            const std::uint64_t kept = used - std::min(used, reclaimable(folder, files.stat_prefix));
+            room = std::min(room, *bound > kept ? *bound - kept : 0);
         }
         if (group == "/" || group.empty()) return room;
         group = group.substr(0, group.rfind('/'));
@@ -63,36 +86,38 @@ std::uint64_t system_available() {
 
 }  // namespace
 
-std::uint64_t available_memory() {
-    return std::min({system_available(),
-                     group_room(group_path(""), "/sys/fs/cgroup", "memory.max", "memory.current"),
-                     group_room(group_path("memory"), "/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                                "memory.usage_in_bytes")});
+std::uint64_t default_memory_bound() {
+    const std::uint64_t groups = std::min(
+        group_room(group_path(""), {"/sys/fs/cgroup", "memory.max", "memory.current", ""}),
+        group_room(group_path("memory"),
+                   {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}));
+    return std::min(share(system_available(), kShareOfSystem), share(groups, kShareOfGroup));
 }
 
-WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
-                    std::int64_t resident_chunks) {
-    const std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
+WavePlan plan_waves(const MemoryNeeds& needs, std::uint64_t bound_bytes, const WaveRules& rules) {
+    std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes + needs.sums_bytes;
+    WavePlan plan;
+    plan.streamed = bound_bytes < fixed + needs.file_bytes + needs.bytes_per_chunk;
+    fixed += plan.streamed ? needs.stream_bytes : needs.file_bytes;
     if (bound_bytes < fixed + needs.bytes_per_chunk)
         throw_error(ErrorKind::Usage, "--memory",
-                    "{} MiB are too few: two layers' weights and one chunk need {} MiB", bound_bytes >> 20,
-                    (fixed + needs.bytes_per_chunk) >> 20);
-    WavePlan plan;
-    plan.streamed = bound_bytes - fixed < needs.file_bytes + needs.bytes_per_chunk;
-    const std::uint64_t file = plan.streamed ? 0 : needs.file_bytes;
-    const auto fitting = static_cast<std::int64_t>(std::min<std::uint64_t>(
-        (bound_bytes - fixed - file) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
-    plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, n_chunks));
+                    "{} MiB are too few: the largest weights, the sums and one chunk need {} MiB",
+                    bound_bytes >> 20, (fixed + needs.bytes_per_chunk) >> 20);
+    const auto fitting = static_cast<std::int64_t>(
+        std::min<std::uint64_t>((bound_bytes - fixed) / needs.bytes_per_chunk, std::uint64_t{1} << 40));
+    plan.wave_chunks = std::clamp<std::int64_t>(fitting, 1, std::max<std::int64_t>(1, rules.n_chunks));
     if (!plan.streamed)
-        plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, resident_chunks));
-    plan.peak_bytes = fixed + file + static_cast<std::uint64_t>(plan.wave_chunks) * needs.bytes_per_chunk;
+        plan.wave_chunks = std::min(plan.wave_chunks, std::max<std::int64_t>(1, rules.resident_chunks));
+    plan.peak_bytes = fixed + static_cast<std::uint64_t>(plan.wave_chunks) * needs.bytes_per_chunk;
+    if (plan.streamed && rules.may_spill && plan.wave_chunks < rules.n_chunks) {
+        plan.wave_chunks = rules.n_chunks;
+        plan.spilled_bytes = static_cast<std::uint64_t>(rules.n_chunks) * needs.bytes_per_chunk;
+    }
     return plan;
 }
 
 std::uint64_t memory_bound(std::uint64_t asked_bytes) {
-    return asked_bytes != 0
-               ? asked_bytes
-               : static_cast<std::uint64_t>(static_cast<double>(available_memory()) * kShareOfFree);
+    return asked_bytes != 0 ? asked_bytes : default_memory_bound();
 }
 
 SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,

@@ -80,7 +80,11 @@ class Run {
           backend_(backend::open(
               {options.run.device, options.run.precision, options.run.isa, options.run.n_ctx}, pool_)),
           pass_(file_, spec_, *backend_,
-                {.n_ctx = options.run.n_ctx, .observed_output = {}, .losses = true, .sums = false}),
+                {.n_ctx = options.run.n_ctx,
+                 .observed_output = {},
+                 .losses = true,
+                 .sums = false,
+                 .spill_folder = {}}),
           rounder_(file_, matrix_, rounding_pool_),
           sink_(rounding_.units.size()) {
         for (const RoundedUnit& unit : rounding_.units)
@@ -121,11 +125,13 @@ SweepPlan Run::plan() const {
     const auto n_projections = std::ranges::count_if(rounding_.units, [&](const RoundedUnit& unit) {
         return unit.tensors.contains(spec_.output.weight.name);
     });
-    SweepPlan plan = plan_sweeps({file_.size_bytes(), pass_.variant_weight_bytes(n_projections),
-                                  pass_.workspace_bytes(), pass_.bytes_per_chunk()},
-                                 memory_bound(options_.run.memory_bytes), chunks_.n_chunks,
-                                 static_cast<std::int64_t>(variants_.size()));
-    return plan;
+    MemoryNeeds needs;
+    needs.file_bytes = file_.size_bytes();
+    needs.weight_bytes = pass_.variant_weight_bytes(n_projections);
+    needs.workspace_bytes = pass_.workspace_bytes();
+    needs.bytes_per_chunk = pass_.bytes_per_chunk();
+    return plan_sweeps(needs, memory_bound(options_.run.memory_bytes), chunks_.n_chunks,
+                       static_cast<std::int64_t>(variants_.size()));
 }
 
 void Run::tell_unrounded() {

@@ -117,6 +117,7 @@ void read_machine(Arguments& out, const Given& given) {
                         *word);
     }
     set_integer(options.wave_chunks, given, "--wave", 0);
+    if (const auto folder = given.last("--spill")) options.spill_folder = *folder;
     if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
 }
 

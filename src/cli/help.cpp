@@ -51,6 +51,8 @@ how it is run
        --isa LEVEL           scalar, avx2, avx512, avx512bf16 or amx: use no more than this
        --wave N              chunks that go through the layers together (0: by memory)
        --memory SIZE         bound on memory, like 24g (what is free)
+       --spill DIR           hidden states that do not fit go to a file here, so that one reading of a model
+                             larger than memory is enough
 
 messages
   -lv, --verbosity, --log-verbosity N  0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)

@@ -80,6 +80,7 @@ constexpr OptionRow kRows[] = {
     works("--isa", Value),
     works("--wave", Value),
     works("--memory", Value),
+    works("--spill", Value),
     works("--verbosity -lv --log-verbosity", Value),
     works("--verbose -v --log-verbose", Nothing),
     works("--log-disable", Nothing),

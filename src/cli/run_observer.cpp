@@ -13,6 +13,12 @@ namespace {
 
 void put_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
+std::string reads_text(const calibrate::Plan& plan) {
+    if (!plan.streamed) return "the model stays in memory";
+    return fmt::format("each streams the model from disk: {} in all",
+                       size_text(static_cast<double>(plan.read_bytes)));
+}
+
 }  // namespace
 
 RunObserver::RunObserver(const Arguments& arguments)
@@ -43,11 +49,17 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
                                       plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
     tell(Verbosity::Info, fmt::format("backend  {}", plan.backend));
     tell(Verbosity::Info,
-         fmt::format("memory   {} expected, {} to be read", size_text(static_cast<double>(plan.memory_bytes)),
-                     size_text(static_cast<double>(plan.read_bytes))));
+         fmt::format("memory   {} expected", size_text(static_cast<double>(plan.memory_bytes))));
     if (plan.n_variants > 0)
-        tell(Verbosity::Info, fmt::format("variants {}, with {} {} of the weights", plan.n_variants,
-                                          plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings"));
+        tell(Verbosity::Info,
+             fmt::format("plan     {} variants, {} {} of the weights, waves of {} chunks", plan.n_variants,
+                         plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings", plan.wave_chunks));
+    else
+        tell(Verbosity::Info, fmt::format("plan     {} wave{} of {} chunks, {}", plan.n_waves,
+                                          plan.n_waves == 1 ? "" : "s", plan.wave_chunks, reads_text(plan)));
+    if (plan.spilled_bytes > 0)
+        tell(Verbosity::Info, fmt::format("spill    {} of hidden states go to disk",
+                                          size_text(static_cast<double>(plan.spilled_bytes))));
     if (plan.context_train > 0 && plan.n_ctx > plan.context_train)
         tell(Verbosity::Warnings,
              fmt::format("warning: model was trained on only {} context tokens ({} specified)",

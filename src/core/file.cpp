@@ -100,8 +100,66 @@ void MappedFile::will_need(std::size_t offset_bytes, std::size_t size_bytes) con
     advise(data_, size_, offset_bytes, size_bytes, MADV_WILLNEED);
 }
 
+void MappedFile::expect_scattered_reads() const noexcept { advise(data_, size_, 0, size_, MADV_RANDOM); }
+
 void MappedFile::drop(std::size_t offset_bytes, std::size_t size_bytes) const noexcept {
     advise(data_, size_, offset_bytes, size_bytes, MADV_DONTNEED);
+}
+
+PageMemory::PageMemory(std::size_t size_bytes) : size_(size_bytes) {
+    if (size_bytes == 0) return;
+    void* pages = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        throw_error(ErrorKind::Io, "memory", "cannot get {} bytes: {}", size_bytes, std::strerror(errno));
+    data_ = static_cast<std::byte*>(pages);
+    ::madvise(data_, size_, MADV_HUGEPAGE);  // fewer faults; a hint
+}
+
+PageMemory::~PageMemory() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+PageMemory::PageMemory(PageMemory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+PageMemory& PageMemory::operator=(PageMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+DirectFile::DirectFile(const fs::path& path) : path_(path) {
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+    direct_ = fd_ >= 0;
+    if (!direct_ && errno == EINVAL) fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0) throw_errno(path, "cannot open");
+}
+
+DirectFile::~DirectFile() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+DirectFile::DirectFile(DirectFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), direct_(other.direct_) {}
+
+void DirectFile::read(std::size_t offset_bytes, std::span<std::byte> to) const {
+    constexpr std::size_t kPieceBytes = std::size_t{8} << 20;  // larger requests are no faster
+    std::size_t done = 0;
+    while (done < to.size()) {
+        const std::size_t piece = std::min(kPieceBytes, to.size() - done);
+        const ssize_t n = ::pread(fd_, to.data() + done, piece, static_cast<off_t>(offset_bytes + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno(path_, "cannot read");
+        done += static_cast<std::size_t>(n);
+        // A direct read comes short only at the end, and cannot go on from there.
+        if (n == 0 || (direct_ && static_cast<std::size_t>(n) % kAlignment != 0)) break;
+    }
+    if (to.size() - done >= kAlignment)
+        throw_error(ErrorKind::Io, path_.string(), "ends at byte {}, but had more when it was opened",
+                    offset_bytes + done);
+    if (!direct_)
+        ::posix_fadvise(fd_, static_cast<off_t>(offset_bytes), static_cast<off_t>(to.size()),
+                        POSIX_FADV_DONTNEED);
 }
 
 std::string read_file(const fs::path& path) {

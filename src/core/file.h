@@ -21,14 +21,60 @@ class MappedFile {
     std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
     const std::filesystem::path& path() const noexcept { return path_; }
 
-    /// Asks the kernel to read this range ahead, or to forget it. Hints: failures are ignored.
+    /// Asks the kernel to read this range ahead, or to forget it, or to read no more than what is touched.
+    /// Hints: failures are ignored.
     void will_need(std::size_t offset_bytes, std::size_t size_bytes) const noexcept;
+    void expect_scattered_reads() const noexcept;
     void drop(std::size_t offset_bytes, std::size_t size_bytes) const noexcept;
 
   private:
     std::filesystem::path path_;
     const std::byte* data_ = nullptr;
     std::size_t size_ = 0;
+};
+
+/// Whole pages of memory, given back to the system when freed. Move-only.
+class PageMemory {
+  public:
+    PageMemory() = default;
+    /// Zeroed. Throws Error{Io} when there is none left.
+    explicit PageMemory(std::size_t size_bytes);
+    ~PageMemory();
+    PageMemory(PageMemory&& other) noexcept;
+    PageMemory& operator=(PageMemory&& other) noexcept;
+
+    std::span<std::byte> bytes() const noexcept { return {data_, size_}; }
+
+  private:
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A file read past the page cache, in large pieces straight into the caller's memory: for content that is
+/// larger than memory and read once. File systems that cannot do this get ordinary reads, whose pages are let
+/// go afterwards. Safe to use from several threads.
+class DirectFile {
+  public:
+    /// Reads begin and end at multiples of this, and so does their memory.
+    static constexpr std::size_t kAlignment = 4096;
+
+    /// Throws Error{Io}.
+    explicit DirectFile(const std::filesystem::path& path);
+    ~DirectFile();
+    DirectFile(DirectFile&& other) noexcept;
+    DirectFile& operator=(DirectFile&& other) = delete;
+
+    /// Fills `to` from `offset_bytes` on; both, and to's address, aligned. The file's end may lie in the last
+    /// kAlignment bytes of the range. Throws Error{Io}, also when the file has become shorter.
+    void read(std::size_t offset_bytes, std::span<std::byte> to) const;
+
+    /// Whether reads really pass the page cache.
+    bool direct() const noexcept { return direct_; }
+
+  private:
+    std::filesystem::path path_;
+    int fd_ = -1;
+    bool direct_ = false;
 };
 
 /// The whole content of a file. Throws Error{Io}.

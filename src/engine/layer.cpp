@@ -28,19 +28,30 @@ std::vector<std::string> names(std::initializer_list<const model::Linear*> linea
 
 }  // namespace
 
-void Pass::run_branches(State& state, const model::Layer& layer, const LayerWeights& weights) {
+void Pass::run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights) {
+    for (const Group& group : state.groups(sizes_->group_chunks)) {
+        state.begin(group);
+        run_mixer(state, layer, weights, group);
+        state.observation.deliver();
+        state.end(group);
+    }
+}
+
+void Pass::run_ffn_groups(State& state, const model::Layer& layer, const FfnWeights& weights) {
     const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn);
     const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn);
     for (const Group& group : state.groups(sizes_->group_chunks)) {
-        run_mixer(state, layer, weights, group);
+        state.begin(group);
         if (dense != nullptr) run_dense(state, layer, *dense, weights, group);
         if (experts != nullptr) run_router(state, layer, *experts, weights, group);
         state.observation.deliver();
+        state.end(group);
     }
 }
 
 void Pass::run_layer(State& state, const model::Layer& layer) {
-    run_branches(state, layer, state.take<LayerWeights>());
+    run_mixer_groups(state, layer, *state.take<MixerWeights>());
+    run_ffn_groups(state, layer, *state.take<FfnWeights>());
     if (const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn)) run_experts(state, *experts);
     if (options_.similarity)
         for (const Group& group : state.groups(sizes_->group_chunks)) {
@@ -61,7 +72,7 @@ void Pass::add_branch(State& state, backend::View operand, const LinearWeights& 
     backend_.add(branch, post_norm.norm, hidden);
 }
 
-void Pass::run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights,
+void Pass::run_mixer(State& state, const model::Layer& layer, const MixerWeights& weights,
                      const Group& group) {
     const auto& attention = std::get<model::Attention>(layer.mixer);
     const AttentionWeights& w = weights.attention;
@@ -78,7 +89,7 @@ void Pass::run_mixer(State& state, const model::Layer& layer, const LayerWeights
     backend::View out = group.head(state.attention_out.view);
     out.cols = out.stride = attention.n_heads * attention.value_dim;
 
-    backend_.norm(hidden, weights.mixer_norm.norm, group.rows,
+    backend_.norm(hidden, weights.norm.norm, group.rows,
                   {operand, group.of(state.layer_input.view),
                    state.observation.expect(qkv_names, spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_inputs(state, layer.index - 1, group);
@@ -101,7 +112,7 @@ void Pass::run_mixer(State& state, const model::Layer& layer, const LayerWeights
         args, group.rows,
         {out, {}, state.observation.expect(names({&attention.output}), out.cols, group.chunks, state.n_ctx)});
     if (options_.similarity) backend_.observe(hidden, group.rows, {{}, group.of(state.before.view), {}});
-    add_branch(state, out, w.output, weights.mixer_post_norm, hidden);
+    add_branch(state, out, w.output, weights.post_norm, hidden);
     if (options_.similarity) {
         state.compare(Similarity::ResidualAttention, layer.index, group, group.of(state.before.view), hidden);
         backend_.observe(hidden, group.rows, {{}, group.of(state.middle.view), {}});
@@ -117,7 +128,7 @@ void Pass::compare_inputs(State& state, std::int64_t layer, const Group& group) 
 }
 
 void Pass::run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
-                     const LayerWeights& weights, const Group& group) {
+                     const FfnWeights& weights, const Group& group) {
     const DenseWeights& w = weights.dense;
     const std::int64_t width = ffn.down.weight.n_in;
     const backend::View hidden = group.of(state.hidden.view);
@@ -125,14 +136,14 @@ void Pass::run_dense(State& state, const model::Layer& layer, const model::Dense
     backend::View inner = group.head(state.ffn_operand.view);
     inner.cols = inner.stride = width;
     backend_.norm(
-        hidden, weights.ffn_norm.norm, group.rows,
+        hidden, weights.norm.norm, group.rows,
         {operand, group.of(state.ffn_input.view),
          state.observation.expect(names({&ffn.gate, &ffn.up}), spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_branches(state, layer.index, group);
     backend_.gated_linear(
         operand, *w.gate_up.matrix, w.gate_up.bias_data(), convert(ffn.activation), group.rows,
         {inner, {}, state.observation.expect(names({&ffn.down}), width, group.chunks, state.n_ctx)});
-    add_branch(state, inner, w.down, weights.ffn_post_norm, hidden);
+    add_branch(state, inner, w.down, weights.post_norm, hidden);
 }
 
 /// The inputs of both branches of a layer are known.
@@ -142,11 +153,11 @@ void Pass::compare_branches(State& state, std::int64_t layer, const Group& group
 }
 
 void Pass::run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
-                      const LayerWeights& weights, const Group& group) {
+                      const FfnWeights& weights, const Group& group) {
     // In f32 throughout: a rounded logit would send tokens to other experts.
     const backend::View input = group.of(state.ffn_input.view);
     backend_.norm(
-        group.of(state.hidden.view), weights.ffn_norm.norm, group.rows,
+        group.of(state.hidden.view), weights.norm.norm, group.rows,
         {{}, input, state.observation.expect(names({&ffn.router}), spec_.hidden, group.chunks, state.n_ctx)});
     if (options_.similarity) compare_branches(state, layer.index, group);
     backend_.linear(input, *weights.router.matrix, weights.router.bias_data(), false,
@@ -163,8 +174,8 @@ void Pass::run_experts(State& state, const model::ExpertFfn& ffn) {
     const backend::RoutingPtr routing = route(state, ffn);
     for (std::int64_t next = 0; next < ffn.n_experts;) {
         const auto unit = state.take<ExpertUnit>();
-        run_expert_unit(state, ffn, *routing, unit);
-        next += static_cast<std::int64_t>(unit.down.size());
+        run_expert_unit(state, ffn, *routing, *unit);
+        next += static_cast<std::int64_t>(unit->down.size());
     }
 }
 

@@ -4,10 +4,30 @@
 
 namespace assay::engine {
 
-Loader::Loader(const gguf::File& file, std::vector<Job> jobs, std::uint64_t ahead_bytes)
-    : file_(file), jobs_(std::move(jobs)), ahead_bytes_(ahead_bytes), thread_([this] { work(); }) {}
+namespace {
+
+std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
+    std::vector<std::vector<TensorRange>> reads;
+    for (const Job& job : jobs) reads.push_back(job.reads);
+    return reads;
+}
+
+}  // namespace
+
+Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options)
+    : file_(file),
+      jobs_(std::move(jobs)),
+      options_(options),
+      all_kept_(options.kept != nullptr && options.kept->size() == jobs_.size()) {
+    if (all_kept_) return;
+    if (options_.kept != nullptr) options_.kept->clear();
+    if (options_.stream_bytes > 0)
+        stream_ = std::make_unique<WeightStream>(file_, reads_of(jobs_), options_.stream_bytes);
+    thread_ = std::thread([this] { work(); });
+}
 
 Loader::~Loader() {
+    if (!thread_.joinable()) return;
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;
@@ -18,8 +38,15 @@ Loader::~Loader() {
 
 void Loader::read_ahead(std::size_t job) const {
     if (job >= jobs_.size()) return;
-    for (const gguf::Tensor* tensor : jobs_[job].tensors)
-        file_.shard(tensor->shard).will_need(tensor->offset_bytes, tensor->size_bytes);
+    for (const TensorRange& range : jobs_[job].reads)
+        file_.shard(range.tensor->shard)
+            .will_need(range.tensor->offset_bytes + range.begin_bytes, range.size_bytes);
+}
+
+std::shared_ptr<const Unit> Loader::make(std::size_t job) {
+    if (stream_) return std::make_shared<const Unit>(jobs_[job].make(*stream_->take()));
+    read_ahead(job + 1);
+    return std::make_shared<const Unit>(jobs_[job].make(TensorBytes(file_)));
 }
 
 void Loader::work() {
@@ -28,12 +55,12 @@ void Loader::work() {
             {
                 std::unique_lock lock(mutex_);
                 changed_.wait(lock, [&] {
-                    return stop_ || ready_.empty() || ready_bytes_ + jobs_[i].prepared_bytes <= ahead_bytes_;
+                    return stop_ || ready_.empty() ||
+                           ready_bytes_ + jobs_[i].prepared_bytes <= options_.ahead_bytes;
                 });
                 if (stop_) return;
             }
-            read_ahead(i + 1);
-            Unit unit = jobs_[i].make();
+            auto unit = make(i);
             const std::lock_guard lock(mutex_);
             ready_.push_back(std::move(unit));
             ready_sizes_.push_back(jobs_[i].prepared_bytes);
@@ -47,17 +74,24 @@ void Loader::work() {
     }
 }
 
-Unit Loader::take() {
+std::shared_ptr<const Unit> Loader::next_ready() {
     const auto start = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !ready_.empty() || failure_; });
     waited_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (ready_.empty()) std::rethrow_exception(failure_);
-    Unit unit = std::move(ready_.front());
+    auto unit = std::move(ready_.front());
     ready_.pop_front();
     ready_bytes_ -= ready_sizes_.front();
     ready_sizes_.pop_front();
     changed_.notify_all();
+    return unit;
+}
+
+std::shared_ptr<const Unit> Loader::take() {
+    if (all_kept_) return (*options_.kept)[n_taken_++];
+    auto unit = next_ready();
+    if (options_.kept != nullptr) options_.kept->push_back(unit);
     return unit;
 }
 

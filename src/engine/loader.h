@@ -5,39 +5,60 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "engine/weight_stream.h"
 #include "engine/weights.h"
 
 namespace assay::engine {
 
-/// Jobs are made in order. At most one unit, or several while they stay below `ahead_bytes`, wait to be
-/// taken: with the one in use and the one being made, the whole model is never resident.
+/// Prepared weights that stay for the next wave. Complete after a wave that ran to its end.
+using KeptUnits = std::vector<std::shared_ptr<const Unit>>;
+
+struct LoaderOptions {
+    /// Units wait below this size, or a single one: with the one in use and the one being made, the whole
+    /// model is never resident.
+    std::uint64_t ahead_bytes = 0;
+    /// Stored bytes that a stream past the page cache may hold; 0: the file is mapped.
+    std::uint64_t stream_bytes = 0;
+    /// Where units stay, or null. Borrowed.
+    KeptUnits* kept = nullptr;
+};
+
+/// Jobs are made in order. The file is borrowed.
 class Loader {
   public:
-    Loader(const gguf::File& file, std::vector<Job> jobs, std::uint64_t ahead_bytes);
+    Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options);
     /// Stops after the job in the making.
     ~Loader();
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;
 
     /// The next unit, waiting for it. Rethrows what its making threw.
-    Unit take();
+    std::shared_ptr<const Unit> take();
     /// Time that take() has waited.
     double waited_seconds() const noexcept { return waited_seconds_; }
+    /// Time that a stream has spent reading.
+    double reading_seconds() const { return stream_ ? stream_->reading_seconds() : 0; }
 
   private:
     void work();
+    std::shared_ptr<const Unit> make(std::size_t job);
+    std::shared_ptr<const Unit> next_ready();
     void read_ahead(std::size_t job) const;
 
     const gguf::File& file_;
     const std::vector<Job> jobs_;
-    const std::uint64_t ahead_bytes_;
+    const LoaderOptions options_;
+    const bool all_kept_;
+    std::size_t n_taken_ = 0;
+    std::unique_ptr<WeightStream> stream_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<Unit> ready_;
+    std::deque<std::shared_ptr<const Unit>> ready_;
     std::deque<std::uint64_t> ready_sizes_;
     std::uint64_t ready_bytes_ = 0;
     bool stop_ = false;

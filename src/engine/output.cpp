@@ -18,8 +18,8 @@ struct Scored {
 
 Rows2d Pass::scored_rows(State& state, const NormWeights& norm) {
     const Scored scored = Scored::of(state.n_ctx);
-    Rows2d operand = Rows2d::allocate(backend_, state.wave.n_chunks * scored.count, spec_.hidden,
-                                      backend_.operand_dtype());
+    Rows2d operand =
+        state.of_wave(state.wave.n_chunks * scored.count, spec_.hidden, backend_.operand_dtype());
     for (std::int64_t chunk = 0; chunk < state.wave.n_chunks && scored.count > 0; ++chunk)
         backend_.norm(state.hidden.view.row_range(chunk * state.n_ctx + scored.first, scored.count),
                       norm.norm, {1, scored.count},
@@ -62,9 +62,9 @@ void Pass::run_output(State& state) {
     const backend::LossStatePtr losses = backend_.begin_losses(targets);
     for (std::int64_t first = 0; first < spec_.n_vocab;) {
         const auto unit = state.take<VocabularyUnit>();
-        backend_.add_losses(*losses, 0, operand.view, *unit.panel, unit.bias ? unit.bias->f32() : nullptr,
-                            unit.first, spec_.logit_scale, spec_.logit_soft_cap);
-        first += unit.panel->n_out();
+        backend_.add_losses(*losses, 0, operand.view, *unit->panel, unit->bias ? unit->bias->f32() : nullptr,
+                            unit->first, spec_.logit_scale, spec_.logit_soft_cap);
+        first += unit->panel->n_out();
     }
     const std::vector<double> values = backend_.finish_losses(*losses);
     for (std::int64_t chunk = 0; chunk < state.wave.n_chunks; ++chunk)

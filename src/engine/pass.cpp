@@ -11,6 +11,19 @@ namespace {
 /// Prepared experts that wait for the ones in use.
 constexpr std::uint64_t kExpertBatchBytes = std::uint64_t{128} << 20;
 constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kLeastStreamBytes = std::uint64_t{64} << 20;
+
+/// Of neighbours in the order of use.
+template <typename Size> std::uint64_t largest_pair(const std::vector<Job>& jobs, Size size) {
+    std::uint64_t largest = 0;
+    std::uint64_t previous = 0;
+    for (const Job& job : jobs) {
+        const std::uint64_t current = size(job);
+        largest = std::max(largest, previous + current);
+        previous = current;
+    }
+    return largest;
+}
 
 }  // namespace
 
@@ -78,16 +91,22 @@ std::int64_t Pass::vocabulary_panel() const {
     return static_cast<std::int64_t>(std::max(kStep, kVocabularyPanelBytes / row / kStep * kStep));
 }
 
-std::vector<Job> Pass::jobs() const {
+std::vector<Job> Pass::layer_jobs() const {
     std::vector<Job> jobs;
     for (const model::Layer& layer : spec_.layers) {
-        jobs.push_back(sources_.layer(layer));
+        jobs.push_back(sources_.mixer(layer));
+        jobs.push_back(sources_.ffn(layer));
         if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn)) {
             const std::int64_t batch = expert_batch(*ffn);
             for (std::int64_t first = 0; first < ffn->n_experts; first += batch)
                 jobs.push_back(sources_.experts(*ffn, first, std::min(batch, ffn->n_experts - first)));
         }
     }
+    return jobs;
+}
+
+std::vector<Job> Pass::jobs() const {
+    std::vector<Job> jobs = layer_jobs();
     if (!options_.losses) return jobs;
     const std::int64_t panel = vocabulary_panel();
     for (std::int64_t first = 0; first < spec_.n_vocab; first += panel)
@@ -96,48 +115,95 @@ std::vector<Job> Pass::jobs() const {
 }
 
 std::uint64_t Pass::weight_bytes() const noexcept {
-    std::uint64_t largest = 0;
-    for (const Job& job : jobs()) largest = std::max(largest, job.prepared_bytes);
-    return 2 * largest;
+    // One in use, the next one made.
+    return largest_pair(jobs(), [](const Job& job) { return job.prepared_bytes; });
+}
+
+std::uint64_t Pass::all_weight_bytes() const noexcept {
+    std::uint64_t total = 0;
+    for (const Job& job : jobs()) total += job.prepared_bytes;
+    return total;
+}
+
+std::uint64_t Pass::stream_bytes() const noexcept {
+    // One being prepared, the next one read; more where they are small, so that the disk never waits.
+    const std::uint64_t pair =
+        largest_pair(jobs(), [](const Job& job) { return Stage::size_bytes(job.reads); });
+    return std::max(pair, kLeastStreamBytes);
+}
+
+std::uint64_t Pass::observed_columns() const noexcept {
+    std::uint64_t columns = 0;
+    for (const Job& job : layer_jobs())
+        for (const TensorRange& range : job.reads)
+            columns +=
+                range.size_bytes / (range.tensor->row_bytes() * range.tensor->ne[1]) * range.tensor->ne[0];
+    if (!options_.observed_output.empty()) columns += static_cast<std::uint64_t>(spec_.hidden);
+    return columns;
+}
+
+void Pass::stream_weights() noexcept {
+    options_.stream = true;
+    // What is still read through the mapping, embedding rows above all, lies scattered.
+    for (std::size_t shard = 0; shard < file_.n_shards(); ++shard)
+        file_.shard(shard).expect_scattered_reads();
 }
 
 std::uint64_t Pass::read_bytes_per_wave() const noexcept {
     std::uint64_t total = 0;
-    for (const Job& job : jobs()) total += job.file_bytes;
+    for (const Job& job : jobs()) total += job.read_bytes();
     return total;
 }
 
-Pass::State::State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs)
+Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs)
     : backend(pass.backend_),
       wave(wave_),
       sink(sink_),
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
       observation(pass.backend_, sink_, pass.options_.sums),
-      loader(pass.file_, std::move(jobs), 0) {
+      spill_folder(pass.options_.spill_folder),
+      loader(pass.file_, std::move(jobs),
+             {0, pass.options_.stream ? pass.stream_bytes() : 0,
+              pass.options_.keep_weights ? &pass.kept_ : nullptr}) {
     const Sizes& sizes = *pass.sizes_;
     const std::int64_t width = pass.spec_.hidden;
     const std::int64_t group_rows = std::min(n_rows, sizes.group_chunks * n_ctx);
     const backend::DType operand_type = backend.operand_dtype();
     const bool similarity = pass.options_.similarity;
-    const auto of_wave = [&](std::int64_t cols) {
-        return Rows2d::allocate(backend, n_rows, cols, backend::DType::F32);
-    };
+    const auto f32_of_wave = [&](std::int64_t cols) { return of_wave(n_rows, cols, backend::DType::F32); };
     const auto of_group = [&](std::int64_t cols, backend::DType type) {
         return Rows2d::allocate(backend, group_rows, cols, type);
     };
-    hidden = of_wave(width);
-    ffn_input = of_wave(sizes.experts > 0 || similarity ? width : 0);
-    router_logits = of_wave(sizes.experts);
-    layer_input = of_wave(similarity ? width : 0);
-    previous_input = of_wave(similarity ? width : 0);
+    hidden = f32_of_wave(width);
+    ffn_input = f32_of_wave(sizes.experts > 0 || similarity ? width : 0);
+    router_logits = f32_of_wave(sizes.experts);
+    layer_input = f32_of_wave(similarity ? width : 0);
+    previous_input = f32_of_wave(similarity ? width : 0);
     operand = of_group(width, operand_type);
     qkv = of_group(sizes.qkv, backend.activation_dtype());
     attention_out = of_group(sizes.attention_out, operand_type);
     ffn_operand = of_group(sizes.ffn, operand_type);
     branch = of_group(sizes.post_norms ? width : 0, backend::DType::F32);
-    before = of_wave(similarity ? width : 0);
-    middle = of_wave(similarity ? width : 0);
+    before = f32_of_wave(similarity ? width : 0);
+    middle = f32_of_wave(similarity ? width : 0);
+}
+
+Rows2d Pass::State::of_wave(std::int64_t rows, std::int64_t cols, backend::DType type) {
+    if (spill_folder.empty() || cols == 0) return Rows2d::allocate(backend, rows, cols, type);
+    auto memory = std::make_unique<SpilledRows>(spill_folder, rows, cols * size_of(type));
+    spilled.push_back(memory.get());
+    return Rows2d::of(std::move(memory), rows, cols, type);
+}
+
+void Pass::State::begin(const Group& group) const {
+    const std::int64_t next = group.first_row + group.rows.count();
+    for (const SpilledRows* rows : spilled)
+        rows->will_need(next, std::min(group.rows.count(), n_rows - next));
+}
+
+void Pass::State::end(const Group& group) const {
+    for (const SpilledRows* rows : spilled) rows->write_back(group.first_row, group.rows.count());
 }
 
 std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
@@ -152,7 +218,7 @@ std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
     State state(*this, wave, sink, jobs());
-    backend_.embed(sources_.source(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
+    backend_.embed(sources_.mapped(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
     std::int64_t steps = 0;
     for (const model::Layer& layer : spec_.layers) {
         run_layer(state, layer);
@@ -162,6 +228,7 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     progress(++steps);
     backend_.synchronize();
     times_.waiting_for_weights += state.loader.waited_seconds();
+    times_.reading += state.loader.reading_seconds();
     times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
+#include "engine/loader.h"
 #include "engine/observation.h"
 #include "engine/variants.h"
 #include "engine/weights.h"
@@ -25,7 +27,12 @@ struct PassOptions {
     std::string observed_output;
     bool losses = true;
     bool similarity = false;
-    bool sums = true;  ///< of the inputs of products
+    bool sums = true;           ///< of the inputs of products
+    bool stream = false;        ///< read weights past the page cache: the file does not fit into memory
+    bool keep_weights = false;  ///< prepared weights stay from one wave to the next
+    /// Folder for a scratch file that holds the states of the wave; empty: they are in memory. Only for
+    /// backends that use host memory.
+    std::filesystem::path spill_folder;
 };
 
 /// Tokens of a wave, whole chunks.
@@ -41,6 +48,7 @@ struct Rows2d;  ///< private to the engine's files
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
     double waiting_for_weights = 0;
+    double reading = 0;  ///< of the reading thread, where weights are streamed
     double total = 0;
 };
 
@@ -56,8 +64,14 @@ class Pass {
     /// Activations: per chunk of a wave, and beside the wave.
     std::uint64_t bytes_per_chunk() const noexcept;
     std::uint64_t workspace_bytes() const noexcept;
-    /// Prepared weights at any one time.
+    /// Prepared weights at any one time, unless they are kept ...
     std::uint64_t weight_bytes() const noexcept;
+    /// ... and all of them.
+    std::uint64_t all_weight_bytes() const noexcept;
+    /// Stored weights that a stream holds at any one time.
+    std::uint64_t stream_bytes() const noexcept;
+    /// Input columns of all observed weights, experts one by one: what the sums are as long as.
+    std::uint64_t observed_columns() const noexcept;
     /// Read from the file for each wave.
     std::uint64_t read_bytes_per_wave() const noexcept;
 
@@ -74,6 +88,11 @@ class Pass {
                       const std::function<void(std::int64_t, double)>& progress);
     /// Prepared weights at any one time when `n_projections` of the variants change the output projection.
     std::uint64_t variant_weight_bytes(std::int64_t n_projections) const noexcept;
+    /// The next waves read weights past the page cache, once each.
+    void stream_weights() noexcept;
+    /// The states of the next waves are kept in a scratch file in this folder. Needs a backend that uses host
+    /// memory.
+    void spill_states(const std::filesystem::path& folder) { options_.spill_folder = folder; }
 
     const PassTimes& times() const noexcept { return times_; }
 
@@ -84,13 +103,14 @@ class Pass {
     struct Sizes;
     class VariantRun;
     void run_layer(State& state, const model::Layer& layer);
-    /// All of a layer but the experts themselves.
-    void run_branches(State& state, const model::Layer& layer, const LayerWeights& weights);
-    void run_mixer(State& state, const model::Layer& layer, const LayerWeights& weights, const Group& group);
+    void run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights);
+    /// The feed-forward half but for the experts themselves.
+    void run_ffn_groups(State& state, const model::Layer& layer, const FfnWeights& weights);
+    void run_mixer(State& state, const model::Layer& layer, const MixerWeights& weights, const Group& group);
     void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
-                   const LayerWeights& weights, const Group& group);
+                   const FfnWeights& weights, const Group& group);
     void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
-                    const LayerWeights& weights, const Group& group);
+                    const FfnWeights& weights, const Group& group);
     void run_experts(State& state, const model::ExpertFfn& ffn);
     backend::RoutingPtr route(State& state, const model::ExpertFfn& ffn);
     void run_expert_unit(State& state, const model::ExpertFfn& ffn, const backend::Routing& routing,
@@ -102,6 +122,7 @@ class Pass {
     void run_output(State& state);
     /// The scored positions of all chunks as the output projection takes them, [chunks * count, hidden].
     Rows2d scored_rows(State& state, const NormWeights& norm);
+    std::vector<Job> layer_jobs() const;
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;
     std::int64_t vocabulary_panel() const;
@@ -113,6 +134,7 @@ class Pass {
     WeightSources sources_;
     std::unique_ptr<Sizes> sizes_;
     PassTimes times_;
+    KeptUnits kept_;
 };
 
 }  // namespace assay::engine

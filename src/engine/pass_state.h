@@ -8,6 +8,7 @@
 #include "engine/loader.h"
 #include "engine/pass.h"
 #include "engine/similarity.h"
+#include "engine/spilled_rows.h"
 
 namespace assay::engine {
 
@@ -23,18 +24,20 @@ struct Pass::Sizes {
     static Sizes of(const model::ModelSpec& spec, const backend::Backend& backend, std::int64_t n_ctx);
 };
 
-/// Backend memory seen as rows.
+/// Memory seen as rows, all of them side by side.
 struct Rows2d {
     backend::BufferPtr memory;
     backend::View view;
 
+    static Rows2d of(backend::BufferPtr memory, std::int64_t rows, std::int64_t cols, backend::DType type) {
+        const backend::View view{memory->data(), type, rows, cols, cols};
+        return {std::move(memory), view};
+    }
     static Rows2d allocate(backend::Backend& backend, std::int64_t rows, std::int64_t cols,
                            backend::DType type) {
-        Rows2d result;
-        if (cols == 0) return result;
-        result.memory = backend.allocate(static_cast<std::size_t>(rows * cols * backend::size_of(type)));
-        result.view = {result.memory->data(), type, rows, cols, cols};
-        return result;
+        if (cols == 0) return {};
+        return of(backend.allocate(static_cast<std::size_t>(rows * cols * backend::size_of(type))), rows,
+                  cols, type);
     }
 };
 
@@ -55,20 +58,28 @@ struct Pass::Group {
 
 class Pass::State {
   public:
-    State(const Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs);
+    State(Pass& pass, const Wave& wave_, ActivationSink& sink_, std::vector<Job> jobs);
 
     std::vector<Group> groups(std::int64_t group_chunks) const;
     /// The next tokens of the scored positions, chunk after chunk.
     std::vector<std::int32_t> scored_targets() const;
 
     /// The next unit, which must be a T.
-    template <typename T> T take() { return std::get<T>(loader.take()); }
+    template <typename T> std::shared_ptr<const T> take() {
+        const std::shared_ptr<const Unit> unit = loader.take();
+        return {unit, &std::get<T>(*unit)};
+    }
     /// The router's output, as wide as this layer has experts.
     backend::View logits(const model::ExpertFfn& ffn) const {
         backend::View view = router_logits.view;
         view.cols = view.stride = ffn.n_experts;
         return view;
     }
+    /// Room for all rows of the wave, spilled when asked.
+    Rows2d of_wave(std::int64_t rows, std::int64_t cols, backend::DType type);
+    /// Before and after a group goes through half a layer: its rows are wanted, and the next group's soon.
+    void begin(const Group& group) const;
+    void end(const Group& group) const;
     void compare(Similarity kind, std::int64_t layer, const Group& group, backend::View a, backend::View b) {
         compare_rows(backend, sink, kind, layer, group.chunks, n_ctx, a, b);
     }
@@ -79,6 +90,8 @@ class Pass::State {
     const std::int64_t n_ctx;
     const std::int64_t n_rows;
     Observation observation;
+    const std::filesystem::path spill_folder;
+    std::vector<const SpilledRows*> spilled;  ///< of the members below
 
     // Of the whole wave.
     Rows2d hidden;     ///< [rows, hidden] f32, the residual stream

@@ -3,6 +3,7 @@
 #include "engine/variants.h"
 
 #include <chrono>
+#include <deque>
 
 #include "engine/pass_state.h"
 
@@ -23,12 +24,15 @@ bool replaces(const Replacement& replacement, std::initializer_list<const model:
         linears, [&](const model::Linear* linear) { return replacement.replaces(linear->weight.name); });
 }
 
-/// Anything but the experts themselves.
-bool changes_branches(const Replacement& replacement, const model::Layer& layer) {
+bool changes_mixer(const Replacement& replacement, const model::Layer& layer) {
     const auto& attention = std::get<model::Attention>(layer.mixer);
     for (const model::Linear& part : attention.qkv)
         if (replaces(replacement, {&part})) return true;
-    if (replaces(replacement, {&attention.output})) return true;
+    return replaces(replacement, {&attention.output});
+}
+
+/// The feed-forward half but for the experts themselves.
+bool changes_ffn(const Replacement& replacement, const model::Layer& layer) {
     if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
         return replaces(replacement, {&dense->gate, &dense->up, &dense->down});
     return replaces(replacement, {&std::get<model::ExpertFfn>(layer.ffn).router});
@@ -39,12 +43,16 @@ bool changes_experts(const Replacement& replacement, const model::Layer& layer) 
     return ffn != nullptr && replaces(replacement, {&ffn->gate, &ffn->up, &ffn->down});
 }
 
+bool changes(const Replacement& replacement, const model::Layer& layer) {
+    return changes_mixer(replacement, layer) || changes_ffn(replacement, layer) ||
+           changes_experts(replacement, layer);
+}
+
 /// The job made by a variant's sources: its bytes have just been read for the model itself.
 Job of_variant(Job job, Replacement& replacement) {
-    job.file_bytes = 0;
-    job.tensors.clear();
-    job.make = [make = std::move(job.make), &replacement] {
-        Unit unit = make();
+    job.reads.clear();
+    job.make = [make = std::move(job.make), &replacement](const TensorBytes& bytes) {
+        Unit unit = make(bytes);
         replacement.release();
         return unit;
     };
@@ -86,6 +94,9 @@ class Pass::VariantRun {
   private:
     /// One variant: its hidden states from the first layer that it changes.
     struct Stream {
+        Stream(Replacement& of, const Pass& pass)
+            : replacement(&of), sources(pass.file_, pass.backend_, pass.options_.n_ctx, &of) {}
+
         Replacement* replacement;
         WeightSources sources;
         std::size_t start = 0;  ///< index of that layer; the number of layers: only the projection changes
@@ -116,7 +127,6 @@ class Pass::VariantRun {
         Stream& stream_;
     };
 
-    std::vector<Stream> make_streams(std::span<Replacement* const> variants) const;
     /// Hidden states of the variants that change the embedding. Before the loader starts, since both ask
     /// replacements for bytes.
     void embed();
@@ -124,7 +134,11 @@ class Pass::VariantRun {
     void allocate(Stream& stream) const;
     void start(Stream& stream, State& state) const;
     void run_layer(State& state, const model::Layer& layer);
-    void run_experts(State& state, const model::Layer& layer, const model::ExpertFfn& ffn);
+    /// body(weights) for the model and for each variant, with the weights that `changes` says it has.
+    template <typename Weights, typename Changes, typename Body>
+    void run_half(State& state, const Changes& changes, const Body& body);
+    void run_experts(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
+                     const backend::Routing& routing);
     void run_output(State& state, VariantSink& sink);
     void deliver(VariantSink& sink);
     bool projects(const Stream& stream) const {
@@ -136,33 +150,17 @@ class Pass::VariantRun {
     Pass& pass_;
     const Wave& wave_;
     const std::int64_t n_rows_;
-    std::vector<Stream> streams_;
+    std::deque<Stream> streams_;
 };
 
 Pass::VariantRun::VariantRun(Pass& pass, const Wave& wave, std::span<Replacement* const> variants)
-    : pass_(pass),
-      wave_(wave),
-      n_rows_(wave.n_chunks * pass.options_.n_ctx),
-      streams_(make_streams(variants)) {}
-
-std::vector<Pass::VariantRun::Stream> Pass::VariantRun::make_streams(
-    std::span<Replacement* const> variants) const {
-    std::vector<Stream> streams;
-    const auto& layers = pass_.spec_.layers;
+    : pass_(pass), wave_(wave), n_rows_(wave.n_chunks * pass.options_.n_ctx) {
+    const auto& layers = pass.spec_.layers;
     for (Replacement* replacement : variants) {
-        Stream stream{
-            replacement, WeightSources(pass_.file_, pass_.backend_, pass_.options_.n_ctx, replacement),
-            0,           false,
-            {},          {},
-            {},          {},
-            {},          {}};
-        if (!replacement->replaces(pass_.spec_.embedding.name))
-            while (stream.start < layers.size() && !changes_branches(*replacement, layers[stream.start]) &&
-                   !changes_experts(*replacement, layers[stream.start]))
-                ++stream.start;
-        streams.push_back(std::move(stream));
+        Stream& stream = streams_.emplace_back(*replacement, pass);
+        if (replacement->replaces(pass.spec_.embedding.name)) continue;
+        while (stream.start < layers.size() && !changes(*replacement, layers[stream.start])) ++stream.start;
     }
-    return streams;
 }
 
 void Pass::VariantRun::allocate(Stream& stream) const {
@@ -180,7 +178,7 @@ void Pass::VariantRun::embed() {
     for (Stream& stream : streams_) {
         if (!stream.replacement->replaces(table.name)) continue;
         allocate(stream);
-        backend::WeightSource source = pass_.sources_.source(table);
+        backend::WeightSource source = pass_.sources_.mapped(table);
         const UsedRows used(source, wave_.inputs);
         source.bytes = used.bytes;
         source.n_out = used.n_rows;
@@ -201,10 +199,14 @@ std::vector<Job> Pass::VariantRun::jobs() const {
     std::vector<Job> jobs;
     const model::ModelSpec& spec = pass_.spec_;
     for (const model::Layer& layer : spec.layers) {
-        jobs.push_back(pass_.sources_.layer(layer));
+        jobs.push_back(pass_.sources_.mixer(layer));
         for (const Stream& stream : streams_)
-            if (changes_branches(*stream.replacement, layer))
-                jobs.push_back(of_variant(stream.sources.layer(layer), *stream.replacement));
+            if (changes_mixer(*stream.replacement, layer))
+                jobs.push_back(of_variant(stream.sources.mixer(layer), *stream.replacement));
+        jobs.push_back(pass_.sources_.ffn(layer));
+        for (const Stream& stream : streams_)
+            if (changes_ffn(*stream.replacement, layer))
+                jobs.push_back(of_variant(stream.sources.ffn(layer), *stream.replacement));
         const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn);
         const std::int64_t batch = ffn != nullptr ? pass_.expert_batch(*ffn) : 0;
         for (std::int64_t first = 0; ffn != nullptr && first < ffn->n_experts; first += batch) {
@@ -231,61 +233,76 @@ std::vector<Job> Pass::VariantRun::jobs() const {
 std::vector<double> Pass::VariantRun::work() const {
     std::vector<double> work;
     for (const model::Layer& layer : pass_.spec_.layers) {
-        auto bytes = static_cast<double>(pass_.sources_.layer(layer).file_bytes);
+        auto bytes = static_cast<double>(pass_.sources_.mixer(layer).read_bytes() +
+                                         pass_.sources_.ffn(layer).read_bytes());
         if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn))
-            bytes += static_cast<double>(pass_.sources_.experts(*ffn, 0, ffn->n_used).file_bytes);
+            bytes += static_cast<double>(pass_.sources_.experts(*ffn, 0, ffn->n_used).read_bytes());
         const auto living = std::ranges::count_if(
             streams_, [&](const Stream& stream) { return stream.start <= work.size(); });
         work.push_back(bytes * static_cast<double>(1 + living));
     }
     // Half of the positions are scored.
     const Job projection = pass_.sources_.vocabulary(pass_.spec_.output, 0, pass_.spec_.n_vocab);
-    work.push_back(static_cast<double>(projection.file_bytes) / 2 * static_cast<double>(1 + streams_.size()));
+    work.push_back(static_cast<double>(projection.read_bytes()) / 2 *
+                   static_cast<double>(1 + streams_.size()));
     return work;
 }
 
-void Pass::VariantRun::run_layer(State& state, const model::Layer& layer) {
+template <typename Weights, typename Changes, typename Body>
+void Pass::VariantRun::run_half(State& state, const Changes& changes, const Body& body) {
     {
-        const auto weights = state.take<LayerWeights>();
-        pass_.run_branches(state, layer, weights);
+        const auto weights = state.take<Weights>();
+        body(*weights);
         for (Stream& stream : streams_) {
-            if (!stream.living || changes_branches(*stream.replacement, layer)) continue;
+            if (!stream.living || changes(*stream.replacement)) continue;
             const Turn turn(state, stream);
-            pass_.run_branches(state, layer, weights);
+            body(*weights);
         }
     }
     for (Stream& stream : streams_) {
-        if (!changes_branches(*stream.replacement, layer)) continue;
-        const auto weights = state.take<LayerWeights>();
+        if (!changes(*stream.replacement)) continue;
+        const auto weights = state.take<Weights>();
         const Turn turn(state, stream);
-        pass_.run_branches(state, layer, weights);
+        body(*weights);
     }
-    if (const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn)) run_experts(state, layer, *ffn);
 }
 
-void Pass::VariantRun::run_experts(State& state, const model::Layer& layer, const model::ExpertFfn& ffn) {
-    const backend::RoutingPtr routing = pass_.route(state, ffn);
+void Pass::VariantRun::run_layer(State& state, const model::Layer& layer) {
+    run_half<MixerWeights>(
+        state, [&](const Replacement& replacement) { return changes_mixer(replacement, layer); },
+        [&](const MixerWeights& weights) { pass_.run_mixer_groups(state, layer, weights); });
+    run_half<FfnWeights>(
+        state, [&](const Replacement& replacement) { return changes_ffn(replacement, layer); },
+        [&](const FfnWeights& weights) { pass_.run_ffn_groups(state, layer, weights); });
+    const auto* ffn = std::get_if<model::ExpertFfn>(&layer.ffn);
+    if (ffn == nullptr) return;
+    const backend::RoutingPtr routing = pass_.route(state, *ffn);
     for (Stream& stream : streams_) {
         if (!stream.living) continue;
         const Turn turn(state, stream);
-        stream.routing = pass_.route(state, ffn);
+        stream.routing = pass_.route(state, *ffn);
     }
+    run_experts(state, layer, *ffn, *routing);
+}
+
+void Pass::VariantRun::run_experts(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
+                                   const backend::Routing& routing) {
     for (std::int64_t next = 0; next < ffn.n_experts;) {
         {
             const auto unit = state.take<ExpertUnit>();
-            next += static_cast<std::int64_t>(unit.down.size());
-            pass_.run_expert_unit(state, ffn, *routing, unit);
+            next += static_cast<std::int64_t>(unit->down.size());
+            pass_.run_expert_unit(state, ffn, routing, *unit);
             for (Stream& stream : streams_) {
                 if (!stream.living || changes_experts(*stream.replacement, layer)) continue;
                 const Turn turn(state, stream);
-                pass_.run_expert_unit(state, ffn, *stream.routing, unit);
+                pass_.run_expert_unit(state, ffn, *stream.routing, *unit);
             }
         }
         for (Stream& stream : streams_) {
             if (!changes_experts(*stream.replacement, layer)) continue;
             const auto unit = state.take<ExpertUnit>();
             const Turn turn(state, stream);
-            pass_.run_expert_unit(state, ffn, *stream.routing, unit);
+            pass_.run_expert_unit(state, ffn, *stream.routing, *unit);
         }
     }
 }
@@ -304,18 +321,18 @@ void Pass::VariantRun::run_output(State& state, VariantSink& sink) {
     }
     for (std::int64_t first = 0; first < pass_.spec_.n_vocab;) {
         const auto unit = state.take<VocabularyUnit>();
-        std::vector<VocabularyUnit> own;
+        std::vector<std::shared_ptr<const VocabularyUnit>> own;
         for (const Stream& stream : streams_)
             if (projects(stream)) own.push_back(state.take<VocabularyUnit>());
         std::vector<backend::Compared> compared;
         auto next = own.begin();
         for (Stream& stream : streams_)
             compared.push_back({stream.divergence.get(), stream.living ? stream.operand.view : operand.view,
-                                projects(stream) ? (next++)->panel.get() : unit.panel.get()});
-        pass_.backend_.add_divergences(operand.view, *unit.panel, compared,
-                                       unit.bias ? unit.bias->f32() : nullptr, unit.first,
+                                projects(stream) ? (*next++)->panel.get() : unit->panel.get()});
+        pass_.backend_.add_divergences(operand.view, *unit->panel, compared,
+                                       unit->bias ? unit->bias->f32() : nullptr, unit->first,
                                        pass_.spec_.logit_scale, pass_.spec_.logit_soft_cap);
-        first += unit.panel->n_out();
+        first += unit->panel->n_out();
     }
     deliver(sink);
 }
@@ -340,7 +357,7 @@ void Pass::VariantRun::run(VariantSink& sink, const std::function<void(std::int6
     embed();
     NoSink no_sink;
     State state(pass_, wave_, no_sink, jobs());
-    pass_.backend_.embed(pass_.sources_.source(pass_.spec_.embedding), wave_.inputs,
+    pass_.backend_.embed(pass_.sources_.mapped(pass_.spec_.embedding), wave_.inputs,
                          pass_.spec_.embedding_scale, state.hidden.view);
     double done = 0;
     for (std::size_t l = 0; l < pass_.spec_.layers.size(); ++l) {

@@ -19,26 +19,23 @@ backend::NormKind convert(model::NormKind kind) {
 
 std::vector<const model::Linear*> dense_inputs(const model::DenseFfn& ffn) { return {&ffn.gate, &ffn.up}; }
 
-/// Every linear layer of a layer but its experts.
-std::vector<const model::Linear*> linears_of(const model::Layer& layer) {
-    std::vector<const model::Linear*> all;
-    const auto& attention = std::get<model::Attention>(layer.mixer);
-    for (const model::Linear& linear : attention.qkv) all.push_back(&linear);
-    all.push_back(&attention.output);
-    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn)) {
-        for (const model::Linear* linear : dense_inputs(*dense)) all.push_back(linear);
-        all.push_back(&dense->down);
-    } else {
-        all.push_back(&std::get<model::ExpertFfn>(layer.ffn).router);
-    }
-    return all;
+std::vector<const model::Linear*> inputs(const model::Attention& attention) {
+    std::vector<const model::Linear*> qkv;
+    for (const model::Linear& part : attention.qkv) qkv.push_back(&part);
+    return qkv;
 }
 
 }  // namespace
 
 WeightSources::WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
                              Replacement* replacement)
-    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens), replacement_(replacement) {}
+    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens), mapped_(file), replacement_(replacement) {}
+
+std::uint64_t Job::read_bytes() const noexcept {
+    std::uint64_t total = 0;
+    for (const TensorRange& range : reads) total += range.size_bytes;
+    return total;
+}
 
 std::vector<float> WeightSources::read_f32(const std::string& name) const {
     const gguf::Tensor& tensor = file_.get(name);
@@ -50,22 +47,37 @@ std::vector<float> WeightSources::read_f32(const std::string& name) const {
     return values;
 }
 
-backend::WeightSource WeightSources::source(const model::Weight& weight, std::int64_t index,
-                                            std::int64_t first_row, std::int64_t n_rows) const {
+TensorRange WeightSources::range(const model::Weight& weight, std::int64_t index, std::int64_t first_row,
+                                 std::int64_t n_rows) const {
     const gguf::Tensor& tensor = file_.get(weight.name);
     const std::uint64_t row = tensor.row_bytes();
-    const auto begin = static_cast<std::uint64_t>(index * weight.n_out + first_row);
-    backend::WeightSource source{
-        tensor.type, file_.data(tensor).subspan(begin * row, static_cast<std::uint64_t>(n_rows) * row),
-        weight.n_in, n_rows, 1};
+    return {&tensor, static_cast<std::uint64_t>(index * weight.n_out + first_row) * row,
+            static_cast<std::uint64_t>(n_rows) * row};
+}
+
+backend::WeightSource WeightSources::source(const TensorBytes& bytes, const model::Weight& weight,
+                                            const TensorRange& range, std::int64_t index) const {
+    const auto n_rows = static_cast<std::int64_t>(range.size_bytes / range.tensor->row_bytes());
+    backend::WeightSource source{range.tensor->type, bytes.get(range), weight.n_in, n_rows, 1};
     if (!weight.scale.empty()) source.scale = read_f32(weight.scale)[static_cast<std::size_t>(index)];
     if (replacement_ != nullptr && replacement_->replaces(weight.name))
-        return replacement_->replace(weight.name, static_cast<std::int64_t>(begin), source);
+        return replacement_->replace(
+            weight.name, static_cast<std::int64_t>(range.begin_bytes / range.tensor->row_bytes()), source);
     return source;
 }
 
-backend::WeightSource WeightSources::source(const model::Weight& weight, std::int64_t index) const {
-    return source(weight, index, 0, weight.n_out);
+backend::WeightSource WeightSources::mapped(const model::Weight& weight) const {
+    return source(mapped_, weight, range(weight, 0, 0, weight.n_out));
+}
+
+backend::MatrixPtr WeightSources::matrix(const TensorBytes& bytes,
+                                         const std::vector<const model::Linear*>& stacked, std::int64_t index,
+                                         backend::DType operand) const {
+    std::vector<backend::WeightSource> sources;
+    for (const model::Linear* part : stacked)
+        sources.push_back(
+            source(bytes, part->weight, range(part->weight, index, 0, part->weight.n_out), index));
+    return backend_.prepare(sources, operand);
 }
 
 NormWeights WeightSources::norm(const model::Norm& norm) const {
@@ -83,17 +95,17 @@ NormWeights WeightSources::norm(const model::Norm& norm) const {
     return weights;
 }
 
-LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& stacked) const {
-    return linear(stacked, backend_.operand_dtype());
+LinearWeights WeightSources::linear(const TensorBytes& bytes,
+                                    const std::vector<const model::Linear*>& stacked) const {
+    return linear(bytes, stacked, backend_.operand_dtype());
 }
 
-LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& stacked,
+LinearWeights WeightSources::linear(const TensorBytes& bytes,
+                                    const std::vector<const model::Linear*>& stacked,
                                     backend::DType operand) const {
-    std::vector<backend::WeightSource> sources;
     std::vector<float> bias;
     bool has_bias = false;
     for (const model::Linear* part : stacked) {
-        sources.push_back(source(part->weight));
         has_bias = has_bias || part->bias.present();
         const std::size_t at = bias.size();
         bias.resize(at + static_cast<std::size_t>(part->weight.n_out));
@@ -101,16 +113,14 @@ LinearWeights WeightSources::linear(const std::vector<const model::Linear*>& sta
             std::ranges::copy(read_f32(part->bias.name), bias.begin() + static_cast<std::ptrdiff_t>(at));
     }
     LinearWeights weights;
-    weights.matrix = backend_.prepare(sources, operand);
+    weights.matrix = matrix(bytes, stacked, 0, operand);
     if (has_bias) weights.bias = backend_.upload(bias);
     return weights;
 }
 
-AttentionWeights WeightSources::attention(const model::Attention& attention) const {
+AttentionWeights WeightSources::attention(const TensorBytes& bytes, const model::Attention& attention) const {
     AttentionWeights weights;
-    std::vector<const model::Linear*> qkv;
-    for (const model::Linear& part : attention.qkv) qkv.push_back(&part);
-    weights.qkv = linear(qkv);
+    weights.qkv = linear(bytes, inputs(attention));
     weights.q_norm = norm(attention.q_norm);
     weights.k_norm = norm(attention.k_norm);
     weights.rope = {attention.rope.pairing == model::Rope::Pairing::Halves, nullptr, attention.rope.n_rot(),
@@ -126,21 +136,7 @@ AttentionWeights WeightSources::attention(const model::Attention& attention) con
                                       std::log(static_cast<float>(p / attention.temperature_length) + 1));
         weights.query_scale = backend_.upload(factors);
     }
-    weights.output = linear({&attention.output});
-    return weights;
-}
-
-LayerWeights WeightSources::make_layer(const model::Layer& layer) const {
-    LayerWeights weights;
-    weights.mixer_norm = norm(layer.mixer_norm);
-    weights.attention = attention(std::get<model::Attention>(layer.mixer));
-    weights.mixer_post_norm = norm(layer.mixer_post_norm);
-    weights.ffn_norm = norm(layer.ffn_norm);
-    weights.ffn_post_norm = norm(layer.ffn_post_norm);
-    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
-        weights.dense = {linear(dense_inputs(*dense)), linear({&dense->down})};
-    else
-        weights.router = linear({&std::get<model::ExpertFfn>(layer.ffn).router}, backend::DType::F32);
+    weights.output = linear(bytes, {&attention.output});
     return weights;
 }
 
@@ -148,32 +144,55 @@ std::uint64_t prepared_bytes(const backend::Backend& backend, const model::Weigh
     return static_cast<std::uint64_t>(weight.n_in * weight.n_out * backend::size_of(backend.operand_dtype()));
 }
 
-Job WeightSources::layer(const model::Layer& layer) const {
+void WeightSources::add_matrices(Job& job, const model::Linear& linear, std::int64_t first,
+                                 std::int64_t count) const {
+    job.reads.push_back(range(linear.weight, first, 0, count * linear.weight.n_out));
+    job.prepared_bytes += prepared_bytes(backend_, linear.weight) * static_cast<std::uint64_t>(count);
+}
+
+Job WeightSources::mixer(const model::Layer& layer) const {
     Job job;
-    for (const model::Linear* linear : linears_of(layer)) {
-        const gguf::Tensor& tensor = file_.get(linear->weight.name);
-        job.tensors.push_back(&tensor);
-        job.file_bytes += tensor.size_bytes;
-        job.prepared_bytes += prepared_bytes(backend_, linear->weight);
+    const auto& attention = std::get<model::Attention>(layer.mixer);
+    for (const model::Linear* linear : inputs(attention)) add_matrices(job, *linear);
+    add_matrices(job, attention.output);
+    job.make = [this, &layer, &attention](const TensorBytes& bytes) -> Unit {
+        return MixerWeights{norm(layer.mixer_norm), this->attention(bytes, attention),
+                            norm(layer.mixer_post_norm)};
+    };
+    return job;
+}
+
+Job WeightSources::ffn(const model::Layer& layer) const {
+    Job job;
+    const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn);
+    const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn);
+    if (dense != nullptr) {
+        for (const model::Linear* linear : {&dense->gate, &dense->up, &dense->down})
+            add_matrices(job, *linear);
+    } else {
+        add_matrices(job, experts->router);
     }
-    job.make = [this, &layer]() -> Unit { return make_layer(layer); };
+    job.make = [this, &layer, dense, experts](const TensorBytes& bytes) -> Unit {
+        FfnWeights weights{norm(layer.ffn_norm), {}, {}, norm(layer.ffn_post_norm)};
+        if (dense != nullptr)
+            weights.dense = {linear(bytes, dense_inputs(*dense)), linear(bytes, {&dense->down})};
+        else
+            weights.router = linear(bytes, {&experts->router}, backend::DType::F32);
+        return weights;
+    };
     return job;
 }
 
 Job WeightSources::experts(const model::ExpertFfn& ffn, std::int64_t first, std::int64_t count) const {
     Job job;
-    for (const model::Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) {
-        const gguf::Tensor& tensor = file_.get(linear->weight.name);
-        job.file_bytes += tensor.size_bytes / tensor.ne[2] * static_cast<std::uint64_t>(count);
-        job.prepared_bytes += prepared_bytes(backend_, linear->weight) * static_cast<std::uint64_t>(count);
-    }
-    job.make = [this, &ffn, first, count]() -> Unit {
+    for (const model::Linear* linear : {&ffn.gate, &ffn.up, &ffn.down})
+        add_matrices(job, *linear, first, count);
+    job.make = [this, &ffn, first, count](const TensorBytes& bytes) -> Unit {
+        const backend::DType operand = backend_.operand_dtype();
         ExpertUnit unit{first, {}, {}};
         for (std::int64_t e = first; e < first + count; ++e) {
-            const backend::WeightSource gate_up[] = {source(ffn.gate.weight, e), source(ffn.up.weight, e)};
-            const backend::WeightSource down[] = {source(ffn.down.weight, e)};
-            unit.gate_up.push_back(backend_.prepare(gate_up));
-            unit.down.push_back(backend_.prepare(down));
+            unit.gate_up.push_back(matrix(bytes, {&ffn.gate, &ffn.up}, e, operand));
+            unit.down.push_back(matrix(bytes, {&ffn.down}, e, operand));
         }
         return unit;
     };
@@ -182,13 +201,13 @@ Job WeightSources::experts(const model::ExpertFfn& ffn, std::int64_t first, std:
 
 Job WeightSources::vocabulary(const model::Linear& output, std::int64_t first, std::int64_t count) const {
     Job job;
-    const gguf::Tensor& tensor = file_.get(output.weight.name);
-    job.file_bytes = tensor.row_bytes() * static_cast<std::uint64_t>(count);
+    const TensorRange rows = range(output.weight, 0, first, count);
+    job.reads.push_back(rows);
     job.prepared_bytes =
         static_cast<std::uint64_t>(output.weight.n_in * count * backend::size_of(backend_.operand_dtype()));
-    job.make = [this, &output, first, count]() -> Unit {
-        const backend::WeightSource rows[] = {source(output.weight, 0, first, count)};
-        VocabularyUnit unit{first, backend_.prepare(rows), nullptr};
+    job.make = [this, &output, first, count, rows](const TensorBytes& bytes) -> Unit {
+        const backend::WeightSource panel[] = {source(bytes, output.weight, rows)};
+        VocabularyUnit unit{first, backend_.prepare(panel), nullptr};
         if (output.bias.present()) {
             const std::vector<float> bias = read_f32(output.bias.name);
             unit.bias = backend_.upload(

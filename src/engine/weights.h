@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "engine/replacement.h"
+#include "engine/tensor_bytes.h"
 #include "gguf/file.h"
 #include "model/spec.h"
 
@@ -42,15 +43,19 @@ struct DenseWeights {
     LinearWeights down;
 };
 
-/// Everything of a layer but its experts, which come as units of their own.
-struct LayerWeights {
-    NormWeights mixer_norm;
+/// The first half of a layer.
+struct MixerWeights {
+    NormWeights norm;
     AttentionWeights attention;
-    NormWeights mixer_post_norm;
-    NormWeights ffn_norm;
+    NormWeights post_norm;
+};
+
+/// The second half, but for experts, which come as units of their own.
+struct FfnWeights {
+    NormWeights norm;
     DenseWeights dense;
     LinearWeights router;
-    NormWeights ffn_post_norm;
+    NormWeights post_norm;
 };
 
 /// Consecutive experts of a layer.
@@ -67,14 +72,15 @@ struct VocabularyUnit {
     backend::BufferPtr bias;
 };
 
-using Unit = std::variant<LayerWeights, ExpertUnit, VocabularyUnit>;
+using Unit = std::variant<MixerWeights, FfnWeights, ExpertUnit, VocabularyUnit>;
 
 /// A unit to come: what it costs and how to make it.
 struct Job {
-    std::uint64_t file_bytes = 0;      ///< read for it
+    std::vector<TensorRange> reads;    ///< its matrices; smaller tensors are read as they are touched
     std::uint64_t prepared_bytes = 0;  ///< estimate of what it holds
-    std::vector<const gguf::Tensor*> tensors;
-    std::function<Unit()> make;
+    std::function<Unit(const TensorBytes&)> make;
+
+    std::uint64_t read_bytes() const noexcept;
 };
 
 /// Turns descriptions into jobs. The file, the backend and the replacement are borrowed.
@@ -84,27 +90,35 @@ class WeightSources {
     WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
                   Replacement* replacement = nullptr);
 
-    Job layer(const model::Layer& layer) const;
+    Job mixer(const model::Layer& layer) const;
+    Job ffn(const model::Layer& layer) const;
     Job experts(const model::ExpertFfn& ffn, std::int64_t first, std::int64_t count) const;
     Job vocabulary(const model::Linear& output, std::int64_t first, std::int64_t count) const;
 
     NormWeights norm(const model::Norm& norm) const;
-    /// Matrix `index` of a weight, rows [first_row, first_row + n_rows).
-    backend::WeightSource source(const model::Weight& weight, std::int64_t index, std::int64_t first_row,
-                                 std::int64_t n_rows) const;
-    /// All of matrix `index`.
-    backend::WeightSource source(const model::Weight& weight, std::int64_t index = 0) const;
-    std::vector<float> read_f32(const std::string& name) const;
+    /// All of a matrix, mapped.
+    backend::WeightSource mapped(const model::Weight& weight) const;
 
   private:
-    LinearWeights linear(const std::vector<const model::Linear*>& stacked, backend::DType operand) const;
-    LinearWeights linear(const std::vector<const model::Linear*>& stacked) const;
-    AttentionWeights attention(const model::Attention& attention) const;
-    LayerWeights make_layer(const model::Layer& layer) const;
+    TensorRange range(const model::Weight& weight, std::int64_t index, std::int64_t first_row,
+                      std::int64_t n_rows) const;
+    /// Adds matrices [first, first + count) of a weight to a job's reads.
+    void add_matrices(Job& job, const model::Linear& linear, std::int64_t first = 0,
+                      std::int64_t count = 1) const;
+    backend::WeightSource source(const TensorBytes& bytes, const model::Weight& weight,
+                                 const TensorRange& range, std::int64_t index = 0) const;
+    backend::MatrixPtr matrix(const TensorBytes& bytes, const std::vector<const model::Linear*>& stacked,
+                              std::int64_t index, backend::DType operand) const;
+    LinearWeights linear(const TensorBytes& bytes, const std::vector<const model::Linear*>& stacked,
+                         backend::DType operand) const;
+    LinearWeights linear(const TensorBytes& bytes, const std::vector<const model::Linear*>& stacked) const;
+    AttentionWeights attention(const TensorBytes& bytes, const model::Attention& attention) const;
+    std::vector<float> read_f32(const std::string& name) const;
 
     const gguf::File& file_;
     backend::Backend& backend_;
     std::int64_t chunk_tokens_;
+    TensorBytes mapped_;
     Replacement* replacement_;
 };
 

@@ -198,7 +198,7 @@ TEST_F(Program, SensitivityFeedsARecipe) {
     EXPECT_EQ(text.code, 0) << text.err;
     EXPECT_THAT(text.out, testing::StartsWith("perplexity "));
     EXPECT_THAT(text.out, ContainsRegex("\nattn_v +q4_0 +65536 +0\\.[0-9]+"));
-    EXPECT_THAT(text.err, HasSubstr("variants 18, with 1 reading of the weights"));
+    EXPECT_THAT(text.err, HasSubstr("18 variants, 1 reading of the weights"));
     EXPECT_THAT(text.err, HasSubstr("wrote s.json"));
     const Outcome json = run(sensitivity + " --json");
     EXPECT_EQ(json.out, text_of(file("s.json")));

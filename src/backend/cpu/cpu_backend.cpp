@@ -17,6 +17,9 @@ std::int64_t product_tile(std::int64_t chunk_tokens) {
     return chunk_tokens <= 128 ? 128 : 256;
 }
 
+/// Weights are prepared beside the computing, by this share of the threads.
+constexpr int kThreadsPerPacker = 4;
+
 }  // namespace
 
 const Kernels& kernels_for(Isa isa, bool bf16_products) {
@@ -30,6 +33,7 @@ CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, Thread
       gemm_(operand, kernels_, isa),
       exact_gemm_(DType::F32, kernels_, isa),
       pool_(pool),
+      packers_(std::max(1, pool.size() / kThreadsPerPacker)),
       tile_rows_(product_tile(chunk_tokens)),
       rope_tables_(chunk_tokens),
       scratch_(static_cast<std::size_t>(pool.size())) {}
@@ -58,7 +62,8 @@ void CpuBackend::download(const void* from, std::span<std::byte> to) {
 }
 
 MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
-    return operand == gemm_.operand_dtype() ? gemm_.pack(stacked) : exact_gemm_.pack(stacked);
+    const std::lock_guard lock(packing_);
+    return gemm_for(operand).pack(stacked, packers_);
 }
 
 std::byte* CpuBackend::scratch(int thread, std::size_t bytes) {

@@ -26,6 +26,7 @@ class CpuBackend final : public Backend {
     DType activation_dtype() const noexcept override { return DType::F32; }
     std::int64_t preferred_rows() const noexcept override;
 
+    bool uses_host_memory() const noexcept override { return true; }
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
@@ -56,8 +57,11 @@ class CpuBackend final : public Backend {
     void row_products(View a, View b, double* out) override;
 
   private:
+    const Gemm& gemm_for(DType operand) const noexcept {
+        return operand == gemm_.operand_dtype() ? gemm_ : exact_gemm_;
+    }
     const Gemm& gemm_for(const PackedMatrix& matrix) const noexcept {
-        return matrix.operand_dtype() == gemm_.operand_dtype() ? gemm_ : exact_gemm_;
+        return gemm_for(matrix.operand_dtype());
     }
     /// Memory of one thread for the length of one task; grows, never shrinks. Contents are undefined.
     std::byte* scratch(int thread, std::size_t bytes);
@@ -84,6 +88,8 @@ class CpuBackend final : public Backend {
     Gemm gemm_;
     Gemm exact_gemm_;  ///< f32 operands
     ThreadPool& pool_;
+    std::mutex packing_;  ///< a pool has one caller at a time
+    ThreadPool packers_;
     std::int64_t tile_rows_;
     RopeTables rope_tables_;
     std::vector<std::unique_ptr<AlignedBuffer>> scratch_;

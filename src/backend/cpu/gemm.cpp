@@ -85,6 +85,18 @@ class Product {
     dnnl::memory::desc a, b, c, scratch;
 };
 
+void limit_library(Isa isa) noexcept {
+    dnnl::cpu_isa most = dnnl::cpu_isa::all;
+    switch (isa) {
+        case Isa::Scalar: most = dnnl::cpu_isa::sse41; break;
+        case Isa::Avx2: most = dnnl::cpu_isa::avx2; break;
+        case Isa::Avx512: most = dnnl::cpu_isa::avx512_core_vnni; break;
+        case Isa::Avx512Bf16: most = dnnl::cpu_isa::avx512_core_bf16; break;
+        case Isa::Amx: break;
+    }
+    dnnl::set_max_cpu_isa(most);  // refused once the library has compiled something: then it stays as it is
+}
+
 Gemm::Gemm(DType operand, const Kernels& kernels, Isa decoder_isa)
     : operand_(operand), kernels_(kernels), decoder_isa_(decoder_isa) {}
 
@@ -107,11 +119,30 @@ void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int6
     }
 }
 
-std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> stacked) const {
+void Gemm::pack_panel(const WeightSource& source, std::int64_t first_row, const Panel& panel,
+                      const PackedMatrix& matrix) const {
+    use_one_library_thread();
+    thread_local std::vector<float> row;
+    thread_local std::vector<std::byte> rows;
+    rows.resize(static_cast<std::size_t>(panel.cols * source.n_in * size_of(operand_)));
+    decode_rows(source, first_row, panel.cols, row, rows.data());
+    const dnnl::memory::desc plain({source.n_in, panel.cols}, library_type(operand_),
+                                   dnnl::memory::dims{1, source.n_in});
+    dnnl::memory from(plain, library_engine(), rows.data());
+    dnnl::memory to(packed_layout(source.n_in, panel.cols, operand_), library_engine(),
+                    matrix.panel_data(panel));
+    dnnl::stream stream(library_engine());
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+}
+
+std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> stacked,
+                                               ThreadPool& pool) const {
     use_one_library_thread();
     const std::int64_t n_in = stacked.front().n_in;
     const std::int64_t step = panel_columns(n_in, operand_);
     std::vector<Panel> panels;
+    std::vector<std::pair<const WeightSource*, std::int64_t>> origins;  ///< per panel: source, its first row
     std::int64_t n_out = 0;
     std::size_t bytes = 0;
     return translate_errors([&] {
@@ -119,32 +150,18 @@ std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> sta
             for (std::int64_t first = 0; first < source.n_out; first += step) {
                 const std::int64_t cols = std::min(step, source.n_out - first);
                 panels.push_back({n_out + first, cols, bytes});
+                origins.emplace_back(&source, first);
                 const std::size_t size = packed_layout(n_in, cols, operand_).get_size();
                 bytes += (size + kAlignment - 1) / kAlignment * kAlignment;
             }
             n_out += source.n_out;
         }
-        auto matrix = std::make_shared<PackedMatrix>(operand_, n_in, n_out, std::move(panels), bytes);
-        std::vector<float> row;
-        AlignedBuffer plain(static_cast<std::size_t>(step * n_in * size_of(operand_)));
-        dnnl::stream stream(library_engine());
-        std::int64_t source_first = 0;
-        auto panel = matrix->panels().begin();
-        for (const WeightSource& source : stacked) {
-            for (; panel != matrix->panels().end() && panel->first_col < source_first + source.n_out;
-                 ++panel) {
-                decode_rows(source, panel->first_col - source_first, panel->cols, row, plain.data());
-                const dnnl::memory::desc rows({n_in, panel->cols}, library_type(operand_),
-                                              dnnl::memory::dims{1, n_in});
-                dnnl::memory from(rows, library_engine(), plain.data());
-                dnnl::memory to(packed_layout(n_in, panel->cols, operand_), library_engine(),
-                                matrix->panel_data(*panel));
-                dnnl::reorder(from, to).execute(stream, from, to);
-            }
-            source_first += source.n_out;
-        }
-        stream.wait();
-        return std::shared_ptr<const PackedMatrix>(std::move(matrix));
+        const auto matrix = std::make_shared<PackedMatrix>(operand_, n_in, n_out, std::move(panels), bytes);
+        pool.run(static_cast<std::int64_t>(origins.size()), [&](std::int64_t task, int) {
+            const auto& [source, first_row] = origins[static_cast<std::size_t>(task)];
+            pack_panel(*source, first_row, matrix->panels()[static_cast<std::size_t>(task)], *matrix);
+        });
+        return std::shared_ptr<const PackedMatrix>(matrix);
     });
 }
 

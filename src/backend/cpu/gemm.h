@@ -14,6 +14,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
+#include "core/thread_pool.h"
 #include "quant/decode.h"
 
 namespace assay::backend::cpu {
@@ -60,6 +61,9 @@ class PackedMatrix : public Matrix {
 /// leaves its fast path for any other stride.
 class Product;
 
+/// Keeps the library to instructions of this level. Takes effect before its first use in a process only.
+void limit_library(Isa isa) noexcept;
+
 class Gemm {
   public:
     Gemm(DType operand, const Kernels& kernels, Isa decoder_isa);
@@ -67,8 +71,8 @@ class Gemm {
 
     DType operand_dtype() const noexcept { return operand_; }
 
-    /// Decodes, converts and packs. Any thread.
-    std::shared_ptr<const PackedMatrix> pack(std::span<const WeightSource> stacked) const;
+    /// Decodes, converts and packs, panels shared out to the pool.
+    std::shared_ptr<const PackedMatrix> pack(std::span<const WeightSource> stacked, ThreadPool& pool) const;
 
     struct Shape {
         std::int64_t tile_rows = 0;
@@ -84,6 +88,8 @@ class Gemm {
     static std::size_t scratch_bytes(const Product& product) noexcept;
 
   private:
+    void pack_panel(const WeightSource& source, std::int64_t first_row, const Panel& panel,
+                    const PackedMatrix& matrix) const;
     void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
                      std::vector<float>& row, std::byte* out) const;
 

@@ -21,6 +21,7 @@ class CudaBackend final : public Backend {
     DType activation_dtype() const noexcept override { return dtype_; }
     std::int64_t preferred_rows() const noexcept override { return preferred_rows_; }
 
+    bool uses_host_memory() const noexcept override { return false; }
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;

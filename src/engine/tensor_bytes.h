@@ -1,0 +1,35 @@
+// Where the stored bytes of a tensor are while weights are prepared from them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "gguf/file.h"
+
+namespace assay::engine {
+
+/// Part of a tensor's stored bytes; `begin_bytes` counts from the tensor's start.
+struct TensorRange {
+    const gguf::Tensor* tensor = nullptr;
+    std::uint64_t begin_bytes = 0;
+    std::uint64_t size_bytes = 0;
+};
+
+/// The mapped file itself; a stage of a stream overrides it for what has been read there.
+class TensorBytes {
+  public:
+    explicit TensorBytes(const gguf::File& file) : file_(file) {}
+    virtual ~TensorBytes() = default;
+    TensorBytes(const TensorBytes&) = delete;
+    TensorBytes& operator=(const TensorBytes&) = delete;
+
+    /// Valid as long as this object.
+    virtual std::span<const std::byte> get(const TensorRange& range) const {
+        return file_.data(*range.tensor).subspan(range.begin_bytes, range.size_bytes);
+    }
+
+  private:
+    const gguf::File& file_;
+};
+
+}  // namespace assay::engine
