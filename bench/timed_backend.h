@@ -104,6 +104,19 @@ class TimedBackend final : public backend::Backend {
     std::vector<double> finish_losses(backend::LossState& state) override {
         return inner_.finish_losses(state);
     }
+    backend::DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) override {
+        return inner_.begin_divergence(targets);
+    }
+    void add_divergences(backend::View x, const backend::Matrix& panel,
+                         std::span<const backend::Compared> variants, const float* bias, std::int64_t first,
+                         float scale, float soft_cap) override {
+        const auto products = static_cast<double>(1 + variants.size());
+        time(Stage::Losses, products * product(x.rows, panel),
+             [&] { inner_.add_divergences(x, panel, variants, bias, first, scale, soft_cap); });
+    }
+    std::vector<backend::Divergence> finish_divergence(backend::DivergenceState& state) override {
+        return inner_.finish_divergence(state);
+    }
     void row_products(backend::View a, backend::View b, double* out) override {
         time(Stage::Other, 0, [&] { inner_.row_products(a, b, out); });
     }

@@ -197,6 +197,28 @@ class LossState {
 };
 using LossStatePtr = std::unique_ptr<LossState>;
 
+/// The output distributions of rows b against those of rows a, over panels of the vocabulary one after
+/// another. Backends derive the state (per row and side what LossState has; and the sum of exp(a) (a - b)).
+class DivergenceState {
+  public:
+    virtual ~DivergenceState() = default;
+};
+using DivergenceStatePtr = std::unique_ptr<DivergenceState>;
+
+/// One variant of an output projection, of the same shape as the projection that it is compared with.
+struct Compared {
+    DivergenceState* state = nullptr;
+    View x;  ///< rows b
+    const Matrix* panel = nullptr;
+};
+
+/// Of one row, in nats; all 0 for a row without target.
+struct Divergence {
+    double reference_loss = 0;  ///< -log softmax(a)[target]
+    double loss = 0;            ///< -log softmax(b)[target]
+    double divergence = 0;      ///< KL(softmax(a) || softmax(b))
+};
+
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -275,6 +297,17 @@ class Backend {
                             const float* bias, std::int64_t first, float scale, float soft_cap) = 0;
     /// -log softmax of each target, in row order; rows without target give 0.
     virtual std::vector<double> finish_losses(LossState& state) = 0;
+
+    /// Divergences of rows whose target is >= 0. targets [rows], host memory.
+    virtual DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) = 0;
+    /// One panel of the vocabulary, as add_losses: rows a are x [rows, hidden] times `panel`, rows b those of
+    /// each of `variants`; all states have as many rows. One sweep, since with running maxima
+    ///   KL = sum_i p_i (a_i - b_i) - (log sum exp(a) - log sum exp(b)),  p = softmax(a).
+    /// Both sides take the same steps, so that equal logits give exactly 0.
+    virtual void add_divergences(View x, const Matrix& panel, std::span<const Compared> variants,
+                                 const float* bias, std::int64_t first, float scale, float soft_cap) = 0;
+    /// In row order.
+    virtual std::vector<Divergence> finish_divergence(DivergenceState& state) = 0;
 
     /// out [rows, 3] f64 in backend memory: a.a, b.b and a.b of each row; a, b [rows, cols] f32.
     virtual void row_products(View a, View b, double* out) = 0;

@@ -1,6 +1,7 @@
 #include "calibrate/chunks.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/error.h"
 
@@ -57,6 +58,18 @@ Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabu
         for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
             chunks.inputs[static_cast<std::size_t>(chunk * n_ctx)] = vocabulary.ids().bos;
     return chunks;
+}
+
+Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer) {
+    observer.on_tokenizing();
+    const auto start = std::chrono::steady_clock::now();
+    const auto tokenizer = tokenizer::make_tokenizer(model.metadata());
+    auto tokens =
+        tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    observer.on_tokenized(took.count());
+    for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
+    return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
 }
 
 }  // namespace assay::calibrate

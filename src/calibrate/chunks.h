@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calibrate/job.h"
+#include "gguf/file.h"
 #include "tokenizer/tokenizer.h"
 
 namespace assay::calibrate {
@@ -26,5 +27,8 @@ struct Chunks {
 /// Error{Usage} when the text is too short.
 Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
                    const Options& options);
+
+/// The chunks of options.text by the model's own tokenizer, whose warnings become notes.
+Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer);
 
 }  // namespace assay::calibrate

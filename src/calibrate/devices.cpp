@@ -57,7 +57,7 @@ std::vector<backend::Backend*> Devices::backends() const {
 WavePlan plan_team(const Options& options, const Devices& devices, const engine::Team& team,
                    std::uint64_t file_bytes, std::int64_t n_chunks) {
     const auto n = static_cast<std::int64_t>(devices.size());
-    const std::uint64_t bound = options.memory_bytes != 0 ? options.memory_bytes : default_memory_bound();
+    const std::uint64_t bound = memory_bound(options.memory_bytes);
     const std::vector<backend::Backend*> backends = devices.backends();
     WaveRules rules;
     rules.n_chunks = n_chunks;

@@ -47,17 +47,6 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     return start;
 }
 
-Chunks tokenize(const gguf::File& file, const Options& options, Observer& observer) {
-    observer.on_tokenizing();
-    const auto start = Clock::now();
-    const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
-    auto tokens =
-        tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
-    observer.on_tokenized(seconds_since(start) * 1000);
-    for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
-    return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
-}
-
 class Run {
   public:
     Run(const Options& options, Observer& observer)

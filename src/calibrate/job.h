@@ -71,6 +71,8 @@ struct Plan {
     std::uint64_t read_bytes = 0;     ///< weights read over the whole run
     double expected_seconds = 0;      ///< a guess from rates tried out just before; 0: none
     std::int64_t context_train = 0;
+    std::int64_t n_variants = 0;  ///< of the model, in a sensitivity run
+    std::int64_t n_sweeps = 0;    ///< of such a run over the weights
 };
 
 struct Progress {

@@ -136,4 +136,46 @@ WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const 
     return plan;
 }
 
+std::uint64_t memory_bound(std::uint64_t asked_bytes) {
+    return asked_bytes != 0 ? asked_bytes : default_memory_bound();
+}
+
+SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+                      std::int64_t n_variants) {
+    const std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
+    if (bound_bytes < fixed + 2 * needs.bytes_per_chunk)
+        throw_error(ErrorKind::Usage, "--memory",
+                    "{} MiB are too few: the weights of two layers and one chunk of the model and of one "
+                    "variant need {} MiB",
+                    bound_bytes >> 20, (fixed + 2 * needs.bytes_per_chunk) >> 20);
+    // A file that fits beside the least that must be held stays in memory, as long as that costs no sweep.
+    const auto chunks_in = [&](std::uint64_t bytes) {
+        return static_cast<std::int64_t>(
+            std::min<std::uint64_t>(bytes / needs.bytes_per_chunk, std::uint64_t{1} << 40));
+    };
+    const auto sweeps_with = [&](std::int64_t rooms) {
+        SweepPlan plan;
+        plan.variants = std::min(n_variants, rooms - 1);
+        plan.wave_chunks =
+            std::clamp<std::int64_t>(rooms / (1 + plan.variants), 1, std::max<std::int64_t>(1, n_chunks));
+        const auto times = [](std::int64_t all, std::int64_t each) { return (all + each - 1) / each; };
+        plan.n_sweeps = times(n_chunks, plan.wave_chunks) * times(n_variants, plan.variants);
+        return plan;
+    };
+    const std::uint64_t free = bound_bytes - fixed;
+    SweepPlan plan = sweeps_with(chunks_in(free));
+    std::uint64_t file = 0;
+    if (free >= needs.file_bytes + 2 * needs.bytes_per_chunk) {
+        const SweepPlan resident = sweeps_with(chunks_in(free - needs.file_bytes));
+        if (resident.n_sweeps == plan.n_sweeps) {
+            plan = resident;
+            file = needs.file_bytes;
+        }
+    }
+    plan.peak_bytes =
+        fixed + file +
+        static_cast<std::uint64_t>(plan.wave_chunks * (1 + plan.variants)) * needs.bytes_per_chunk;
+    return plan;
+}
+
 }  // namespace assay::calibrate

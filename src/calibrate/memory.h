@@ -10,6 +10,9 @@ namespace assay::calibrate {
 /// what the control groups (version 1 and 2) it lives in leave it.
 std::uint64_t default_memory_bound();
 
+/// `asked` bytes, or for 0 the default.
+std::uint64_t memory_bound(std::uint64_t asked_bytes);
+
 /// What may be taken. With a device, weights and activations are in its memory, and the host's holds the file
 /// and sums.
 struct MemoryBounds {
@@ -48,5 +51,19 @@ struct WavePlan {
 /// The largest wave for these bounds, at least one chunk. A streamed wave is as long as it can: all chunks
 /// when they may be spilled and do not fit otherwise. Throws Error{Usage} when not even one chunk fits.
 WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const WaveRules& rules);
+
+/// How a model and its variants go through the layers: each sweep reads all weights.
+struct SweepPlan {
+    std::int64_t wave_chunks = 1;
+    std::int64_t variants = 1;  ///< of one sweep
+    std::int64_t n_sweeps = 1;
+    std::uint64_t peak_bytes = 0;
+};
+
+/// All variants together while one chunk of each fits, with as many chunks as fit; else one chunk with as
+/// many variants as fit. `bytes_per_chunk` is that of the model and of each variant. Throws Error{Usage} when
+/// not even one chunk of one variant fits.
+SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+                      std::int64_t n_variants);
 
 }  // namespace assay::calibrate

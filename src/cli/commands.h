@@ -17,6 +17,7 @@ int inspect_command(const Words& words);
 int stats_command(const Words& words);
 int similarity_command(const Words& words);
 int recipe_command(const Words& words);
+int sensitivity_command(const Words& words);
 int report_command(const Words& words);
 int devices_command(const Words& words);
 

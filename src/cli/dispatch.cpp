@@ -15,7 +15,7 @@ struct Command {
     int (*run)(const Words&);
 };
 
-constexpr std::array<Command, 10> kCommands{{
+constexpr std::array<Command, 11> kCommands{{
     {"calibrate", calibrate_command},
     {"tokenize", tokenize_command},
     {"tokenise", tokenize_command},
@@ -23,6 +23,7 @@ constexpr std::array<Command, 10> kCommands{{
     {"stats", stats_command},
     {"statistics", stats_command},
     {"recipe", recipe_command},
+    {"sensitivity", sensitivity_command},
     {"similarity", similarity_command},
     {"report", report_command},
     {"devices", devices_command},

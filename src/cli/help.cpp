@@ -15,7 +15,8 @@ constexpr std::string_view kCalibrate =
 usage: assay [calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
        assay --in-file A,B [-o OUT]                     merge or convert matrices
        assay --in-file A --show-statistics              print statistics of one
-       assay tokenize | inspect | stats | similarity | report | recipe | devices ...   (each has --help)
+       assay tokenize | inspect | stats | similarity | report | recipe | sensitivity | devices ...
+                                                        (each has --help)
 
 model and text
   -m,  --model FILE          model to run (the first part of a split one)
@@ -130,7 +131,7 @@ example
 )";
 
 constexpr std::string_view kRecipe =
-    R"(usage: assay recipe MATRIX -m MODEL --target-bpw N | --target-size SIZE [options]
+    R"(usage: assay recipe [MATRIX] -m MODEL --target-bpw N | --target-size SIZE [options]
 
 Chooses a storage type for each tensor so that the importance-weighted error of the weights is least under the
 budget, by really rounding them, and prints the command lines for both quantisers.
@@ -140,6 +141,8 @@ budget, by really rounding them, and prints the command lines for both quantiser
   --target-size SIZE        or its size: a number with k, m, g or t behind it
   --keep REGEX=TYPE         tensors that match keep this type; may be repeated
   --types A,B,...           the types to choose from
+  --sensitivity FILES       what `assay sensitivity -o` measured: parts of the model weigh by it. With it
+                            MATRIX may be left out; several files (by layer, by kind) are fitted together
   --exact                   measure every row instead of a sample
   --merge-tolerance X       how much error merging neighbouring layers into one rule may add
   --rules FILE              where the rules go (tensor-types.txt)
@@ -147,6 +150,28 @@ budget, by really rounding them, and prints the command lines for both quantiser
   -t, --threads N           threads (all processors)
 
   assay recipe imatrix.gguf -m model-f16.gguf --target-bpw 4.5
+)";
+
+constexpr std::string_view kSensitivity =
+    R"(usage: assay sensitivity -m MODEL -f TEXT --type TYPE[,TYPE ...] [options]
+
+Rounds one part of the model at a time and tells what that does to its predictions: the mean divergence
+KL(model || rounded) of the next-token distributions in nats, and the change of the perplexity, each with one
+standard error of the paired difference. The model and all variants go through the layers together, so the
+weights are read once, or as few times as memory allows.
+
+  --type TYPES              round to these types, like q4_K,q5_0
+  --by layer|kind|tensor    what is rounded at a time (layer)
+  --imatrix FILE            importance for the rounding, as a quantiser would use it
+  -o, --output FILE         also write the result as JSON; assay recipe --sensitivity reads it
+  --json, --csv             the table in this form
+
+As for a calibration: -m, -f, -bf, -p, -e, -c, --parse-special, --chunk, --chunks, -t, --device, -ngl,
+--precision, --isa, --memory, -lv, -v, --log-disable. With Ctrl-C the table is about the chunks that are
+complete.
+
+example
+  assay sensitivity -m model-f16.gguf -f text.txt --type q4_0 --by kind --chunks 20 -o kinds.json
 )";
 
 constexpr std::string_view kDevices = R"(usage: assay devices
@@ -178,6 +203,7 @@ std::string help_text(std::string_view command) {
     if (command == "similarity") return std::string(kSimilarity);
     if (command == "report") return std::string(kReport);
     if (command == "recipe") return std::string(kRecipe);
+    if (command == "sensitivity") return std::string(kSensitivity);
     if (command == "devices") return std::string(kDevices);
     throw_error(ErrorKind::Internal, command, "has no help");
 }

@@ -22,12 +22,13 @@ namespace assay::cli {
 
 namespace {
 
-constexpr std::array<OptionRow, 11> kRows{{
+constexpr std::array<OptionRow, 12> kRows{{
     {"--model -m", Takes::Value, Fate::Works, {}},
     {"--target-bpw", Takes::Value, Fate::Works, {}},
     {"--target-size", Takes::Value, Fate::Works, {}},
     {"--keep", Takes::Value, Fate::Works, {}},
     {"--types", Takes::Value, Fate::Works, {}},
+    {"--sensitivity", Takes::Value, Fate::Works, {}},
     {"--merge-tolerance", Takes::Value, Fate::Works, {}},
     {"--exact", Takes::Nothing, Fate::Works, {}},
     {"--output -o", Takes::Value, Fate::Works, {}},
@@ -60,6 +61,9 @@ recipe::Options read_options(const Given& given) {
             if (!type) throw_error(ErrorKind::Usage, "--types", "unknown type '{}'", word);
             options.types.push_back(*type);
         }
+    for (const std::string& list : given.all("--sensitivity"))
+        for (const std::string& path : split_list(list))
+            options.sensitivity.push_back(recipe::read_sensitivity(path));
     return options;
 }
 
@@ -73,14 +77,17 @@ int recipe_command(const Words& words) {
         return 0;
     }
     const auto model_path = given.last("--model");
-    if (line.positional.size() != 1 || !model_path)
+    const std::size_t least = given.has("--sensitivity") ? 0 : 1;
+    if (line.positional.size() < least || line.positional.size() > 1 || !model_path)
         throw Error(ErrorKind::Usage, "recipe",
-                    "takes a matrix, a model and a target: assay recipe MATRIX -m MODEL --target-bpw 4.5");
-    const std::string& matrix_path = line.positional.front();
+                    "takes a matrix, a model and a target: assay recipe MATRIX -m MODEL --target-bpw 4.5; "
+                    "--sensitivity FILE may stand for the matrix");
+    const std::string matrix_path = line.positional.empty() ? "" : line.positional.front();
     const recipe::Options options = read_options(given);
     const gguf::File model = gguf::File::open(*model_path);
     imatrix::Notes notes;
-    const imatrix::Matrix matrix = imatrix::load(matrix_path, {}, notes);
+    const imatrix::Matrix matrix =
+        matrix_path.empty() ? imatrix::Matrix() : imatrix::load(matrix_path, {}, notes);
     warn(notes);
     const auto threads = given.last("--threads");
     ThreadPool pool(threads ? static_cast<int>(parse_integer("--threads", *threads, 1))
@@ -88,7 +95,8 @@ int recipe_command(const Words& words) {
     const recipe::Recipe result = recipe::make_recipe(model, matrix, options, pool);
 
     const std::string rules = given.last("--rules").value_or("tensor-types.txt");
-    const std::filesystem::path legacy = std::filesystem::path(matrix_path).replace_extension(".dat");
+    std::filesystem::path legacy = matrix_path;
+    if (!matrix_path.empty()) legacy.replace_extension(".dat");
     const recipe::CommandNames names{*model_path, matrix_path, legacy.string(), rules,
                                      given.last("--output").value_or("quantised.gguf")};
     const std::string content = recipe::rules_file(result);

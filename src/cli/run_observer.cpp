@@ -68,7 +68,12 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     if (plan.device_bytes > 0)
         memory += fmt::format(", {} on each device", size_text(static_cast<double>(plan.device_bytes)));
     tell(Verbosity::Info, "memory   " + memory);
-    tell(Verbosity::Info, "plan     " + plan_text(plan));
+    if (plan.n_variants > 0)
+        tell(Verbosity::Info,
+             fmt::format("plan     {} variants, {} {} of the weights, waves of {} chunks", plan.n_variants,
+                         plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings", plan.wave_chunks));
+    else
+        tell(Verbosity::Info, "plan     " + plan_text(plan));
     if (plan.spilled_bytes > 0)
         tell(Verbosity::Info, fmt::format("spill    {} of hidden states go to disk",
                                           size_text(static_cast<double>(plan.spilled_bytes))));
@@ -111,8 +116,10 @@ void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format fo
 
 bool RunObserver::stop_requested() const { return interrupted(); }
 
+void RunObserver::end_progress() { put_stderr(progress_.erase()); }
+
 void RunObserver::end_chunks() {
-    put_stderr(progress_.erase());
+    end_progress();
     if (numbers_ == NumbersAs::Text) print("\n");
     progress_.stdout_left_open(false);
 }

@@ -23,6 +23,8 @@ class RunObserver : public calibrate::Observer {
 
     /// A message on stderr if the user wants to hear that much.
     void tell(Verbosity level, const std::string& line);
+    /// Takes the progress off the terminal.
+    void end_progress();
     /// Ends the line of chunks, where there is one.
     void end_chunks();
     /// Of the last save.

@@ -28,17 +28,31 @@ std::vector<std::string> names(std::initializer_list<const model::Linear*> linea
 
 }  // namespace
 
-void Pass::run_layer(State& state, const model::Layer& layer) {
-    {
-        const auto weights = state.take<MixerWeights>();
-        for (const Group& group : state.groups(sizes_->group_chunks)) {
-            state.begin(group);
-            run_mixer(state, layer, *weights, group);
-            state.observation.deliver();
-            state.end(group);
-        }
+void Pass::run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights) {
+    for (const Group& group : state.groups(sizes_->group_chunks)) {
+        state.begin(group);
+        run_mixer(state, layer, weights, group);
+        state.observation.deliver();
+        state.end(group);
     }
-    run_ffn(state, layer);
+}
+
+void Pass::run_ffn_groups(State& state, const model::Layer& layer, const FfnWeights& weights) {
+    const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn);
+    const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn);
+    for (const Group& group : state.groups(sizes_->group_chunks)) {
+        state.begin(group);
+        if (dense != nullptr) run_dense(state, layer, *dense, weights, group);
+        if (experts != nullptr) run_router(state, layer, *experts, weights, group);
+        state.observation.deliver();
+        state.end(group);
+    }
+}
+
+void Pass::run_layer(State& state, const model::Layer& layer) {
+    run_mixer_groups(state, layer, *state.take<MixerWeights>());
+    run_ffn_groups(state, layer, *state.take<FfnWeights>());
+    if (const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn)) run_experts(state, *experts);
     if (options_.similarity)
         for (const Group& group : state.groups(sizes_->group_chunks)) {
             const backend::View hidden = group.of(state.hidden.view);
@@ -46,22 +60,6 @@ void Pass::run_layer(State& state, const model::Layer& layer) {
             state.compare(Similarity::Residual, layer.index, group, group.of(state.before.view), hidden);
         }
     std::swap(state.layer_input, state.previous_input);
-}
-
-void Pass::run_ffn(State& state, const model::Layer& layer) {
-    const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn);
-    const auto* experts = std::get_if<model::ExpertFfn>(&layer.ffn);
-    {
-        const auto weights = state.take<FfnWeights>();
-        for (const Group& group : state.groups(sizes_->group_chunks)) {
-            state.begin(group);
-            if (dense != nullptr) run_dense(state, layer, *dense, *weights, group);
-            if (experts != nullptr) run_router(state, layer, *experts, *weights, group);
-            state.observation.deliver();
-            state.end(group);
-        }
-    }
-    if (experts != nullptr) run_experts(state, *experts);
 }
 
 /// hidden += post_norm(operand * W), where the norm may be none.
@@ -166,23 +164,33 @@ void Pass::run_router(State& state, const model::Layer& layer, const model::Expe
                     group.of(state.logits(ffn)));
 }
 
+backend::RoutingPtr Pass::route(State& state, const model::ExpertFfn& ffn) {
+    return backend_.route(state.logits(ffn),
+                          {ffn.n_used, convert(ffn.gating), ffn.normalise, ffn.weight_scale},
+                          {state.wave.n_chunks, state.n_ctx});
+}
+
 void Pass::run_experts(State& state, const model::ExpertFfn& ffn) {
-    const backend::Rows rows{state.wave.n_chunks, state.n_ctx};
-    const ChunkRange chunks{state.wave.first_chunk, state.wave.n_chunks};
-    const backend::RoutingPtr routing = backend_.route(
-        state.logits(ffn), {ffn.n_used, convert(ffn.gating), ffn.normalise, ffn.weight_scale}, rows);
+    const backend::RoutingPtr routing = route(state, ffn);
     for (std::int64_t next = 0; next < ffn.n_experts;) {
         const auto unit = state.take<ExpertUnit>();
-        const auto count = static_cast<std::int64_t>(unit->down.size());
-        backend::ExpertBatch batch{unit->first, unit->gate_up, unit->down, convert(ffn.activation), {}, {}};
-        batch.input_sums = state.observation.expect_experts(names({&ffn.gate, &ffn.up}), spec_.hidden, chunks,
-                                                            unit->first, count, ffn.n_experts, *routing);
-        batch.down_sums = state.observation.expect_experts(names({&ffn.down}), ffn.down.weight.n_in, chunks,
-                                                           unit->first, count, ffn.n_experts, *routing);
-        backend_.experts(state.ffn_input.view, *routing, batch, rows, state.hidden.view);
-        state.observation.deliver();
-        next += count;
+        run_expert_unit(state, ffn, *routing, *unit);
+        next += static_cast<std::int64_t>(unit->down.size());
     }
+}
+
+void Pass::run_expert_unit(State& state, const model::ExpertFfn& ffn, const backend::Routing& routing,
+                           const ExpertUnit& unit) {
+    const backend::Rows rows{state.wave.n_chunks, state.n_ctx};
+    const ChunkRange chunks{state.wave.first_chunk, state.wave.n_chunks};
+    const auto count = static_cast<std::int64_t>(unit.down.size());
+    backend::ExpertBatch batch{unit.first, unit.gate_up, unit.down, convert(ffn.activation), {}, {}};
+    batch.input_sums = state.observation.expect_experts(names({&ffn.gate, &ffn.up}), spec_.hidden, chunks,
+                                                        unit.first, count, ffn.n_experts, routing);
+    batch.down_sums = state.observation.expect_experts(names({&ffn.down}), ffn.down.weight.n_in, chunks,
+                                                       unit.first, count, ffn.n_experts, routing);
+    backend_.experts(state.ffn_input.view, routing, batch, rows, state.hidden.view);
+    state.observation.deliver();
 }
 
 }  // namespace assay::engine

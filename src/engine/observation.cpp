@@ -25,6 +25,7 @@ void Observation::Expected::tell(std::span<const float> floats, ActivationSink& 
 }
 
 backend::Sums Observation::add(Expected expected) {
+    if (!wanted_) return {};
     Parcel parcel = delivery_.parcel(expected.bytes());
     float* squares = parcel.memory->f32();
     const backend::Sums sums{squares, squares + expected.plain_at()};

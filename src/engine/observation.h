@@ -19,7 +19,8 @@ struct ChunkRange {
 /// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed.
 class Observation {
   public:
-    explicit Observation(Delivery& delivery) : delivery_(delivery) {}
+    /// Unless `wanted`, places are empty and nothing is delivered.
+    Observation(Delivery& delivery, bool wanted) : delivery_(delivery), wanted_(wanted) {}
 
     /// Every row of every chunk counts. `weights` are those multiplied with this input.
     backend::Sums expect(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
@@ -58,6 +59,7 @@ class Observation {
     backend::Sums add(Expected expected);
 
     Delivery& delivery_;
+    const bool wanted_;
     std::vector<Pending> pending_;
 };
 

@@ -16,6 +16,28 @@ struct Scored {
 
 }  // namespace
 
+Rows2d Pass::scored_rows(State& state, const NormWeights& norm) {
+    const Scored scored = Scored::of(state.n_ctx);
+    Rows2d operand =
+        state.of_wave(state.wave.n_chunks * scored.count, spec_.hidden, backend_.operand_dtype());
+    for (std::int64_t chunk = 0; chunk < state.wave.n_chunks && scored.count > 0; ++chunk)
+        backend_.norm(state.hidden.view.row_range(chunk * state.n_ctx + scored.first, scored.count),
+                      norm.norm, {1, scored.count},
+                      {operand.view.row_range(chunk * scored.count, scored.count), {}, {}});
+    return operand;
+}
+
+std::vector<std::int32_t> Pass::State::scored_targets() const {
+    const Scored scored = Scored::of(n_ctx);
+    std::vector<std::int32_t> targets;
+    for (std::int64_t chunk = 0; chunk < wave.n_chunks; ++chunk) {
+        const auto next = wave.targets.subspan(static_cast<std::size_t>(chunk * n_ctx + scored.first + 1),
+                                               static_cast<std::size_t>(scored.count));
+        targets.insert(targets.end(), next.begin(), next.end());
+    }
+    return targets;
+}
+
 void Pass::run_output(State& state) {
     const NormWeights norm = sources_.norm(spec_.output_norm);
     const std::int64_t last = static_cast<std::int64_t>(spec_.layers.size()) - 1;
@@ -35,17 +57,8 @@ void Pass::run_output(State& state) {
 
     const Scored scored = Scored::of(state.n_ctx);
     if (scored.count == 0) return;
-    const Rows2d operand =
-        state.of_wave(state.wave.n_chunks * scored.count, spec_.hidden, backend_.operand_dtype());
-    std::vector<std::int32_t> targets;
-    for (std::int64_t chunk = 0; chunk < state.wave.n_chunks; ++chunk) {
-        const std::int64_t row = chunk * state.n_ctx + scored.first;
-        backend_.norm(state.hidden.view.row_range(row, scored.count), norm.norm, {1, scored.count},
-                      {operand.view.row_range(chunk * scored.count, scored.count), {}, {}});
-        const auto next = state.wave.targets.subspan(static_cast<std::size_t>(row + 1),
-                                                     static_cast<std::size_t>(scored.count));
-        targets.insert(targets.end(), next.begin(), next.end());
-    }
+    const Rows2d operand = scored_rows(state, norm);
+    const std::vector<std::int32_t> targets = state.scored_targets();
     const backend::LossStatePtr losses = backend_.begin_losses(targets);
     for (std::int64_t first = 0; first < spec_.n_vocab;) {
         const auto unit = state.take<VocabularyUnit>();

@@ -188,7 +188,7 @@ Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vec
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
       delivery(pass.backend_, sink, *pass.parcels_, pass.delivery_bytes()),
-      observation(delivery),
+      observation(delivery, pass.options_.sums),
       spill_folder(pass.options_.spill_folder),
       loader(pass.file_, std::move(jobs),
              {0, pass.options_.stream ? pass.stream_bytes() : 0,

@@ -14,6 +14,7 @@
 #include "engine/activation_sink.h"
 #include "engine/loader.h"
 #include "engine/observation.h"
+#include "engine/variants.h"
 #include "engine/weights.h"
 #include "gguf/file.h"
 #include "model/spec.h"
@@ -26,6 +27,7 @@ struct PassOptions {
     std::string observed_output;
     bool losses = true;
     bool similarity = false;
+    bool sums = true;           ///< of the inputs of products
     bool stream = false;        ///< read weights past the page cache: the file does not fit into memory
     bool keep_weights = false;  ///< prepared weights stay from one wave to the next
     /// Folder for a scratch file that holds the states of the wave; empty: they are in memory. Only for
@@ -40,6 +42,8 @@ struct Wave {
     std::span<const std::int32_t> inputs;   ///< what is evaluated
     std::span<const std::int32_t> targets;  ///< what the losses compare with: the text's own tokens
 };
+
+struct Rows2d;  ///< private to the engine's files
 
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
@@ -80,6 +84,14 @@ class Pass {
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
 
+    /// Runs the wave through the model and, at the same time, through variants of it: each weight is read
+    /// once and rounded where a variant says so. A variant's hidden states begin as a copy of the model's at
+    /// the first layer that it changes; from there it needs bytes_per_chunk() as the model does. The pass was
+    /// made with losses, without sums and similarity. progress(steps done, part of the work).
+    void run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
+                      const std::function<void(std::int64_t, double)>& progress);
+    /// Prepared weights at any one time when `n_projections` of the variants change the output projection.
+    std::uint64_t variant_weight_bytes(std::int64_t n_projections) const noexcept;
     /// The next waves read weights past the page cache, once each.
     void stream_weights() noexcept;
     /// Weights that a wave has prepared stay for the next ones.
@@ -95,20 +107,28 @@ class Pass {
 
   private:
     struct Sizes;
+    class VariantRun;
     void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
     void run_layer(State& state, const model::Layer& layer);
+    void run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights);
+    /// The feed-forward half but for the experts themselves.
+    void run_ffn_groups(State& state, const model::Layer& layer, const FfnWeights& weights);
     void run_mixer(State& state, const model::Layer& layer, const MixerWeights& weights, const Group& group);
-    void run_ffn(State& state, const model::Layer& layer);
     void run_dense(State& state, const model::Layer& layer, const model::DenseFfn& ffn,
                    const FfnWeights& weights, const Group& group);
     void run_router(State& state, const model::Layer& layer, const model::ExpertFfn& ffn,
                     const FfnWeights& weights, const Group& group);
     void run_experts(State& state, const model::ExpertFfn& ffn);
+    backend::RoutingPtr route(State& state, const model::ExpertFfn& ffn);
+    void run_expert_unit(State& state, const model::ExpertFfn& ffn, const backend::Routing& routing,
+                         const ExpertUnit& unit);
     void compare_inputs(State& state, std::int64_t layer, const Group& group);
     void compare_branches(State& state, std::int64_t layer, const Group& group);
     void add_branch(State& state, backend::View operand, const LinearWeights& linear,
                     const NormWeights& post_norm, backend::View hidden);
     void run_output(State& state);
+    /// The scored positions of all chunks as the output projection takes them, [chunks * count, hidden].
+    Rows2d scored_rows(State& state, const NormWeights& norm);
     std::vector<Job> layer_jobs() const;
     std::vector<Job> jobs() const;
     std::int64_t expert_batch(const model::ExpertFfn& ffn) const;

@@ -61,6 +61,8 @@ class Pass::State {
     State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs);
 
     std::vector<Group> groups(std::int64_t group_chunks) const;
+    /// The next tokens of the scored positions, chunk after chunk.
+    std::vector<std::int32_t> scored_targets() const;
 
     /// The next unit, which must be a T.
     template <typename T> std::shared_ptr<const T> take() {

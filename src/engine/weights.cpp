@@ -27,8 +27,9 @@ std::vector<const model::Linear*> inputs(const model::Attention& attention) {
 
 }  // namespace
 
-WeightSources::WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens)
-    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens), mapped_(file) {}
+WeightSources::WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
+                             Replacement* replacement)
+    : file_(file), backend_(backend), chunk_tokens_(chunk_tokens), mapped_(file), replacement_(replacement) {}
 
 std::uint64_t Job::read_bytes() const noexcept {
     std::uint64_t total = 0;
@@ -59,6 +60,9 @@ backend::WeightSource WeightSources::source(const TensorBytes& bytes, const mode
     const auto n_rows = static_cast<std::int64_t>(range.size_bytes / range.tensor->row_bytes());
     backend::WeightSource source{range.tensor->type, bytes.get(range), weight.n_in, n_rows, 1};
     if (!weight.scale.empty()) source.scale = read_f32(weight.scale)[static_cast<std::size_t>(index)];
+    if (replacement_ != nullptr && replacement_->replaces(weight.name))
+        return replacement_->replace(
+            weight.name, static_cast<std::int64_t>(range.begin_bytes / range.tensor->row_bytes()), source);
     return source;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/replacement.h"
 #include "engine/tensor_bytes.h"
 #include "gguf/file.h"
 #include "model/spec.h"
@@ -82,10 +83,12 @@ struct Job {
     std::uint64_t read_bytes() const noexcept;
 };
 
-/// Turns descriptions into jobs. The file and the backend are borrowed.
+/// Turns descriptions into jobs. The file, the backend and the replacement are borrowed.
 class WeightSources {
   public:
-    WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens);
+    /// `replacement`: of a variant of the model; null: the model itself.
+    WeightSources(const gguf::File& file, backend::Backend& backend, std::int64_t chunk_tokens,
+                  Replacement* replacement = nullptr);
 
     Job mixer(const model::Layer& layer) const;
     Job ffn(const model::Layer& layer) const;
@@ -116,6 +119,7 @@ class WeightSources {
     backend::Backend& backend_;
     std::int64_t chunk_tokens_;
     TensorBytes mapped_;
+    Replacement* replacement_;
 };
 
 /// Bytes of one matrix prepared for products.

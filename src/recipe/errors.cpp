@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "quant/decode.h"
 #include "quant/encode.h"
+#include "recipe/policy.h"
 
 namespace assay::recipe {
 
@@ -51,8 +52,7 @@ class Rounder {
         sums[0] += weighted(importance, weights_);
         for (std::size_t t = 0; t < types_.size(); ++t) {
             if (types_[t] == tensor_.type->id) continue;
-            // The quantisers write Q8_0 without a search, with or without data.
-            const float* guide = types_[t] == quant::TypeId::Q8_0 ? nullptr : importance.data();
+            const float* guide = ignores_data(types_[t]) ? nullptr : importance.data();
             quant::find_encoder(types_[t])(weights_.data(), n, guide, encoded_.data());
             quant::decoder(types_[t], detect_isa())(encoded_.data(), n, difference_.data());
             for (std::size_t j = 0; j < n; ++j) difference_[j] -= weights_[j];

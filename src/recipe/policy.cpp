@@ -114,6 +114,8 @@ bool needs_data(TypeId type) noexcept {
     }
 }
 
+bool ignores_data(TypeId type) noexcept { return type == TypeId::Q8_0; }
+
 bool is_token_embedding(std::string_view name) noexcept {
     return name == "token_embd.weight" || name == "per_layer_token_embd.weight";
 }

@@ -26,6 +26,9 @@ std::optional<quant::TypeId> written_type(quant::TypeId type, std::uint64_t n_in
 /// True for the types of so few bits that the quantisers refuse (or should: Q2_K) tensors without data.
 bool needs_data(quant::TypeId type) noexcept;
 
+/// True for the type that the quantisers write without a search, whatever data there is.
+bool ignores_data(quant::TypeId type) noexcept;
+
 /// Both embeddings of a model may lack data in every file: they are looked up, or the run did not ask for
 /// the output.
 bool is_token_embedding(std::string_view name) noexcept;

@@ -44,6 +44,7 @@ class Maker {
     Recipe run() {
         list_tensors();
         check_constraints();
+        check_sensitivity();
         set_budget();
         measure_all();
         weigh();
@@ -98,6 +99,15 @@ class Maker {
                 }))
                 throw_error(ErrorKind::Usage, "--keep", "'{}' matches no tensor that is quantised",
                             keep.text);
+    }
+
+    void check_sensitivity() const {
+        for (const SensitivityFile& file : options_.sensitivity)
+            for (const MeasuredUnit& unit : file.units)
+                for (const std::string& name : unit.tensors)
+                    if (model_.find(name) == nullptr)
+                        throw_error(ErrorKind::BadFile, file.where,
+                                    "measured the tensor {}, which the model has not", name);
     }
 
     void set_budget() {
@@ -186,6 +196,7 @@ class Maker {
                         {candidate.type, candidate.bytes, errors.relative(candidate), 0.0});
             }
             measured_.push_back(std::move(measured));
+            measure_guesses(t);
         }
         if (!refused_tensor_.empty())
             recipe_.notes.push_back(fmt::format(
@@ -193,15 +204,41 @@ class Maker {
                 join_names(refused_), *refused_tensor_.begin(), refused_tensor_.size() > 1 ? ", ..." : ""));
     }
 
+    /// Relative errors in the types of the sensitivity runs, whatever is offered now.
+    void measure_guesses(const gguf::Tensor& t) {
+        std::set<TypeId> types;
+        for (const SensitivityFile& file : options_.sensitivity)
+            for (const MeasuredUnit& unit : file.units)
+                if (std::ranges::find(unit.tensors, t.name) != unit.tensors.end()) types.insert(unit.type);
+        if (types.empty()) return;
+        for (const TypeId type : types)
+            if (type != t.type->id &&
+                (quant::find_encoder(type) == nullptr || t.ne[0] % quant::type_info(type).block != 0))
+                throw_error(ErrorKind::BadFile, "--sensitivity", "{} cannot have been rounded to {}", t.name,
+                            quant::type_info(type).name);
+        const TensorErrors errors =
+            measure(model_, t, entry_of(t.name), std::vector(types.begin(), types.end()), options_.max_rows,
+                    threads_);
+        for (const Candidate& candidate : errors.candidates)
+            guesses_[{t.name, candidate.type}] = errors.relative(candidate);
+    }
+
     void weigh() {
         const Standing standing = find_standing(model_, energies_);
         const double projection = 2.0 * static_cast<double>(std::max<std::size_t>(1, n_layers_));
-        for (Measured& tensor : measured_) {
-            const bool projects = is_output(tensor.name) || (tied_ && tensor.name == "token_embd.weight");
-            const double weight = projects ? projection : standing.of(tensor.name);
+        const auto weight_of = [&](const std::string& name) {
+            const bool projects = is_output(name) || (tied_ && name == "token_embd.weight");
+            return projects ? projection : standing.of(name);
+        };
+        const FittedScale scale(options_.sensitivity, [&](const std::string& name, TypeId type) {
+            const auto guess = guesses_.find({name, type});
+            return guess == guesses_.end() ? 0.0 : weight_of(name) * guess->second;
+        });
+        recipe_.in_nats = !options_.sensitivity.empty();
+        for (Measured& tensor : measured_)
             for (auto& candidate : tensor.candidates)
-                candidate.cost = weight * candidate.relative.value_or(0.0);
-        }
+                candidate.cost = weight_of(tensor.name) * candidate.relative.value_or(0.0) *
+                                 scale.of(tensor.name, candidate.type);
     }
 
     void choose() {
@@ -289,6 +326,7 @@ class Maker {
     Recipe recipe_;
     std::vector<Measured> measured_;
     std::vector<NamedEnergy> energies_;
+    std::map<std::pair<std::string, TypeId>, double> guesses_;
     std::size_t n_layers_ = 0;
     bool tied_ = false;
     std::set<TypeId> refused_;

@@ -4,7 +4,8 @@
 // a part of its own output, because a residual stream normalises scale away. A tensor inside a layer weighs
 // by what its part of the layer adds to the stream (standing.h), 1 on average. The output projection (the
 // token embedding where it serves as one) acts on the whole stream, to which each layer adds two parts, so it
-// weighs 2 * layers. docs/recipes.md has the measurements behind this.
+// weighs 2 * layers. docs/recipes.md has the measurements behind this. Where a sensitivity run has measured
+// divergences, these sums are scaled to them (sensitivity.h).
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "imatrix/matrix.h"
 #include "quant/type_table.h"
 #include "recipe/rules.h"
+#include "recipe/sensitivity.h"
 
 namespace assay::recipe {
 
@@ -33,6 +35,7 @@ struct Options {
     std::uint64_t max_rows = kDefaultRows;  ///< per tensor; 0 rounds all
     /// Neighbouring blocks whose errors differ by no more than this factor less 1 share a type; 0: none do.
     double merge_tolerance = 0.0;
+    std::vector<SensitivityFile> sensitivity;  ///< of this model
 };
 
 struct TensorChoice {
@@ -53,6 +56,7 @@ struct Recipe {
     std::uint64_t file_bytes = 0;    ///< tensors, padding, and the header of the source
     std::uint64_t budget_bytes = 0;  ///< for tensor data
     double error = 0.0;              ///< the sum that was minimised, of the measured tensors
+    bool in_nats = false;            ///< that sum is a divergence, from a sensitivity run
     double bound = 0.0;              ///< no choice within the budget has a smaller sum
     std::vector<Rule> rules;         ///< for every quantised tensor without an option of its own
     std::optional<quant::TypeId> token_embedding_type;
@@ -67,7 +71,8 @@ struct Recipe {
 
 /// Reads the model tensor by tensor. Throws Error{Usage} when there is not exactly one positive target, when
 /// it is below the smallest possible size (which is named), when a constraint matches no tensor or asks for a
-/// type that cannot be written or that needs data where there is none; and as measure() does.
+/// type that cannot be written or that needs data where there is none; Error{BadFile} for a sensitivity of
+/// tensors that the model has not; and as measure() does.
 Recipe make_recipe(const gguf::File& model, const imatrix::Matrix& matrix, const Options& options,
                    ThreadPool& threads);
 

@@ -28,7 +28,7 @@ std::string shell_word(std::string_view word) {
 std::string common_options(const Recipe& recipe, std::string_view matrix) {
     std::string text = "llama-quantize";
     if (recipe.requantises) text += " --allow-requantize";
-    text += " --imatrix " + shell_word(matrix);
+    if (!matrix.empty()) text += " --imatrix " + shell_word(matrix);
     if (recipe.token_embedding_type)
         text += fmt::format(" --token-embedding-type {}", name_of(*recipe.token_embedding_type));
     if (recipe.output_type) text += fmt::format(" --output-tensor-type {}", name_of(*recipe.output_type));
@@ -96,9 +96,10 @@ std::string recipe_text(const Recipe& recipe) {
     constexpr double kMiB = 1024.0 * 1024.0;
     std::string text = fmt::format(
         "size   {:.2f} MiB of tensors, {:.4f} bits per weight (budget {:.2f} MiB); file {} bytes\n"
-        "error  {:.6g} (sum of relative output errors); at least {:.6g} within the budget: gap {:.4f}%\n\n",
+        "error  {:.6g} ({}); at least {:.6g} within the budget: gap {:.4f}%\n\n",
         static_cast<double>(recipe.tensor_bytes) / kMiB, recipe.bpw(),
-        static_cast<double>(recipe.budget_bytes) / kMiB, recipe.file_bytes, recipe.error, recipe.bound,
+        static_cast<double>(recipe.budget_bytes) / kMiB, recipe.file_bytes, recipe.error,
+        recipe.in_nats ? "expected divergence in nats" : "sum of relative output errors", recipe.bound,
         100.0 * recipe.gap());
     text += fmt::format("{:<28} {:>7} {:>11}  types\n", "tensors", "bits", "mean error");
     for (const auto& [kind, row] : rows_by_kind(recipe)) {

@@ -10,7 +10,7 @@ namespace assay::recipe {
 /// What to put into a command line. Paths are quoted for a POSIX shell where they need it.
 struct CommandNames {
     std::string model;   ///< the source
-    std::string matrix;  ///< as llama.cpp reads it, either format
+    std::string matrix;  ///< as llama.cpp reads it, either format; empty: none
     std::string legacy;  ///< the same in the legacy format, for ik_llama.cpp
     std::string rules;   ///< the file that holds rules_file()
     std::string output;  ///< the model to be written

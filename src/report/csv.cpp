@@ -2,31 +2,29 @@
 
 #include <fmt/format.h>
 #include <optional>
-#include <string_view>
 
 namespace assay::report {
 
 namespace {
 
-/// A field in quotes where a comma, a quote or a line break asks for them.
-std::string field(std::string_view text) {
+std::string field(const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; }
+
+}  // namespace
+
+std::string csv_field(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
     std::string quoted = "\"";
     for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
     return quoted + '"';
 }
 
-std::string field(const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; }
-
-}  // namespace
-
 std::string statistics_csv(std::span<const stats::TensorStats> tensors) {
     std::string text =
         "name,layer,tensor,energy,min,max,mean,stddev,active,n,entropy_bits,entropy_percent,zd,cos_sim\n";
     for (const auto& t : tensors)
-        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", field(t.name),
-                            field(t.parts.layer), field(t.parts.tensor), t.energy, t.min, t.max, t.mean,
-                            t.stddev, t.active, t.n, t.entropy, t.entropy_norm, t.zd, t.cos_sim);
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(t.name),
+                            csv_field(t.parts.layer), csv_field(t.parts.tensor), t.energy, t.min, t.max,
+                            t.mean, t.stddev, t.active, t.n, t.entropy, t.entropy_norm, t.zd, t.cos_sim);
     return text;
 }
 
@@ -42,9 +40,9 @@ std::string activation_csv(std::span<const stats::ActivationStats> tensors) {
         "name,layer,tensor,of,mean,stddev,skewness,kurtosis,entropy_percent,energy,gain,l2_distance,pearson,"
         "covariance\n";
     for (const auto& t : tensors)
-        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", field(t.name),
-                            field(t.parts.layer), field(t.parts.tensor), t.has_sums ? "x" : "x^2", t.mean,
-                            t.stddev, t.skewness, t.kurtosis, t.entropy_norm, t.energy, field(t.gain),
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(t.name),
+                            csv_field(t.parts.layer), csv_field(t.parts.tensor), t.has_sums ? "x" : "x^2",
+                            t.mean, t.stddev, t.skewness, t.kurtosis, t.entropy_norm, t.energy, field(t.gain),
                             field(t.l2_distance), field(t.pearson), field(t.covariance));
     return text;
 }
@@ -53,7 +51,7 @@ std::string experts_csv(const stats::Coverage& coverage) {
     std::string text = "name,expert,rows\n";
     for (const auto& weight : coverage.experts)
         for (std::size_t e = 0; e < weight.counts.size(); ++e)
-            text += fmt::format("{},{},{}\n", field(weight.name), e, weight.counts[e]);
+            text += fmt::format("{},{},{}\n", csv_field(weight.name), e, weight.counts[e]);
     return text;
 }
 

@@ -3,12 +3,16 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "stats/activation.h"
 #include "stats/coverage.h"
 #include "stats/tensor_stats.h"
 
 namespace assay::report {
+
+/// A field in quotes where a comma, a quote or a line break asks for them.
+std::string csv_field(std::string_view text);
 
 // Numbers are written with as many digits as reading them back needs; absent ones are empty.
 std::string statistics_csv(std::span<const stats::TensorStats> tensors);

@@ -151,4 +151,15 @@ double loss(const Matrix& logits, std::int64_t row, std::int64_t target) {
     return std::log(total) + highest - logits.at(row, target);
 }
 
+double divergence(const Matrix& a, const Matrix& b, std::int64_t row) {
+    const double log_sum_a = loss(a, row, 0) + a.at(row, 0);
+    const double log_sum_b = loss(b, row, 0) + b.at(row, 0);
+    double sum = 0;
+    for (std::int64_t c = 0; c < a.cols; ++c) {
+        const double log_p = a.at(row, c) - log_sum_a;
+        sum += std::exp(log_p) * (log_p - (b.at(row, c) - log_sum_b));
+    }
+    return sum;
+}
+
 }  // namespace assay::backend::reference

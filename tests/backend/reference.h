@@ -67,5 +67,7 @@ struct Choice {
 std::vector<Choice> route(const Matrix& logits, const RouteArgs& args);
 
 double loss(const Matrix& logits, std::int64_t row, std::int64_t target);
+/// KL(softmax(a) || softmax(b)) of one row.
+double divergence(const Matrix& a, const Matrix& b, std::int64_t row);
 
 }  // namespace assay::backend::reference

@@ -110,5 +110,35 @@ TEST(DefaultMemoryBound, IsPositiveAndNoMoreThanTheAddressSpace) {
     EXPECT_LT(default_memory_bound(), std::uint64_t{1} << 60);
 }
 
+TEST(PlanSweeps, AllVariantsGoTogetherWhileTheyFit) {
+    const SweepPlan plan = plan_sweeps(kNeeds, 8000 * kMiB, 20, 9);
+    EXPECT_EQ(plan.wave_chunks, 20);
+    EXPECT_EQ(plan.variants, 9);
+    EXPECT_EQ(plan.n_sweeps, 1);
+    EXPECT_EQ(plan.peak_bytes, (48 + 50 + 20 + 1000 + 20 * 10 * 4) * kMiB);
+}
+
+TEST(PlanSweeps, ReadsAgainForMoreChunksBeforeMoreVariants) {
+    // 118 are fixed; 3 chunks of 10 need 120, 4 would need 160.
+    const SweepPlan plan = plan_sweeps(kNeeds, (118 + 159) * kMiB, 20, 9);
+    EXPECT_EQ(plan.wave_chunks, 3);
+    EXPECT_EQ(plan.variants, 9);
+    EXPECT_EQ(plan.n_sweeps, 7);
+    const SweepPlan less = plan_sweeps(kNeeds, (118 + 5 * 4) * kMiB, 20, 9);
+    EXPECT_EQ(less.wave_chunks, 1);
+    EXPECT_EQ(less.variants, 4);
+    EXPECT_EQ(less.n_sweeps, 20 * 3);
+    EXPECT_LE(less.peak_bytes, (118 + 20) * kMiB);
+}
+
+TEST(PlanSweeps, AFileStaysInMemoryOnlyWhereThatCostsNoReading) {
+    EXPECT_EQ(plan_sweeps(kNeeds, (118 + 1000 + 400) * kMiB, 20, 9).peak_bytes, (118 + 800) * kMiB);
+}
+
+TEST(PlanSweeps, OneChunkOfOneVariantMustFit) {
+    EXPECT_EQ(plan_sweeps(kNeeds, (118 + 8) * kMiB, 20, 9).variants, 1);
+    EXPECT_THROW(plan_sweeps(kNeeds, (118 + 7) * kMiB, 20, 9), Error);
+}
+
 }  // namespace
 }  // namespace assay::calibrate

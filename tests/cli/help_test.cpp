@@ -24,7 +24,7 @@ TEST(Help, NamesEveryOptionThatWorks) {
 
 TEST(Help, FitsATerminal) {
     for (const char* command :
-         {"calibrate", "tokenize", "inspect", "stats", "similarity", "report", "devices"}) {
+         {"calibrate", "tokenize", "inspect", "stats", "sensitivity", "similarity", "report", "devices"}) {
         std::istringstream lines(help_text(command));
         for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110u) << line;
     }

@@ -201,6 +201,32 @@ TEST_F(Program, EachCommandHasHelp) {
     EXPECT_THAT(run("$ASSAY devices").out, testing::StartsWith("cpu "));
 }
 
+TEST_F(Program, SensitivityFeedsARecipe) {
+    const std::string sensitivity =
+        fmt::format("$ASSAY sensitivity -m {} -f {} -c {} --chunks 2 --type q4_0,q8_0 --by kind",
+                    fixture_->model().string(), fixture_->run().text.string(), fixture_->run().n_ctx);
+    const Outcome text = run(sensitivity + " -o s.json");
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_THAT(text.out, testing::StartsWith("perplexity "));
+    EXPECT_THAT(text.out, ContainsRegex("\nattn_v +q4_0 +65536 +0\\.[0-9]+"));
+    EXPECT_THAT(text.err, HasSubstr("18 variants, 1 reading of the weights"));
+    EXPECT_THAT(text.err, HasSubstr("wrote s.json"));
+    const Outcome json = run(sensitivity + " --json");
+    EXPECT_EQ(json.out, text_of(file("s.json")));
+    EXPECT_EQ(nlohmann::json::parse(json.out).at("units").size(), 18u);
+    EXPECT_THAT(run(sensitivity + " --csv").out, testing::StartsWith("unit,type,weights,"));
+
+    const std::string recipe = "$ASSAY recipe -m " + fixture_->model().string() + " --target-bpw 7 ";
+    const Outcome alone = run(recipe + "--sensitivity s.json");
+    EXPECT_EQ(alone.code, 0) << alone.err;
+    EXPECT_THAT(alone.out, HasSubstr("expected divergence in nats"));
+    EXPECT_THAT(alone.out, Not(HasSubstr("--imatrix")));
+    EXPECT_EQ(run("$RUN --chunks 2 -o m.gguf").code, 0);
+    const Outcome both = run(recipe + "m.gguf --sensitivity s.json");
+    EXPECT_THAT(both.out, HasSubstr("--imatrix m.gguf"));
+    EXPECT_THAT(both.out, HasSubstr("expected divergence in nats"));
+}
+
 struct Bad {
     const char* line;
     const char* message;
@@ -227,6 +253,15 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY --in-file missing.gguf", "missing.gguf: "},
         Bad{"$ASSAY stats", "stats: takes one matrix"}, Bad{"$ASSAY inspect missing", "missing: "},
         Bad{"$ASSAY inspect .", ".: "}, Bad{"$ASSAY report", "report: takes"},
+        Bad{"$ASSAY sensitivity", "sensitivity: takes a model, a text and a type"},
+        Bad{"$ASSAY sensitivity -f x --type q4_0", "--model: is required"},
+        Bad{"$ASSAY sensitivity -m x -f x --type q9", "--type: unknown type 'q9'"},
+        Bad{"$ASSAY sensitivity -m x -f x --type q4_0 --by word",
+            "--by: 'word' is not layer, kind or tensor"},
+        Bad{"$ASSAY sensitivity -m x -f missing.txt --type q4_0", "missing.txt: "},
+        Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
+        Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
+        Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
         Bad{"echo nonsense > x; $ASSAY stats x", "x: "},
         Bad{"$ASSAY --version > /dev/full", "standard output: writing failed: No space left on device"}));

@@ -50,6 +50,10 @@ struct Kernels {
     float (*scale_and_max)(float* x, std::int64_t n, float scale, float soft_cap);
     /// Sum of exp(x - shift).
     double (*sum_exp)(const float* x, std::int64_t n, float shift);
+    /// y = exp(x - shift); returns the same sum as sum_exp, to the bit.
+    double (*exp_row)(const float* x, std::int64_t n, float shift, float* y);
+    /// Sum of weight * (a - b).
+    double (*dot_difference)(const float* weight, const float* a, const float* b, std::int64_t n);
     /// Bytes of packed keys (values) of a chunk.
     std::size_t (*packed_keys_bytes)(std::int64_t n_keys_padded, std::int64_t head_dim);
     std::size_t (*packed_values_bytes)(std::int64_t n_keys_padded, std::int64_t value_dim);

@@ -225,5 +225,29 @@ double sum_exp(const float* x, std::int64_t n, float shift) {
     return total;
 }
 
+double exp_row(const float* x, std::int64_t n, float shift, float* y) {
+    double total = 0;
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        const Floats e = exp(load(x + i) - shift);
+        store(y + i, e);
+        total += static_cast<double>(sum_lanes(e));
+    }
+    for (; i < n; ++i) {
+        y[i] = exp(all(x[i] - shift))[0];
+        total += static_cast<double>(y[i]);
+    }
+    return total;
+}
+
+double dot_difference(const float* weight, const float* a, const float* b, std::int64_t n) {
+    double total = 0;
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes)
+        total += static_cast<double>(sum_lanes(load(weight + i) * (load(a + i) - load(b + i))));
+    for (; i < n; ++i) total += static_cast<double>(weight[i] * (a[i] - b[i]));
+    return total;
+}
+
 }  // namespace
 }  // namespace assay::backend::cpu

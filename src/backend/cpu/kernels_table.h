@@ -17,6 +17,8 @@ constexpr Kernels kernel_table(Isa isa) {
             .rotate = rotate,
             .scale_and_max = scale_and_max,
             .sum_exp = sum_exp,
+            .exp_row = exp_row,
+            .dot_difference = dot_difference,
             .packed_keys_bytes = packed_keys_bytes,
             .packed_values_bytes = packed_values_bytes,
             .pack_keys = pack_keys,

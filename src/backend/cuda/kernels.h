@@ -57,4 +57,30 @@ struct LossPanel {
 void start_losses(std::int64_t rows, float* maximum, double* sum, float* target_logit, cudaStream_t stream);
 void fold_losses(const LossPanel& panel, cudaStream_t stream);
 
+/// One side of a row's divergence so far.
+struct DivergenceSide {
+    float maximum;
+    float target_logit;
+    double sum;       ///< of exponentials relative to maximum
+    double weighted;  ///< of exponentials times a - b; of side a only
+};
+struct DivergenceRow {
+    DivergenceSide a;
+    DivergenceSide b;
+};
+
+/// Divergences of a panel of logits, a and b [rows, n]: targets and state start at the panel's first row.
+struct DivergencePanel {
+    View a;
+    View b;
+    const float* bias = nullptr;
+    const std::int32_t* targets = nullptr;  ///< negative: the row has none
+    std::int64_t first = 0;                 ///< vocabulary entry of column 0
+    float scale = 1;
+    float soft_cap = 0;
+    DivergenceRow* state = nullptr;
+};
+void start_divergence(std::int64_t rows, DivergenceRow* state, cudaStream_t stream);
+void fold_divergence(const DivergencePanel& panel, cudaStream_t stream);
+
 }  // namespace assay::backend::cuda

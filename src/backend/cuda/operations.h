@@ -51,6 +51,10 @@ class CudaBackend final : public Backend {
     void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel, const float* bias,
                     std::int64_t first, float scale, float soft_cap) override;
     std::vector<double> finish_losses(LossState& state) override;
+    DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) override;
+    void add_divergences(View x, const Matrix& panel, std::span<const Compared> variants, const float* bias,
+                         std::int64_t first, float scale, float soft_cap) override;
+    std::vector<Divergence> finish_divergence(DivergenceState& state) override;
     void row_products(View a, View b, double* out) override;
 
   private:

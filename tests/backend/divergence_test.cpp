@@ -1,0 +1,136 @@
+// Divergences between output distributions over panels of the vocabulary.
+#include <cmath>
+
+#include "backend/backend_case.h"
+
+namespace assay::backend {
+namespace {
+
+using DivergenceTest = BackendTest;
+INSTANTIATE_TEST_SUITE_P(Backends, DivergenceTest, testing::ValuesIn(all_cases()), name_of);
+
+reference::Matrix rows_of(const reference::Matrix& w, std::int64_t first, std::int64_t n) {
+    reference::Matrix panel(n, w.cols);
+    for (std::int64_t o = 0; o < n; ++o)
+        for (std::int64_t i = 0; i < w.cols; ++i) panel.at(o, i) = w.at(first + o, i);
+    return panel;
+}
+
+TEST_P(DivergenceTest, TwoLogitsByHand) {
+    // x = 1, so the logits are the weights: a = (0, ln 3), b = (0, 0), p = (1/4, 3/4), q = (1/2, 1/2).
+    // KL = 1/4 ln(1/2) + 3/4 ln(3/2); losses of entry 1: ln(4/3) and ln 2. Exact in bf16 but for ln 3, whose
+    // rounded value gives the logits.
+    const DType operand = backend().operand_dtype();
+    const double logit = f32() ? static_cast<double>(std::log(3.0f)) : 1.1015625;  // 2^-7 * 141
+    reference::Matrix x(1, 1), a(2, 1), b(2, 1);
+    x.at(0, 0) = 1;
+    a.at(1, 0) = logit;
+    const Stored input = store(x, operand);
+    const std::vector<std::int32_t> targets{1};
+    const DivergenceStatePtr state = backend().begin_divergence(targets);
+    const MatrixPtr panel_a = prepare(a);
+    const MatrixPtr panel_b = prepare(b);
+    const Compared variant{state.get(), input.view, panel_b.get()};
+    backend().add_divergences(input.view, *panel_a, {&variant, 1}, nullptr, 0, 1, 0);
+    const Divergence found = backend().finish_divergence(*state).at(0);
+    const double p = std::exp(logit) / (1 + std::exp(logit));
+    // A few roundings of numbers near 1 in f32.
+    EXPECT_NEAR(found.reference_loss, -std::log(p), 1e-6);
+    EXPECT_NEAR(found.loss, std::log(2.0), 1e-6);
+    EXPECT_NEAR(found.divergence, (1 - p) * std::log(2 * (1 - p)) + p * std::log(2 * p), 1e-6);
+    EXPECT_NEAR(found.divergence, 0.25 * std::log(0.5) + 0.75 * std::log(1.5), 5e-3);
+}
+
+TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
+    constexpr std::int64_t kRows = 150;
+    constexpr std::int64_t kHidden = 128;
+    constexpr std::int64_t kVocab = 300;
+    const DType operand = backend().operand_dtype();
+    for (const double cap : {0.0, 8.0})
+        for (const bool with_bias : {false, true}) {
+            SCOPED_TRACE(testing::Message() << "cap " << cap << " bias " << with_bias);
+            const reference::Matrix x = random(kRows, kHidden, operand);
+            const reference::Matrix y = random(kRows, kHidden, operand);
+            const reference::Matrix w = random(kVocab, kHidden, operand, 0.1);
+            const reference::Matrix v = random(kVocab, kHidden, operand, 0.1);
+            const std::vector<float> bias = random_floats(kVocab);
+            std::vector<std::int32_t> targets;
+            for (std::int64_t r = 0; r < kRows; ++r)
+                targets.push_back(r % 5 == 4 ? -1 : static_cast<std::int32_t>(random_() % kVocab));
+            const Stored a = store(x, operand);
+            const Stored b = store(y, operand);
+            // Another input; another matrix; both; the same.
+            const View inputs[] = {b.view, a.view, b.view, a.view};
+            std::vector<DivergenceStatePtr> states;
+            for (std::size_t i = 0; i < std::size(inputs); ++i)
+                states.push_back(backend().begin_divergence(targets));
+            for (std::int64_t first = 0; first < kVocab; first += 128) {
+                const std::int64_t n = std::min<std::int64_t>(128, kVocab - first);
+                const BufferPtr panel_bias = store(
+                    std::span(bias).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)));
+                const MatrixPtr plain = prepare(rows_of(w, first, n));
+                const MatrixPtr other = prepare(rows_of(v, first, n));
+                const Compared variants[] = {{states[0].get(), inputs[0], plain.get()},
+                                             {states[1].get(), inputs[1], other.get()},
+                                             {states[2].get(), inputs[2], other.get()},
+                                             {states[3].get(), inputs[3], plain.get()}};
+                backend().add_divergences(a.view, *plain, variants, with_bias ? panel_bias->f32() : nullptr,
+                                          first, 0.5f, static_cast<float>(cap));
+            }
+            const auto finish_logits = [&](reference::Matrix logits) {
+                for (std::int64_t r = 0; r < kRows; ++r)
+                    for (std::int64_t c = 0; c < kVocab; ++c) {
+                        double& logit = logits.at(r, c);
+                        logit = 0.5 * (logit + (with_bias ? bias[static_cast<std::size_t>(c)] : 0.0));
+                        if (cap > 0) logit = cap * std::tanh(logit / cap);
+                    }
+                return logits;
+            };
+            const reference::Matrix truth = finish_logits(reference::product(x, w));
+            const reference::Matrix others[] = {finish_logits(reference::product(y, w)),
+                                                finish_logits(reference::product(x, v)),
+                                                finish_logits(reference::product(y, v)), truth};
+            for (std::size_t i = 0; i < std::size(inputs); ++i) {
+                const std::vector<Divergence> found = backend().finish_divergence(*states[i]);
+                ASSERT_EQ(found.size(), static_cast<std::size_t>(kRows));
+                for (std::int64_t r = 0; r < kRows; ++r) {
+                    const Divergence& row = found[static_cast<std::size_t>(r)];
+                    const std::int32_t target = targets[static_cast<std::size_t>(r)];
+                    const bool scored = target >= 0;
+                    // Logits of size about 4 out of 128 products, in f32.
+                    const double tolerance = scored ? 256 * 0x1p-24 * 4 : 0.0;
+                    EXPECT_NEAR(row.reference_loss, scored ? reference::loss(truth, r, target) : 0.0,
+                                tolerance);
+                    EXPECT_NEAR(row.loss, scored ? reference::loss(others[i], r, target) : 0.0, tolerance);
+                    EXPECT_NEAR(row.divergence, scored ? reference::divergence(truth, others[i], r) : 0.0,
+                                tolerance);
+                    if (i != 3) continue;
+                    EXPECT_EQ(row.divergence, 0.0);
+                    EXPECT_EQ(row.loss, row.reference_loss);
+                }
+            }
+        }
+}
+
+TEST_P(DivergenceTest, ASmallChangeIsNeverFarBelowZero) {
+    constexpr std::int64_t kRows = 64;
+    constexpr std::int64_t kHidden = 64;
+    constexpr std::int64_t kVocab = 1000;
+    const DType operand = backend().operand_dtype();
+    const reference::Matrix x = random(kRows, kHidden, operand);
+    const reference::Matrix w = random(kVocab, kHidden, operand, 0.3);
+    reference::Matrix v = w;
+    for (double& weight : v.values) weight *= 1 + 2 * operand_epsilon();
+    const std::vector<std::int32_t> targets(kRows, 0);
+    const Stored input = store(x, operand);
+    const DivergenceStatePtr state = backend().begin_divergence(targets);
+    const MatrixPtr plain = prepare(w);
+    const MatrixPtr other = prepare(v);
+    const Compared variant{state.get(), input.view, other.get()};
+    backend().add_divergences(input.view, *plain, {&variant, 1}, nullptr, 0, 1, 0);
+    // Each exponential has a relative error of a few 2^-24, each difference of logits as much of itself.
+    for (const Divergence& row : backend().finish_divergence(*state)) EXPECT_GT(row.divergence, -8 * 0x1p-24);
+}
+
+}  // namespace
+}  // namespace assay::backend
