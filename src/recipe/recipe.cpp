@@ -85,6 +85,11 @@ class Maker {
         tied_ = model_.find("output.weight") == nullptr;
     }
 
+    /// True for the matrix that makes the logits.
+    bool projects(const std::string& name) const {
+        return is_output(name) || (tied_ && name == "token_embd.weight");
+    }
+
     const Keep* keep_for(const std::string& name) const {
         for (const Keep& keep : options_.keep)
             if (std::regex_search(name, keep.expression)) return &keep;
@@ -181,9 +186,12 @@ class Maker {
                 const TensorErrors errors =
                     measure(model_, t, entry_of(choice.name), types, options_.max_rows, threads_);
                 if (errors.has_data) energies_.push_back({choice.name, errors.energy});
+                const bool to_softmax = projects(choice.name);
                 for (const Candidate& candidate : errors.candidates)
                     measured.candidates.push_back(
-                        {candidate.type, candidate.bytes, errors.relative(candidate), 0.0});
+                        {candidate.type, candidate.bytes,
+                         to_softmax ? errors.relative_to_centred(candidate) : errors.relative(candidate),
+                         0.0});
             }
             measured_.push_back(std::move(measured));
         }
@@ -197,8 +205,7 @@ class Maker {
         const Standing standing = find_standing(model_, energies_);
         const double projection = 2.0 * static_cast<double>(std::max<std::size_t>(1, n_layers_));
         for (Measured& tensor : measured_) {
-            const bool projects = is_output(tensor.name) || (tied_ && tensor.name == "token_embd.weight");
-            const double weight = projects ? projection : standing.of(tensor.name);
+            const double weight = projects(tensor.name) ? projection : standing.of(tensor.name);
             for (auto& candidate : tensor.candidates)
                 candidate.cost = weight * candidate.relative.value_or(0.0);
         }
