@@ -120,6 +120,14 @@ bool is_token_embedding(std::string_view name) noexcept {
 
 bool is_output(std::string_view name) noexcept { return name == "output.weight"; }
 
+std::vector<std::string> weights_wanting_data(const gguf::File& model) {
+    std::vector<std::string> names;
+    for (const gguf::Tensor& tensor : model.tensors())
+        if (is_quantised(tensor) && !is_token_embedding(tensor.name) && !is_output(tensor.name))
+            names.push_back(tensor.name);
+    return names;
+}
+
 std::optional<TypeId> parse_type(std::string_view word) {
     const std::string wanted = lower(word);
     for (const quant::TypeInfo& type : quant::all_types())

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "gguf/file.h"
 #include "quant/type_table.h"
@@ -30,6 +32,10 @@ bool needs_data(quant::TypeId type) noexcept;
 /// the output.
 bool is_token_embedding(std::string_view name) noexcept;
 bool is_output(std::string_view name) noexcept;
+
+/// Names of the tensors that a complete matrix has data for: those that get a new type, save embeddings and
+/// output.
+std::vector<std::string> weights_wanting_data(const gguf::File& model);
 
 /// By the quantisers' spelling, any case: "q4_K", "Q4_k". Nothing for other words.
 std::optional<quant::TypeId> parse_type(std::string_view word);

@@ -28,7 +28,7 @@ TEST(Json, TurnsWhatIsNoTextOrNumberIntoSomethingThatIs) {
     stats::TensorStats tensor;
     tensor.name = "a\"\xff";
     tensor.energy = std::nanf("");
-    const auto parsed = json::parse(statistics_json(std::vector{tensor}, {}, {}, {}));
+    const auto parsed = json::parse(statistics_json(std::vector{tensor}, {}, {}, {}, {}));
     EXPECT_EQ(parsed["tensors"][0]["name"], "a\"\xef\xbf\xbd");
     EXPECT_TRUE(parsed["tensors"][0]["energy"].is_null());
 }
