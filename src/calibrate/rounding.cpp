@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "quant/decode.h"
 #include "quant/encode.h"
-#include "recipe/policy.h"
+#include "recipe/guide.h"
 
 namespace assay::calibrate {
 
@@ -31,7 +31,6 @@ const recipe::InputEnergy& Rounder::importance_of(const std::string& weight) {
 std::vector<std::byte> Rounder::round(const std::string& weight, std::int64_t first_row,
                                       const backend::WeightSource& plain, const quant::TypeInfo& type) {
     const recipe::InputEnergy& importance = importance_of(weight);
-    const bool guided = importance.has_data() && !recipe::ignores_data(type.id);
     const auto n_in = static_cast<std::size_t>(plain.n_in);
     const std::size_t from_bytes = plain.bytes.size() / static_cast<std::size_t>(plain.n_out);
     const std::size_t to_bytes = quant::row_bytes(type, n_in);
@@ -41,15 +40,17 @@ std::vector<std::byte> Rounder::round(const std::string& weight, std::int64_t fi
     const std::int64_t n_tasks = (plain.n_out + kRowsPerTask - 1) / kRowsPerTask;
     threads_.run(n_tasks, [&](std::int64_t task, int) {
         std::vector<float> row(n_in);
+        std::vector<float> guide;
         const std::int64_t end = std::min(plain.n_out, (task + 1) * kRowsPerTask);
         for (std::int64_t r = task * kRowsPerTask; r < end; ++r) {
             const auto at = static_cast<std::size_t>(r);
             decode(plain.bytes.data() + at * from_bytes, n_in, row.data());
             if (!std::ranges::all_of(row, [](float w) { return std::isfinite(w); }))
                 throw_error(ErrorKind::Numeric, weight, "a weight is not finite");
-            const float* guide =
-                guided ? importance.of_row(static_cast<std::uint64_t>(first_row + r)).data() : nullptr;
-            encode(row.data(), n_in, guide, rounded.data() + at * to_bytes);
+            std::span<const float> energy;
+            if (importance.has_data()) energy = importance.of_row(static_cast<std::uint64_t>(first_row + r));
+            encode(row.data(), n_in, recipe::quantiser_guide(type.id, row, energy, guide),
+                   rounded.data() + at * to_bytes);
         }
     });
     return rounded;

@@ -9,6 +9,8 @@
 #include "cli/run_observer.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "gguf/file.h"
+#include "recipe/policy.h"
 #include "report/json.h"
 #include "report/lines.h"
 
@@ -81,7 +83,8 @@ int collect(Arguments arguments) {
     print_result(arguments, result);
     if (!arguments.report.empty()) {
         const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
-        write_report(arguments.report, {&labelled, 1});
+        const gguf::File model = gguf::File::open(arguments.options.model);
+        write_report(arguments.report, {&labelled, 1}, {recipe::weights_wanting_data(model), {}});
         observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
     }
     const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "imatrix/file.h"
@@ -25,12 +26,20 @@ int devices_command(const Words& words);
 int merge_matrices(const Arguments& arguments);
 int show_statistics(const std::filesystem::path& matrix, const imatrix::LoadOptions& load, NumbersAs numbers);
 
-/// Writes the page about these matrices; the first is compared with each of the others.
 struct LabelledMatrix {
     std::string label;
     imatrix::Matrix matrix;
 };
-void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices);
+
+/// What a page may say beyond the matrices.
+struct ReportExtras {
+    std::vector<std::string> expected;  ///< weights of the model that should have data (stats::coverage)
+    std::string recipe;                 ///< text
+};
+
+/// Writes the page about these matrices; the first is compared with each of the others.
+void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices,
+                  const ReportExtras& extras);
 
 /// "warning: SENTENCE" on stderr for each.
 void warn(std::span<const std::string> sentences);

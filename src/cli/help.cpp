@@ -184,13 +184,17 @@ Lists what can compute here, under the names that --device takes.
 constexpr std::string_view kReport = R"(usage: assay report FILE [FILE ...] [-o PAGE]
 
 One page about a matrix; with several, the first is compared with each of the others. The page needs no
-network.
+network. With the model it also tells which weights lack data, and with a target the recipe is in it.
 
+  -m, --model FILE                  the model that the matrices are of
+  --target-bpw N, --target-size SIZE, --keep, --types, --exact, --merge-tolerance, -t
+                                    as in assay recipe, from the first matrix
   -o, --output, --output-file PAGE  where to write (report.html)
   -h, --help, --usage               this text
 
 example
   assay report imatrix.gguf other.gguf -o report.html
+  assay report imatrix.gguf -m model-f16.gguf --target-bpw 4.5 -o report.html
 )";
 
 }  // namespace

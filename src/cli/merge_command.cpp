@@ -26,7 +26,7 @@ int merge_matrices(const Arguments& arguments) {
     const imatrix::Format format = imatrix::format_for(options.output, options.format);
     imatrix::save(total.matrix, options.output, format, notes);
     if (arguments.verbosity >= Verbosity::Warnings) warn(notes);
-    if (!arguments.report.empty()) write_report(arguments.report, {&total, 1});
+    if (!arguments.report.empty()) write_report(arguments.report, {&total, 1}, {});
     if (arguments.verbosity >= Verbosity::Errors)
         say(written_text(options.output, format, total.matrix.chunk_count, options.format.has_value()));
     return 0;

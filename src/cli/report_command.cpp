@@ -1,27 +1,33 @@
 // `assay report` and `--report`: one page about one matrix, or about several compared with the first.
 #include <array>
+#include <fmt/format.h>
 
 #include "calibrate/extra.h"
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/recipe_options.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/thread_pool.h"
+#include "gguf/file.h"
+#include "recipe/policy.h"
+#include "recipe/recipe_text.h"
 #include "report/html.h"
 
 namespace assay::cli {
 
 namespace {
 
-constexpr std::array<OptionRow, 2> kRows{{
+constexpr auto kRows = with_recipe_rows(std::array<OptionRow, 2>{{
     {"--output -o --output-file", Takes::Value, Fate::Works, {}},
     {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
-}};
+}});
 
-report::MatrixReport describe(const LabelledMatrix& labelled) {
+report::MatrixReport describe(const LabelledMatrix& labelled, std::span<const std::string> expected) {
     const imatrix::Matrix& matrix = labelled.matrix;
-    report::MatrixReport out = report::describe(matrix, labelled.label);
+    report::MatrixReport out = report::describe(matrix, labelled.label, expected);
     out.model = matrix.extra.find_string("assay.model.name").value_or("");
     out.chunk_sums = calibrate::read_losses(matrix.extra);
     similarity::Similarity similarity = calibrate::read_similarity(matrix.extra);
@@ -29,11 +35,27 @@ report::MatrixReport describe(const LabelledMatrix& labelled) {
     return out;
 }
 
+/// The recipe from the first matrix: what it chose, and the rules and commands to use it.
+std::string recipe_of(const Given& given, const std::filesystem::path& model_path, const gguf::File& model,
+                      const LabelledMatrix& first) {
+    ThreadPool pool(recipe_threads(given));
+    const recipe::Recipe result = recipe::make_recipe(model, first.matrix, read_recipe_options(given), pool);
+    const std::filesystem::path legacy = std::filesystem::path(first.label).replace_extension(".dat");
+    const recipe::CommandNames names{model_path.string(), first.label, legacy.string(), "tensor-types.txt",
+                                     "quantised.gguf"};
+    return fmt::format("{}\ntensor-types.txt:\n{}\nllama.cpp:\n{}\n\nik_llama.cpp:\n{}\n",
+                       recipe::recipe_text(result), recipe::rules_file(result),
+                       recipe::llama_command(result, names), recipe::ik_command(result, names));
+}
+
 }  // namespace
 
-void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices) {
+void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices,
+                  const ReportExtras& extras) {
     report::ReportData data;
-    for (const LabelledMatrix& labelled : matrices) data.matrices.push_back(describe(labelled));
+    data.recipe = extras.recipe;
+    for (const LabelledMatrix& labelled : matrices)
+        data.matrices.push_back(describe(labelled, extras.expected));
     for (const LabelledMatrix& other : matrices.subspan(1))
         data.comparisons.push_back(stats::compare(matrices.front().matrix, other.matrix));
     const std::string html = report::html_report(data);
@@ -57,7 +79,16 @@ int report_command(const Words& words) {
     for (const std::string& path : line.positional)
         matrices.push_back({path, imatrix::load(path, {}, notes)});
     warn(notes);
-    write_report(page, matrices);
+    ReportExtras extras;
+    const auto model_path = given.last("--model");
+    if (asks_for_recipe(given) && !model_path)
+        throw Error(ErrorKind::Usage, "report", "a recipe needs the model it is for: -m MODEL");
+    if (model_path) {
+        const gguf::File model = gguf::File::open(*model_path);
+        extras.expected = recipe::weights_wanting_data(model);
+        if (asks_for_recipe(given)) extras.recipe = recipe_of(given, *model_path, model, matrices.front());
+    }
+    write_report(page, matrices, extras);
     say("wrote " + page.string());
     return 0;
 }

@@ -32,15 +32,17 @@ void print_statistics(const std::filesystem::path& path, const imatrix::LoadOpti
     warn(notes);
     if (tensors.empty()) throw Error(ErrorKind::BadFile, path.string(), "no entry has any data");
     switch (numbers) {
-        case NumbersAs::Csv: print(report::statistics_csv(tensors)); break;
+        case NumbersAs::Csv: print(report::statistics_csv(tensors, stats::activation_stats(matrix))); break;
         case NumbersAs::Json:
             print(report::statistics_json(tensors, layers, stats::activation_stats(matrix),
-                                          stats::coverage(matrix)) +
+                                          stats::activation_layers(matrix), stats::coverage(matrix)) +
                   "\n");
             break;
         case NumbersAs::Text:
             print(report::statistics_text(path.string(), tensors, layers));
-            if (in_full) print(report::activation_text(stats::activation_stats(matrix)));
+            if (in_full)
+                print(report::activation_text(stats::activation_stats(matrix),
+                                              stats::activation_layers(matrix)));
             if (in_full) print(report::coverage_text(stats::coverage(matrix)));
             break;
     }

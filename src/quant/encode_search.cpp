@@ -47,23 +47,23 @@ void keep_best(Samples samples, Grid grid, ScaleTrials<kLanes>& trials, ScaleFit
     }
 }
 
-template <class Grid> float fit_scale_on(Samples samples, Grid grid) {
+/// Tries the scale that puts the extreme weight on the grid's first level, and kEachWay on either side of it,
+/// as if that level were `step` further in or out each time; and `other` as that level.
+template <std::size_t kEachWay, class Grid>
+float fit_scale_on(Samples samples, Grid grid, float step, float other) {
     float peak = 0.0f;
     for (const float x : samples.x)
         if (std::fabs(x) > std::fabs(peak)) peak = x;
     if (std::fabs(peak) < 1e-30f) return 0.0f;  // against a block maximum of 1: nothing to scale
 
     ScaleFit best{grid.lo / peak, peak / grid.lo, 0.0f};
-    ScaleTrials<32> coarse;
-    for (std::size_t c = 0; c < 16; ++c) {
-        coarse.inverse_scale[c] = grid.lo / peak * kCoarse[c];
-        coarse.inverse_scale[16 + c] = grid.hi / peak * kCoarse[c];
+    ScaleTrials<2 * kEachWay + 2> trials;
+    trials.inverse_scale.back() = other / peak;
+    for (std::size_t c = 0; c <= 2 * kEachWay; ++c) {
+        const float further = step * (static_cast<float>(c) - static_cast<float>(kEachWay));
+        trials.inverse_scale[c] = (grid.lo + further) / peak;
     }
-    keep_best(samples, grid, coarse, best);
-    ScaleTrials<16> fine;
-    for (std::size_t c = 0; c < 16; ++c)
-        fine.inverse_scale[c] = best.inverse_scale * (1.0f + kFineStep * (static_cast<float>(c) - 7.5f));
-    keep_best(samples, grid, fine, best);
+    keep_best(samples, grid, trials, best);
     return best.scale;
 }
 
@@ -154,8 +154,10 @@ std::uint8_t Iq4Grid::code(float y) const noexcept {
     return kNearest[static_cast<std::size_t>((inside - lo) * 2.0f)];
 }
 
-float fit_scale(Samples samples, IntegerGrid grid) { return fit_scale_on(samples, grid); }
-float fit_scale(Samples samples, Iq4Grid grid) { return fit_scale_on(samples, grid); }
+// The trials are those of llama.cpp's quantisers (2026-08): a recipe wants the error that they will make, and
+// a wider search finds scales that they do not.
+float fit_scale(Samples samples, IntegerGrid grid) { return fit_scale_on<9>(samples, grid, 0.1f, grid.lo); }
+float fit_scale(Samples samples, Iq4Grid grid) { return fit_scale_on<7>(samples, grid, 1.0f, -grid.lo); }
 
 Affine fit_affine(Samples samples, int max_code, OffsetSign sign) {
     auto [least, most] = std::minmax_element(samples.x.begin(), samples.x.end());

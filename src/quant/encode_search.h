@@ -66,7 +66,8 @@ struct Iq4Grid {
     std::uint8_t code(float y) const noexcept;
 };
 
-/// The scale s with the least sum of w * (x - s * level)^2; negative scales allowed. 0 when all x are.
+/// The scale s with the least sum of w * (x - s * level)^2 of those that llama.cpp's quantisers try; negative
+/// scales allowed. 0 when all x are.
 float fit_scale(Samples samples, IntegerGrid grid);
 float fit_scale(Samples samples, Iq4Grid grid);
 

@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "quant/decode.h"
 #include "quant/encode.h"
-#include "recipe/policy.h"
+#include "recipe/guide.h"
 
 namespace assay::recipe {
 
@@ -27,8 +27,19 @@ double weighted(std::span<const float> importance, std::span<const float> values
     return sum;
 }
 
-/// Energy first, then the error of each type.
-using Sums = std::vector<double>;
+struct Sums {
+    double energy = 0.0;
+    std::vector<double> error;   ///< [types]
+    std::vector<double> weight;  ///< [n_in] of all rows, by column
+
+    Sums(std::size_t types, std::size_t n_in) : error(types, 0.0), weight(n_in, 0.0) {}
+
+    void add(const Sums& other) {
+        energy += other.energy;
+        for (std::size_t t = 0; t < error.size(); ++t) error[t] += other.error[t];
+        for (std::size_t j = 0; j < weight.size(); ++j) weight[j] += other.weight[j];
+    }
+};
 
 /// Rounds rows of one tensor; one per thread.
 class Rounder {
@@ -44,19 +55,21 @@ class Rounder {
                                                           quant::type_info(type), tensor.ne[0]))));
     }
 
-    void add(const std::byte* row, std::span<const float> importance, Sums& sums) {
+    void add(const std::byte* row, std::span<const float> importance, bool has_data, Sums& sums) {
         const std::size_t n = weights_.size();
         decode_(row, n, weights_.data());
         if (!std::all_of(weights_.begin(), weights_.end(), [](float w) { return std::isfinite(w); }))
             throw_error(ErrorKind::Numeric, tensor_.name, "a weight is not finite");
-        sums[0] += weighted(importance, weights_);
+        sums.energy += weighted(importance, weights_);
+        for (std::size_t j = 0; j < n; ++j) sums.weight[j] += weights_[j];
         for (std::size_t t = 0; t < types_.size(); ++t) {
             if (types_[t] == tensor_.type->id) continue;
-            const float* guide = ignores_data(types_[t]) ? nullptr : importance.data();
+            const float* guide = quantiser_guide(types_[t], weights_,
+                                                 has_data ? importance : std::span<const float>{}, guide_);
             quant::find_encoder(types_[t])(weights_.data(), n, guide, encoded_.data());
             quant::decoder(types_[t], detect_isa())(encoded_.data(), n, difference_.data());
             for (std::size_t j = 0; j < n; ++j) difference_[j] -= weights_[j];
-            sums[1 + t] += weighted(importance, difference_);
+            sums.error[t] += weighted(importance, difference_);
         }
     }
 
@@ -66,6 +79,7 @@ class Rounder {
     quant::DecodeRow decode_;
     std::vector<float> weights_;
     std::vector<float> difference_;
+    std::vector<float> guide_;
     std::vector<std::byte> encoded_;
 };
 
@@ -84,18 +98,17 @@ Sums sum_rows(const gguf::File& model, const gguf::Tensor& tensor, const InputEn
     const std::size_t n_tasks = (rows.size() + kRowsPerTask - 1) / kRowsPerTask;
     const std::span<const std::byte> data = model.data(tensor);
     std::vector<Rounder> rounders(static_cast<std::size_t>(threads.size()), Rounder(tensor, types));
-    std::vector<Sums> parts(n_tasks, Sums(1 + types.size(), 0.0));
+    std::vector<Sums> parts(n_tasks, Sums(types.size(), tensor.ne[0]));
     threads.run(static_cast<std::int64_t>(n_tasks), [&](std::int64_t task, int thread) {
         const std::size_t first = static_cast<std::size_t>(task) * kRowsPerTask;
         const std::size_t last = std::min(first + kRowsPerTask, rows.size());
         for (std::size_t i = first; i < last; ++i)
             rounders[static_cast<std::size_t>(thread)].add(data.data() + rows[i] * tensor.row_bytes(),
-                                                           inputs.of_row(rows[i]),
+                                                           inputs.of_row(rows[i]), inputs.has_data(),
                                                            parts[static_cast<std::size_t>(task)]);
     });
-    Sums total(1 + types.size(), 0.0);
-    for (const Sums& part : parts)
-        for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
+    Sums total(types.size(), tensor.ne[0]);
+    for (const Sums& part : parts) total.add(part);
     return total;
 }
 
@@ -106,11 +119,10 @@ Sums sum_in_slices(const gguf::File& model, const gguf::Tensor& tensor, const In
     const std::size_t slice = std::max<std::size_t>(
         kRowsPerTask, static_cast<std::size_t>(kDropBytes / std::max<std::uint64_t>(1, tensor.row_bytes())) /
                           kRowsPerTask * kRowsPerTask);
-    Sums total(1 + types.size(), 0.0);
+    Sums total(types.size(), tensor.ne[0]);
     for (std::size_t first = 0; first < rows.size(); first += slice) {
         const auto part = rows.subspan(first, std::min(slice, rows.size() - first));
-        const Sums sums = sum_rows(model, tensor, inputs, types, part, threads);
-        for (std::size_t i = 0; i < total.size(); ++i) total[i] += sums[i];
+        total.add(sum_rows(model, tensor, inputs, types, part, threads));
         const std::uint64_t begin = part.front() * tensor.row_bytes();
         const std::uint64_t end = (part.back() + 1) * tensor.row_bytes();
         model.shard(tensor.shard).drop(tensor.offset_bytes + begin, end - begin);
@@ -178,11 +190,18 @@ TensorErrors measure(const gguf::File& model, const gguf::Tensor& tensor, const 
     TensorErrors errors;
     errors.has_data = inputs.has_data();
     errors.rows_measured = rows.size();
-    errors.energy = sums[0] * scale;
+    errors.energy = errors.centred_energy = sums.energy * scale;
+    if (tensor.ne[2] * tensor.ne[3] == 1 && !rows.empty()) {
+        double of_mean = 0.0;
+        for (std::size_t j = 0; j < sums.weight.size(); ++j)
+            of_mean += static_cast<double>(inputs.of_row(0)[j]) * sums.weight[j] * sums.weight[j];
+        of_mean /= static_cast<double>(rows.size());
+        errors.centred_energy = std::max(0.0, sums.energy - of_mean) * scale;
+    }
     for (std::size_t t = 0; t < types.size(); ++t)
         errors.candidates.push_back(
             {types[t], quant::row_bytes(quant::type_info(types[t]), tensor.ne[0]) * tensor.rows(),
-             sums[1 + t] * scale});
+             sums.error[t] * scale});
     return errors;
 }
 

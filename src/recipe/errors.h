@@ -30,11 +30,18 @@ struct TensorErrors {
     bool has_data = false;
     std::uint64_t rows_measured = 0;
     double energy = 0.0;  ///< expected square of the outputs, summed, per use
+    /// The same of the outputs less their mean over rows: of logits, what a softmax sees. Of a tensor that is
+    /// several matrices, the same as energy.
+    double centred_energy = 0.0;
     std::vector<Candidate> candidates;
 
     /// A candidate's error as a part of the energy: comparable between tensors of any size and scale.
     double relative(const Candidate& candidate) const noexcept {
         return energy > 0.0 ? candidate.error / energy : 0.0;
+    }
+    /// As a part of the centred energy.
+    double relative_to_centred(const Candidate& candidate) const noexcept {
+        return centred_energy > 0.0 ? candidate.error / centred_energy : relative(candidate);
     }
 };
 

@@ -114,13 +114,19 @@ bool needs_data(TypeId type) noexcept {
     }
 }
 
-bool ignores_data(TypeId type) noexcept { return type == TypeId::Q8_0; }
-
 bool is_token_embedding(std::string_view name) noexcept {
     return name == "token_embd.weight" || name == "per_layer_token_embd.weight";
 }
 
 bool is_output(std::string_view name) noexcept { return name == "output.weight"; }
+
+std::vector<std::string> weights_wanting_data(const gguf::File& model) {
+    std::vector<std::string> names;
+    for (const gguf::Tensor& tensor : model.tensors())
+        if (is_quantised(tensor) && !is_token_embedding(tensor.name) && !is_output(tensor.name))
+            names.push_back(tensor.name);
+    return names;
+}
 
 std::optional<TypeId> parse_type(std::string_view word) {
     const std::string wanted = lower(word);

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "gguf/file.h"
 #include "quant/type_table.h"
@@ -26,13 +28,14 @@ std::optional<quant::TypeId> written_type(quant::TypeId type, std::uint64_t n_in
 /// True for the types of so few bits that the quantisers refuse (or should: Q2_K) tensors without data.
 bool needs_data(quant::TypeId type) noexcept;
 
-/// True for the type that the quantisers write without a search, whatever data there is.
-bool ignores_data(quant::TypeId type) noexcept;
-
 /// Both embeddings of a model may lack data in every file: they are looked up, or the run did not ask for
 /// the output.
 bool is_token_embedding(std::string_view name) noexcept;
 bool is_output(std::string_view name) noexcept;
+
+/// Names of the tensors that a complete matrix has data for: those that get a new type, save embeddings and
+/// output.
+std::vector<std::string> weights_wanting_data(const gguf::File& model);
 
 /// By the quantisers' spelling, any case: "q4_K", "Q4_k". Nothing for other words.
 std::optional<quant::TypeId> parse_type(std::string_view word);

@@ -86,6 +86,11 @@ class Maker {
         tied_ = model_.find("output.weight") == nullptr;
     }
 
+    /// True for the matrix that makes the logits.
+    bool projects(const std::string& name) const {
+        return is_output(name) || (tied_ && name == "token_embd.weight");
+    }
+
     const Keep* keep_for(const std::string& name) const {
         for (const Keep& keep : options_.keep)
             if (std::regex_search(name, keep.expression)) return &keep;
@@ -193,7 +198,7 @@ class Maker {
                 if (errors.has_data) energies_.push_back({choice.name, errors.energy});
                 for (const Candidate& candidate : errors.candidates)
                     measured.candidates.push_back(
-                        {candidate.type, candidate.bytes, errors.relative(candidate), 0.0});
+                        {candidate.type, candidate.bytes, relative(choice.name, errors, candidate), 0.0});
             }
             measured_.push_back(std::move(measured));
             measure_guesses(t);
@@ -202,6 +207,11 @@ class Maker {
             recipe_.notes.push_back(fmt::format(
                 "{} tensors have no data in the matrix and were not offered {}: {}{}", refused_tensor_.size(),
                 join_names(refused_), *refused_tensor_.begin(), refused_tensor_.size() > 1 ? ", ..." : ""));
+    }
+
+    /// What a candidate adds to the tensor's output, as a share of it.
+    double relative(const std::string& name, const TensorErrors& errors, const Candidate& candidate) const {
+        return projects(name) ? errors.relative_to_centred(candidate) : errors.relative(candidate);
     }
 
     /// Relative errors in the types of the sensitivity runs, whatever is offered now.
@@ -220,15 +230,14 @@ class Maker {
             measure(model_, t, entry_of(t.name), std::vector(types.begin(), types.end()), options_.max_rows,
                     threads_);
         for (const Candidate& candidate : errors.candidates)
-            guesses_[{t.name, candidate.type}] = errors.relative(candidate);
+            guesses_[{t.name, candidate.type}] = relative(t.name, errors, candidate);
     }
 
     void weigh() {
         const Standing standing = find_standing(model_, energies_);
         const double projection = 2.0 * static_cast<double>(std::max<std::size_t>(1, n_layers_));
         const auto weight_of = [&](const std::string& name) {
-            const bool projects = is_output(name) || (tied_ && name == "token_embd.weight");
-            return projects ? projection : standing.of(name);
+            return projects(name) ? projection : standing.of(name);
         };
         const FittedScale scale(options_.sensitivity, [&](const std::string& name, TypeId type) {
             const auto guess = guesses_.find({name, type});

@@ -1,6 +1,7 @@
 #include "report/csv.h"
 
 #include <fmt/format.h>
+#include <map>
 #include <optional>
 
 namespace assay::report {
@@ -18,13 +19,31 @@ std::string csv_field(std::string_view text) {
     return quoted + '"';
 }
 
-std::string statistics_csv(std::span<const stats::TensorStats> tensors) {
+std::string statistics_csv(std::span<const stats::TensorStats> tensors,
+                           std::span<const stats::ActivationStats> activations) {
     std::string text =
-        "name,layer,tensor,energy,min,max,mean,stddev,active,n,entropy_bits,entropy_percent,zd,cos_sim\n";
-    for (const auto& t : tensors)
-        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(t.name),
+        "name,layer,tensor,energy,min,max,mean,stddev,active,n,entropy_bits,entropy_percent,zd,cos_sim";
+    if (!activations.empty())
+        text +=
+            ",activation_of,activation_mean,activation_stddev,skewness,kurtosis,gain,l2_distance,cosine,"
+            "pearson,covariance";
+    text += '\n';
+    std::map<std::string_view, const stats::ActivationStats*> by_name;
+    for (const auto& a : activations) by_name[a.name] = &a;
+    for (const auto& t : tensors) {
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}", csv_field(t.name),
                             csv_field(t.parts.layer), csv_field(t.parts.tensor), t.energy, t.min, t.max,
                             t.mean, t.stddev, t.active, t.n, t.entropy, t.entropy_norm, t.zd, t.cos_sim);
+        if (const auto found = by_name.find(t.name); found != by_name.end()) {
+            const stats::ActivationStats& a = *found->second;
+            text += fmt::format(",{},{},{},{},{},{},{},{},{},{}", a.has_sums ? "x" : "x^2", a.mean, a.stddev,
+                                a.skewness, a.kurtosis, field(a.gain), field(a.l2_distance), field(a.cosine),
+                                field(a.pearson), field(a.covariance));
+        } else if (!activations.empty()) {
+            text += ",,,,,,,,,,";
+        }
+        text += '\n';
+    }
     return text;
 }
 
@@ -32,18 +51,6 @@ std::string layers_csv(std::span<const stats::LayerStats> layers) {
     std::string text = "layer,energy,zd,cos_sim\n";
     for (const auto& layer : layers)
         text += fmt::format("{},{},{},{}\n", layer.layer, layer.energy, layer.zd, layer.cos_sim);
-    return text;
-}
-
-std::string activation_csv(std::span<const stats::ActivationStats> tensors) {
-    std::string text =
-        "name,layer,tensor,of,mean,stddev,skewness,kurtosis,entropy_percent,energy,gain,l2_distance,pearson,"
-        "covariance\n";
-    for (const auto& t : tensors)
-        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(t.name),
-                            csv_field(t.parts.layer), csv_field(t.parts.tensor), t.has_sums ? "x" : "x^2",
-                            t.mean, t.stddev, t.skewness, t.kurtosis, t.entropy_norm, t.energy, field(t.gain),
-                            field(t.l2_distance), field(t.pearson), field(t.covariance));
     return text;
 }
 

@@ -15,9 +15,10 @@ namespace assay::report {
 std::string csv_field(std::string_view text);
 
 // Numbers are written with as many digits as reading them back needs; absent ones are empty.
-std::string statistics_csv(std::span<const stats::TensorStats> tensors);
+/// `activations` add columns of their own, by name; empty: none.
+std::string statistics_csv(std::span<const stats::TensorStats> tensors,
+                           std::span<const stats::ActivationStats> activations = {});
 std::string layers_csv(std::span<const stats::LayerStats> layers);
-std::string activation_csv(std::span<const stats::ActivationStats> tensors);
 /// One line per expert weight and expert: weight, expert, rows.
 std::string experts_csv(const stats::Coverage& coverage);
 

@@ -1,5 +1,6 @@
 #include "report/json.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "report/json_values.h"
@@ -52,8 +53,19 @@ Json to_json(const stats::ActivationStats& t) {
             {"energy", t.energy},
             {"gain", number(t.gain)},
             {"l2_distance", number(t.l2_distance)},
+            {"cosine", number(t.cosine)},
             {"pearson", number(t.pearson)},
             {"covariance", number(t.covariance)}};
+}
+
+Json to_json(const stats::ActivationLayer& layer) {
+    return {{"layer", layer.layer},
+            {"energy", layer.energy},
+            {"gain", number(layer.gain)},
+            {"l2_distance", number(layer.l2_distance)},
+            {"cosine", number(layer.cosine)},
+            {"pearson", number(layer.pearson)},
+            {"covariance", number(layer.covariance)}};
 }
 
 Json to_json(const stats::Coverage& coverage) {
@@ -84,16 +96,24 @@ Json to_json(const similarity::Similarity& similarity) {
     const auto list = [&](similarity::Kind kind) {
         Json layers = Json::array();
         const auto& sums = similarity.sums(kind);
-        for (std::size_t i = 0; i < sums.size(); ++i)
-            if (sums[i].count > 0)
-                layers.push_back({{"layer", i},
-                                  {"cos_sim", sums[i].cos / static_cast<double>(sums[i].count)},
-                                  {"tokens", sums[i].count}});
+        const bool residual = std::find(similarity::kInputKinds.begin(), similarity::kInputKinds.end(),
+                                        kind) == similarity::kInputKinds.end();
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            if (sums[i].count == 0) continue;
+            const auto count = static_cast<double>(sums[i].count);
+            Json layer = {{"layer", i}, {"cos_sim", sums[i].cos / count}};
+            if (residual) layer["relative_change"] = sums[i].relative_change / count;
+            layer["tokens"] = sums[i].count;
+            layers.push_back(std::move(layer));
+        }
         return layers;
     };
     return {{"layer", list(similarity::Kind::Layer)},
             {"attention", list(similarity::Kind::Attention)},
-            {"ffn", list(similarity::Kind::Ffn)}};
+            {"ffn", list(similarity::Kind::Ffn)},
+            {"residual", list(similarity::Kind::Residual)},
+            {"residual_attention", list(similarity::Kind::ResidualAttention)},
+            {"residual_ffn", list(similarity::Kind::ResidualFfn)}};
 }
 
 std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -101,10 +121,12 @@ std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::er
 std::string statistics_json(std::span<const stats::TensorStats> tensors,
                             std::span<const stats::LayerStats> layers,
                             std::span<const stats::ActivationStats> activations,
+                            std::span<const stats::ActivationLayer> activation_layers,
                             const stats::Coverage& coverage) {
     return dump({{"tensors", array_of(tensors)},
                  {"layers", array_of(layers)},
                  {"activations", array_of(activations)},
+                 {"activation_layers", array_of(activation_layers)},
                  {"coverage", to_json(coverage)}});
 }
 

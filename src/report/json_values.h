@@ -14,6 +14,7 @@ using Json = nlohmann::ordered_json;
 Json to_json(const stats::TensorStats& tensor);
 Json to_json(const stats::LayerStats& layer);
 Json to_json(const stats::ActivationStats& tensor);
+Json to_json(const stats::ActivationLayer& layer);
 Json to_json(const stats::Coverage& coverage);
 Json to_json(const perplexity::Sums& sums);
 Json to_json(const similarity::Similarity& similarity);

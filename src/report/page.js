@@ -312,7 +312,9 @@
     if (matrix.similarity) {
       all.push({key: 'turn', label: 'Turn, layer', values: turn(matrix.similarity.layer)},
         {key: 'turn_attention', label: 'Turn, attention', values: turn(matrix.similarity.attention)},
-        {key: 'turn_ffn', label: 'Turn, feed-forward', values: turn(matrix.similarity.ffn)});
+        {key: 'turn_ffn', label: 'Turn, feed-forward', values: turn(matrix.similarity.ffn)},
+        {key: 'stream', label: 'Change of the stream',
+          values: new Map(matrix.similarity.residual.map(entry => [entry.layer, entry.relative_change]))});
     }
     return all.filter(measure => measure.values.size > 0);
   }
@@ -341,16 +343,28 @@
       }}))], rows, chosen.key, true);
   }
 
+  // Views of the similarity: which of its lists, and which figure of their entries.
+  const similarityViews = [
+    {label: 'cosine of the normalised inputs', prefix: '', whole: 'layer', figure: 'cos_sim'},
+    {label: 'cosine of the residual stream', prefix: 'residual_', whole: 'residual', figure: 'cos_sim'},
+    {label: 'relative change of the residual stream, |after − before| / |before|', prefix: 'residual_',
+      whole: 'residual', figure: 'relative_change'}];
+
   function drawSimilarity(matrix) {
-    const lists = matrix.similarity ? [['layer', 'layer'], ['attention', 'attention'], ['feed-forward', 'ffn']]
-      .filter(([, key]) => matrix.similarity[key].length > 0) : [];
-    byId('similarity').hidden = lists.length === 0;
-    if (lists.length === 0) return;
-    const layers = unique(lists.flatMap(([, key]) => matrix.similarity[key].map(entry => entry.layer))).sort((a, b) => a - b);
-    plot('similarity', 'Similarity by layer', 'line', layers, lists.map(([label, key], i) => {
-      const values = new Map(matrix.similarity[key].map(entry => [entry.layer, entry.cos_sim]));
+    const lists = view => [['layer', view.whole], ['attention', view.prefix + 'attention'],
+      ['feed-forward', view.prefix + 'ffn']].filter(([, key]) => matrix.similarity[key].length > 0);
+    const views = matrix.similarity ? similarityViews.filter(view => lists(view).length > 0) : [];
+    byId('similarity').hidden = views.length === 0;
+    if (views.length === 0) return;
+    const select = within('similarity', 'select');
+    setOptions(select, views.map(view => [view.label, view.label]));
+    const view = views.find(candidate => candidate.label === select.value);
+    const layers = unique(lists(view).flatMap(([, key]) => matrix.similarity[key].map(entry => entry.layer)))
+      .sort((a, b) => a - b);
+    plot('similarity', 'Similarity by layer', 'line', layers, lists(view).map(([label, key], i) => {
+      const values = new Map(matrix.similarity[key].map(entry => [entry.layer, entry[view.figure]]));
       return line(label, layers.map(layer => isNumber(values.get(layer)) ? values.get(layer) : null), i + 1);
-    }), {x: 'layer', y: 'mean cosine'});
+    }), {x: 'layer', y: view.figure === 'cos_sim' ? 'mean cosine' : 'mean change'});
   }
 
   function drawExperts(matrix) {
@@ -447,7 +461,7 @@
       {key: 'layer', label: 'Layer', text: true}, {key: 'tensor', label: 'Tensor', text: true},
       {key: 'of', label: 'Of', text: true}, {key: 'mean', label: 'Mean'}, {key: 'stddev', label: 'Deviation'},
       {key: 'skewness', label: 'Skewness'}, {key: 'kurtosis', label: 'Excess kurtosis'}, {key: 'gain', label: 'Gain'},
-      {key: 'l2_distance', label: 'L2 distance'}, {key: 'pearson', label: 'Pearson'},
+      {key: 'l2_distance', label: 'L2 distance'}, {key: 'cosine', label: 'Cosine'}, {key: 'pearson', label: 'Pearson'},
       {key: 'covariance', label: 'Covariance'}], activations, 'layer', false);
   }
 

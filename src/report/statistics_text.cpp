@@ -49,20 +49,28 @@ std::string statistics_text(std::string_view path, std::span<const stats::Tensor
     return text + '\n';
 }
 
-std::string activation_text(std::span<const stats::ActivationStats> tensors) {
+std::string activation_text(std::span<const stats::ActivationStats> tensors,
+                            std::span<const stats::ActivationLayer> layers) {
     std::string text = fmt::format(
-        "{:>5} | {:<40} | {:>10} | {:>10} | {:>9} | {:>9} | {:>7} | {:>12} | {:>8} | {:>9} | {:>8} | "
+        "{:>5} | {:<40} | {:>10} | {:>10} | {:>9} | {:>9} | {:>7} | {:>12} | {:>8} | {:>9} | {:>8} | {:>8} | "
         "{:>11}\n",
-        "Layer", "Tensor", "Mean", "StdDev", "Skew", "Kurtosis", "H Norm", "∑E[A²]", "Gain", "L2 Dist", "PCC",
-        "Cov");
+        "Layer", "Tensor", "Mean", "StdDev", "Skew", "Kurtosis", "H Norm", "∑E[A²]", "Gain", "L2 Dist",
+        "CosSim", "PCC", "Cov");
     text += rule(text.size() - 4, '-');  // four bytes of the heading are continuation bytes
     for (const auto& t : tensors)
         text += fmt::format(
             "{:>5} | {:<40} | {:10.4f} | {:10.4f} | {:9.2f} | {:9.2f} | {:6.2f}% | {:12.4f} | {:>8.4f} | "
-            "{:>9.4f} | "
-            "{:>8.4f} | {:>11.6f}\n",
+            "{:>9.4f} | {:>8.4f} | {:>8.4f} | {:>11.6f}\n",
             t.parts.layer, t.parts.tensor, t.mean, t.stddev, t.skewness, t.kurtosis, t.entropy_norm, t.energy,
-            or_nan(t.gain), or_nan(t.l2_distance), or_nan(t.pearson), or_nan(t.covariance));
+            or_nan(t.gain), or_nan(t.l2_distance), or_nan(t.cosine), or_nan(t.pearson), or_nan(t.covariance));
+    if (layers.empty()) return text;
+    text += fmt::format("\n{:>5} | {:>12} | {:>8} | {:>9} | {:>8} | {:>8} | {:>11}\n", "Layer", "∑E[A²]",
+                        "Gain", "L2 Dist", "CosSim", "PCC", "Cov");
+    text += rule(79, '-');
+    for (const auto& l : layers)
+        text += fmt::format("{:>5} | {:12.4f} | {:>8.4f} | {:>9.4f} | {:>8.4f} | {:>8.4f} | {:>11.6f}\n",
+                            l.layer, l.energy, or_nan(l.gain), or_nan(l.l2_distance), or_nan(l.cosine),
+                            or_nan(l.pearson), or_nan(l.covariance));
     return text;
 }
 

@@ -15,8 +15,9 @@ namespace assay::report {
 std::string statistics_text(std::string_view path, std::span<const stats::TensorStats> tensors,
                             std::span<const stats::LayerStats> layers);
 
-/// One row per weight about the mean activations; `nan` where a figure is not defined.
-std::string activation_text(std::span<const stats::ActivationStats> tensors);
+/// One row per weight about the mean activations, then one per layer; `nan` where a figure is not defined.
+std::string activation_text(std::span<const stats::ActivationStats> tensors,
+                            std::span<const stats::ActivationLayer> layers);
 
 /// The verdict and, one line each, what it rests on.
 std::string coverage_text(const stats::Coverage& coverage);

@@ -26,11 +26,24 @@ struct ActivationStats {
     double energy = 0;                  ///< sum over columns of the mean of x^2
     std::optional<double> gain;         ///< root mean energy over that of the previous block
     std::optional<double> l2_distance;  ///< |m - m'|; only with has_sums
-    std::optional<double> pearson;      ///< of m and m'
+    std::optional<double> cosine;       ///< of m and m', signed
+    std::optional<double> pearson;
     std::optional<double> covariance;
+};
+
+/// The same over the weights of one block, one after the other; the relations only over those that the
+/// previous block has too.
+struct ActivationLayer {
+    int layer = 0;
+    double energy = 0;  ///< sum over the weights
+    std::optional<double> gain, l2_distance, cosine, pearson, covariance;
 };
 
 /// By block, then name; weights outside blocks last. Weights without data are left out.
 std::vector<ActivationStats> activation_stats(const imatrix::Matrix& matrix);
+
+/// By block; weights outside blocks are left out. The relations take one kind of m: weights whose sums of x
+/// are known wherever there are any.
+std::vector<ActivationLayer> activation_layers(const imatrix::Matrix& matrix);
 
 }  // namespace assay::stats

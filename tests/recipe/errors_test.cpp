@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "quant/encode.h"
+#include "recipe/guide.h"
 #include "recipe/model.h"
 
 namespace assay::recipe {
@@ -15,6 +16,8 @@ using quant::TypeId;
 using testing::ElementsAre;
 
 const std::vector<TypeId> kTypes = {TypeId::Q8_0, TypeId::Q4_0, TypeId::Q4_K, TypeId::Q2_K};
+
+const std::vector<TypeId> kSmallTypes = {TypeId::Q4_0};
 
 float weight(const gguf::File& file, const gguf::Tensor& tensor, std::uint64_t i) {
     std::uint16_t half = 0;
@@ -30,14 +33,14 @@ double direct(const gguf::File& file, const gguf::Tensor& tensor, const imatrix:
     for (const std::uint64_t count : e.counts) uses += static_cast<double>(count);
     double sum = 0.0;
     for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
-        std::vector<float> x(n), guide(n), rounded(n);
+        std::vector<float> x(n), importance(n), guide, rounded(n);
         const std::uint64_t matrix = row / tensor.ne[1];
         for (std::uint64_t j = 0; j < n; ++j) {
             x[j] = weight(file, tensor, row * n + j);
-            guide[j] = static_cast<float>(e.sum_sq[matrix * n + j]);
+            importance[j] = static_cast<float>(e.sum_sq[matrix * n + j]);
         }
         std::vector<std::byte> bytes(quant::row_bytes(quant::type_info(type), n));
-        quant::find_encoder(type)(x.data(), n, type == TypeId::Q8_0 ? nullptr : guide.data(), bytes.data());
+        quant::find_encoder(type)(x.data(), n, quantiser_guide(type, x, importance, guide), bytes.data());
         quant::type_info(type).decode(bytes.data(), n, rounded.data());
         for (std::uint64_t j = 0; j < n; ++j) {
             const double d = energy ? x[j] : static_cast<double>(x[j]) - rounded[j];
@@ -70,6 +73,31 @@ TEST(Errors, EqualTheDirectComputation) {
     EXPECT_EQ(
         measure(model.file(), model.file().tensors()[0], &entries[0], kTypes, 0, threads).candidates[1].bytes,
         256 / 32 * 18 * 21u);
+}
+
+// Logits that all rise together are the same to a softmax.
+TEST(Errors, CentredEnergyLeavesOutWhatAllRowsShare) {
+    const TinyModel model({{"output.weight", {32, 64}}, {"blk.0.ffn_up_exps.weight", {32, 8, 2}}});
+    const imatrix::Entry e = entry(32, {40});
+    ThreadPool threads(1);
+    const gguf::Tensor& tensor = model.file().tensors()[0];
+    double expected = 0.0;
+    for (std::uint64_t j = 0; j < 32; ++j) {
+        double sum = 0.0, squares = 0.0;
+        for (std::uint64_t row = 0; row < 64; ++row) {
+            const double w = weight(model.file(), tensor, row * 32 + j);
+            sum += w;
+            squares += w * w;
+        }
+        expected += e.sum_sq[j] / 40 * (squares - sum * sum / 64);
+    }
+    const TensorErrors errors = measure(model.file(), tensor, &e, kSmallTypes, 0, threads);
+    EXPECT_NEAR(errors.centred_energy, expected, 1e-6 * expected);
+    EXPECT_LT(errors.centred_energy, errors.energy);
+    EXPECT_GT(errors.relative_to_centred(errors.candidates[0]), errors.relative(errors.candidates[0]));
+    const TensorErrors experts =
+        measure(model.file(), model.file().tensors()[1], nullptr, kSmallTypes, 0, threads);
+    EXPECT_EQ(experts.centred_energy, experts.energy);
 }
 
 TEST(Errors, DoNotDependOnTheNumberOfThreads) {

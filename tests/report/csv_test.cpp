@@ -12,7 +12,7 @@ TEST(Csv, HasOneFieldPerHeading) {
     const auto matrix = peer_matrix();
     const auto tensors = stats::tensor_stats(matrix, notes);
     for (const std::string& text : {statistics_csv(tensors), layers_csv(stats::layer_stats(tensors)),
-                                    activation_csv(stats::activation_stats(matrix))}) {
+                                    statistics_csv(tensors, stats::activation_stats(matrix))}) {
         const auto commas = [&](std::size_t from) {
             return std::count(text.begin() + static_cast<std::ptrdiff_t>(from),
                               text.begin() + static_cast<std::ptrdiff_t>(text.find('\n', from)), ',');
@@ -29,9 +29,14 @@ TEST(Csv, QuotesNamesThatNeedIt) {
 }
 
 TEST(Csv, LeavesUndefinedFiguresEmpty) {
+    stats::TensorStats tensor, other;
+    tensor.name = "w";
+    other.name = "without";
     stats::ActivationStats stats;
     stats.name = "w";
-    EXPECT_NE(activation_csv(std::vector{stats}).find(",0,,,,\n"), std::string::npos);
+    const std::string text = statistics_csv(std::vector{tensor, other}, std::vector{stats});
+    EXPECT_NE(text.find(",x^2,0,0,0,0,,,,,\nwithout,"), std::string::npos);
+    EXPECT_TRUE(text.ends_with(",0,,,,,,,,,,\n"));
 }
 
 }  // namespace

@@ -14,13 +14,15 @@ TEST(Json, CarriesTheFiguresOfTheTables) {
     imatrix::Notes notes;
     const auto matrix = peer_matrix();
     const auto tensors = stats::tensor_stats(matrix, notes);
-    const auto parsed = json::parse(statistics_json(
-        tensors, stats::layer_stats(tensors), stats::activation_stats(matrix), stats::coverage(matrix)));
+    const auto parsed =
+        json::parse(statistics_json(tensors, stats::layer_stats(tensors), stats::activation_stats(matrix),
+                                    stats::activation_layers(matrix), stats::coverage(matrix)));
     ASSERT_EQ(parsed["tensors"].size(), 9u);
     EXPECT_EQ(parsed["tensors"][0]["tensor"], "attn_output");
     EXPECT_EQ(parsed["tensors"][0]["energy"].get<float>(), tensors[0].energy);
     EXPECT_EQ(parsed["layers"].size(), 3u);
     EXPECT_TRUE(parsed["activations"][0]["gain"].is_null());
+    EXPECT_EQ(parsed["activation_layers"].size(), 3u);
     EXPECT_EQ(parsed["coverage"]["verdict"], "complete");
 }
 
@@ -28,7 +30,7 @@ TEST(Json, TurnsWhatIsNoTextOrNumberIntoSomethingThatIs) {
     stats::TensorStats tensor;
     tensor.name = "a\"\xff";
     tensor.energy = std::nanf("");
-    const auto parsed = json::parse(statistics_json(std::vector{tensor}, {}, {}, {}));
+    const auto parsed = json::parse(statistics_json(std::vector{tensor}, {}, {}, {}, {}));
     EXPECT_EQ(parsed["tensors"][0]["name"], "a\"\xef\xbf\xbd");
     EXPECT_TRUE(parsed["tensors"][0]["energy"].is_null());
 }

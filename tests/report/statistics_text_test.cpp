@@ -16,7 +16,7 @@ TEST(StatisticsText, EqualsWhatLlamaImatrixPrinted) {
 }
 
 TEST(ActivationText, AlignsWhatIsNotDefined) {
-    const std::string text = activation_text(stats::activation_stats(peer_matrix()));
+    const std::string text = activation_text(stats::activation_stats(peer_matrix()), {});
     const auto second = text.find('\n') + 1, third = text.find('\n', second) + 1;
     const std::string rule = text.substr(second, third - second - 1);
     EXPECT_EQ(rule.find_first_not_of('-'), std::string::npos);

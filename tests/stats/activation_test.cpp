@@ -22,6 +22,7 @@ TEST(ActivationStats, UsesTheSumsOfX) {
     EXPECT_DOUBLE_EQ(t.energy, 16);
     EXPECT_DOUBLE_EQ(t.gain.value(), 2);
     EXPECT_DOUBLE_EQ(t.l2_distance.value(), std::sqrt(2.0));
+    EXPECT_DOUBLE_EQ(t.cosine.value(), 3 / std::sqrt(15.0));
     EXPECT_DOUBLE_EQ(t.pearson.value(), 0);
     EXPECT_DOUBLE_EQ(t.covariance.value(), 0);
 }
@@ -49,6 +50,25 @@ TEST(ActivationStats, RelatesOnlyLikeWithLike) {
     matrix.entries["blk.3.a.weight"] = {1, {2, 4}, {}, {2, 2}};
     matrix.entries["blk.4.a.weight"] = {1, {2, 4, 6}, {}, {2, 2, 2}};
     for (const auto& t : activation_stats(matrix)) EXPECT_FALSE(t.gain) << t.name;
+    for (const auto& layer : activation_layers(matrix)) EXPECT_FALSE(layer.gain) << layer.layer;
+}
+
+TEST(ActivationLayers, JoinTheWeightsThatBothBlocksHave) {
+    imatrix::Matrix matrix;
+    matrix.entries["blk.0.a.weight"] = {1, {4}, {2}, {2}};
+    matrix.entries["blk.0.b.weight"] = {1, {12}, {-2}, {2}};
+    matrix.entries["blk.1.a.weight"] = {1, {16}, {4}, {2}};
+    matrix.entries["blk.1.b.weight"] = {1, {16}, {4}, {2}};
+    matrix.entries["blk.1.c.weight"] = {1, {8}, {8}, {2}};
+    matrix.entries["output.weight"] = {1, {8}, {8}, {2}};
+    const auto layers = activation_layers(matrix);
+    ASSERT_EQ(layers.size(), 2u);
+    EXPECT_FALSE(layers[0].gain);
+    EXPECT_EQ(layers[1].layer, 1);
+    EXPECT_DOUBLE_EQ(layers[1].energy, 8 + 8 + 4);
+    EXPECT_DOUBLE_EQ(layers[1].gain.value(), std::sqrt(16.0 / 8));        // a and b only
+    EXPECT_DOUBLE_EQ(layers[1].l2_distance.value(), std::sqrt(1 + 9.0));  // (2, 2) against (1, -1)
+    EXPECT_DOUBLE_EQ(layers[1].cosine.value(), 0);
 }
 
 }  // namespace
