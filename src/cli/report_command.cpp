@@ -72,6 +72,9 @@ int report_command(const Words& words) {
     if (line.positional.empty())
         throw Error(ErrorKind::Usage, "report",
                     "takes one or more matrices: assay report FILE ... -o report.html");
+    const auto model_path = given.last("--model");
+    if (asks_for_recipe(given) && !model_path)
+        throw Error(ErrorKind::Usage, "report", "a recipe needs the model it is for: -m MODEL");
     const std::filesystem::path page = given.last("--output").value_or("report.html");
     check_writable(page);
     imatrix::Notes notes;
@@ -80,9 +83,6 @@ int report_command(const Words& words) {
         matrices.push_back({path, imatrix::load(path, {}, notes)});
     warn(notes);
     ReportExtras extras;
-    const auto model_path = given.last("--model");
-    if (asks_for_recipe(given) && !model_path)
-        throw Error(ErrorKind::Usage, "report", "a recipe needs the model it is for: -m MODEL");
     if (model_path) {
         const gguf::File model = gguf::File::open(*model_path);
         extras.expected = recipe::weights_wanting_data(model);

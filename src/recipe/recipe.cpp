@@ -203,6 +203,11 @@ class Maker {
             measured_.push_back(std::move(measured));
             measure_guesses(t);
         }
+        if (tied_ && model_.find("token_embd.weight") != nullptr && !has_data("token_embd.weight"))
+            recipe_.notes.push_back(
+                "token_embd.weight makes the logits too, and the matrix has no data for it; a matrix "
+                "collected "
+                "with --process-output --output-tensor-name token_embd.weight makes a better recipe");
         if (!refused_tensor_.empty())
             recipe_.notes.push_back(fmt::format(
                 "{} tensors have no data in the matrix and were not offered {}: {}{}", refused_tensor_.size(),

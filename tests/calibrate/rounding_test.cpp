@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "quant/encode.h"
+#include "recipe/guide.h"
 #include "support/fixture.h"
 
 namespace assay::calibrate {
@@ -58,13 +59,18 @@ TEST_F(RoundingTest, EachExpertIsGuidedByItsOwnInputs) {
     std::vector<std::byte> expected(quant::row_bytes(*rounded.type, tensor().ne[0]));
     ASSERT_EQ(rounded.bytes.size(), 20 * expected.size());
     bool guided = false;
+    std::vector<float> memory;
     for (std::size_t r = 0; r < 20; ++r) {
         const auto* row = reinterpret_cast<const float*>(plain.bytes.data()) + r * tensor().ne[0];
         const auto found = rounded.bytes.subspan(r * expected.size(), expected.size());
-        quant::find_encoder(TypeId::Q4_K)(row, tensor().ne[0], energy.of_row(first + r).data(),
-                                          expected.data());
+        quant::find_encoder(TypeId::Q4_K)(
+            row, tensor().ne[0],
+            recipe::quantiser_guide(TypeId::Q4_K, {row, tensor().ne[0]}, energy.of_row(first + r), memory),
+            expected.data());
         EXPECT_TRUE(std::ranges::equal(found, expected)) << "row " << r;
-        quant::find_encoder(TypeId::Q4_K)(row, tensor().ne[0], nullptr, expected.data());
+        quant::find_encoder(TypeId::Q4_K)(
+            row, tensor().ne[0], recipe::quantiser_guide(TypeId::Q4_K, {row, tensor().ne[0]}, {}, memory),
+            expected.data());
         guided = guided || !std::ranges::equal(found, expected);
     }
     EXPECT_TRUE(guided);

@@ -149,6 +149,11 @@ TEST_F(Program, StoresSimilarityAndReports) {
     EXPECT_THAT(text_of(file("r.html")), testing::StartsWith("<!"));
     EXPECT_THAT(run("$ASSAY similarity m.gguf").out, HasSubstr("sorted attention importances"));
     EXPECT_EQ(run("$ASSAY report m.gguf m.gguf -o two.html").code, 0);
+    const Outcome recipe = run(
+        fmt::format("$ASSAY report m.gguf -m {} --target-bpw 15 -o recipe.html", fixture_->model().string()));
+    EXPECT_EQ(recipe.code, 0) << recipe.err;
+    EXPECT_THAT(text_of(file("recipe.html")), HasSubstr("llama-quantize"));
+    EXPECT_THAT(text_of(file("two.html")), Not(HasSubstr("llama-quantize")));
     ASSERT_EQ(run("$RUN --chunks 2 -o plain.gguf").code, 0);
     const Outcome none = run("$ASSAY similarity plain.gguf");
     EXPECT_EQ(none.code, 1);
@@ -262,6 +267,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
+        Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
         Bad{"echo nonsense > x; $ASSAY stats x", "x: "},
         Bad{"$ASSAY --version > /dev/full", "standard output: writing failed: No space left on device"}));

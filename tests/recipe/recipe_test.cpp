@@ -225,6 +225,7 @@ TEST(Recipe, TheTiedEmbeddingWeighsAsTheOutput) {
     options.keep = {parse_keep("attn_q=f16"), parse_keep("embd=q4_0")};
     const Recipe recipe = make_recipe(model.file(), imatrix::Matrix(), options, threads);
     EXPECT_DOUBLE_EQ(recipe.error, 2.0 * recipe.tensors[0].relative.value());
+    EXPECT_THAT(recipe.notes, testing::Contains(HasSubstr("--output-tensor-name token_embd.weight")));
 }
 
 }  // namespace
