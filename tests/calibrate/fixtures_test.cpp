@@ -1,6 +1,8 @@
 // Every architecture against another program's results.
 #include <gtest/gtest.h>
+#include <tuple>
 
+#include "backend/cuda_backend.h"
 #include "calibrate/run_fixture.h"
 #include "core/cpu.h"
 #include "support/compare.h"
@@ -20,37 +22,49 @@ constexpr double kBf16PerplexityTolerance = 5e-3;
 // here.
 constexpr double kBf16ExpertTolerance = 2e-2;
 
-class Architecture : public testing::TestWithParam<std::string> {};
+/// The name of a fixture and of a device.
+class Architecture : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+  protected:
+    void SetUp() override {
+        if (device() == "cuda" && backend::cuda_devices().empty()) GTEST_SKIP() << "no CUDA device";
+        options_ = options_for(fixture_);
+        options_.device = device();
+    }
+    static std::string name() { return std::get<0>(GetParam()); }
+    static std::string device() { return std::get<1>(GetParam()); }
+
+    test::Fixture fixture_{name()};
+    Options options_;
+    Recorder recorder_;
+};
 
 TEST_P(Architecture, AgreesWithThePeerInF32) {
-    const test::Fixture fixture(GetParam());
-    Recorder recorder;
-    const Options options = options_for(fixture);
-    run(options, recorder);
-    EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture.running_perplexity()),
+    run(options_, recorder_);
+    EXPECT_LE(test::perplexity_error(recorder_.perplexities, fixture_.running_perplexity()),
               kPerplexityTolerance);
-    const auto problems = test::differences(test::read_matrix(options.output), fixture.matrix(),
+    const auto problems = test::differences(test::read_matrix(options_.output), fixture_.matrix(),
                                             {.values = kMatrixTolerance, .counts = kCountTolerance});
     EXPECT_TRUE(problems.empty()) << problems.front();
 }
 
 TEST_P(Architecture, StaysCloseInBf16) {
-    if (detect_isa() < Isa::Avx512Bf16) GTEST_SKIP() << "no bf16 products on this processor";
-    const test::Fixture fixture(GetParam());
-    Recorder recorder;
-    Options options = options_for(fixture);
-    options.precision = backend::Precision::Bf16;
-    run(options, recorder);
-    EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture.running_perplexity()),
-              GetParam().ends_with("-moe") ? kBf16ExpertTolerance : kBf16PerplexityTolerance);
+    if (device() == "cpu" && detect_isa() < Isa::Avx512Bf16)
+        GTEST_SKIP() << "no bf16 products on this processor";
+    options_.precision = backend::Precision::Bf16;
+    run(options_, recorder_);
+    EXPECT_LE(test::perplexity_error(recorder_.perplexities, fixture_.running_perplexity()),
+              name().ends_with("-moe") ? kBf16ExpertTolerance : kBf16PerplexityTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Architecture, testing::ValuesIn(test::fixture_names()), [](const auto& name) {
-    std::string result = name.param;
-    for (char& c : result)
-        if (c == '-') c = '_';
-    return result;
-});
+INSTANTIATE_TEST_SUITE_P(All, Architecture,
+                         testing::Combine(testing::ValuesIn(test::fixture_names()),
+                                          testing::Values("cpu", "cuda")),
+                         [](const auto& param) {
+                             std::string result = std::get<0>(param.param) + "_" + std::get<1>(param.param);
+                             for (char& c : result)
+                                 if (c == '-') c = '_';
+                             return result;
+                         });
 
 class InstructionSet : public testing::TestWithParam<Isa> {};
 
