@@ -43,21 +43,19 @@ void add(double* totals, std::span<const float> values) {
 
 }  // namespace
 
-imatrix::Entry& Collector::touch(const std::string& weight, const engine::InputSums& sums) {
-    const auto [it, fresh] = touched_.try_emplace(weight);
-    imatrix::Entry& entry = it->second;
-    if (!fresh) return entry;
+imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
     const auto width = static_cast<std::uint64_t>(sums.width);
     const auto matrices = static_cast<std::uint64_t>(sums.n_matrices);
     const auto found = committed_.matrix.entries.find(weight);
     if (found == committed_.matrix.entries.end()) {
+        imatrix::Entry entry;
         entry.width = width;
         entry.sum_sq.resize(width * matrices);
         entry.sum.resize(width * matrices);
         entry.counts.resize(matrices);
         return entry;
     }
-    entry = found->second;
+    imatrix::Entry entry = found->second;
     if (entry.sum_sq.size() != width * matrices)
         throw_error(ErrorKind::Shape, weight, "inconsistent size for {} ({} vs {})", weight,
                     entry.sum_sq.size(), width * matrices);
@@ -68,19 +66,32 @@ imatrix::Entry& Collector::touch(const std::string& weight, const engine::InputS
     return entry;
 }
 
+std::vector<Collector::Shared*> Collector::touch(const engine::InputSums& sums) {
+    std::vector<Shared*> all;
+    for (const std::string& weight : sums.weights) {
+        if (!shared_of_.contains(weight)) {
+            imatrix::Entry start = start_of(weight, sums);
+            const auto same = std::ranges::find_if(all, [&](const Shared* s) { return s->entry == start; });
+            Shared& shared = same != all.end() ? **same : touched_.emplace_back(Shared{{}, std::move(start)});
+            shared.weights.push_back(weight);
+            shared_of_[weight] = &shared;
+        }
+        Shared* shared = shared_of_.at(weight);
+        if (std::ranges::find(all, shared) == all.end()) all.push_back(shared);
+    }
+    return all;
+}
+
 void Collector::on_input(const engine::InputSums& sums) {
     const auto n_chunks = static_cast<std::size_t>(sums.n_chunks);
     const std::size_t per_chunk = sums.squares.size() / n_chunks;
     const std::size_t matrices = sums.counts.size() / n_chunks;
     const auto at = static_cast<std::size_t>(sums.first_matrix * sums.width);
-    std::vector<imatrix::Entry*> entries;
-    for (const std::string& weight : sums.weights) {
-        imatrix::Entry& entry = touch(weight, sums);
+    const std::vector<Shared*> touched = touch(sums);
+    for (Shared* shared : touched)
         for (std::size_t i = 0; i < sums.counts.size(); ++i)
-            entry.counts[static_cast<std::size_t>(sums.first_matrix) + i % matrices] +=
+            shared->entry.counts[static_cast<std::size_t>(sums.first_matrix) + i % matrices] +=
                 static_cast<std::uint64_t>(sums.counts[i]);
-        entries.push_back(&entry);
-    }
     // Each column is added chunk by chunk, whichever thread does it.
     std::atomic<bool> finite = true;
     const auto n_threads = static_cast<std::size_t>(threads_.size());
@@ -93,9 +104,10 @@ void Collector::on_input(const engine::InputSums& sums) {
                          const auto squares = sums.squares.subspan(chunk * per_chunk + first, count);
                          const auto plain = sums.plain.subspan(chunk * per_chunk + first, count);
                          if (!all_finite(squares) || !all_finite(plain)) finite = false;
-                         for (imatrix::Entry* entry : entries) {
-                             add(entry->sum_sq.data() + at + first, squares);
-                             if (!entry->sum.empty()) add(entry->sum.data() + at + first, plain);
+                         for (Shared* shared : touched) {
+                             imatrix::Entry& entry = shared->entry;
+                             add(entry.sum_sq.data() + at + first, squares);
+                             if (!entry.sum.empty()) add(entry.sum.data() + at + first, plain);
                          }
                      }
                  });
@@ -124,8 +136,11 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
 }
 
 void Collector::commit() {
-    for (auto& [weight, entry] : touched_)
-        committed_.matrix.entries.insert_or_assign(weight, std::move(entry));
+    for (Shared& shared : touched_) {
+        for (std::size_t i = 1; i < shared.weights.size(); ++i)
+            committed_.matrix.entries.insert_or_assign(shared.weights[i], shared.entry);
+        committed_.matrix.entries.insert_or_assign(shared.weights.front(), std::move(shared.entry));
+    }
     committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
     committed_.similarity = touched_similarity_;
     abandon();
@@ -133,6 +148,7 @@ void Collector::commit() {
 
 void Collector::abandon() {
     touched_.clear();
+    shared_of_.clear();
     wave_losses_.clear();
     touched_similarity_ = committed_.similarity;
 }

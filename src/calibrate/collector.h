@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -40,11 +43,19 @@ class Collector final : public engine::ActivationSink {
     Collected& committed() noexcept { return committed_; }
 
   private:
-    imatrix::Entry& touch(const std::string& weight, const engine::InputSums& sums);
+    /// Weights that always come together and began alike (q, k and v; gate and up): added once for all.
+    struct Shared {
+        std::vector<std::string> weights;
+        imatrix::Entry entry;
+    };
+    imatrix::Entry start_of(const std::string& weight, const engine::InputSums& sums) const;
+    /// Those that hold the weights of these sums, each once.
+    std::vector<Shared*> touch(const engine::InputSums& sums);
 
     ThreadPool threads_;
     Collected committed_;
-    std::map<std::string, imatrix::Entry, std::less<>> touched_;
+    std::deque<Shared> touched_;
+    std::map<std::string, Shared*, std::less<>> shared_of_;
     std::vector<perplexity::Sums> wave_losses_;
     similarity::Similarity touched_similarity_;
 };

@@ -27,6 +27,7 @@ struct Entry {
     std::vector<double> sum;            ///< same shape: sum of x; empty when unknown
     std::vector<std::uint64_t> counts;  ///< rows summed, [1] or [n_matrices]
 
+    bool operator==(const Entry&) const = default;
     std::uint64_t n_matrices() const noexcept { return width == 0 ? 0 : sum_sq.size() / width; }
     /// The columns that share one count: sum_sq.size() / counts.size().
     std::uint64_t columns_per_count() const noexcept {

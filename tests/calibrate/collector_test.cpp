@@ -80,6 +80,26 @@ TEST_F(CollectorTest, ThreadsAndRunsOfChunksChangeNoBit) {
     EXPECT_GT(entry.sum_sq[static_cast<std::size_t>(2 * shape_.width)], 0);
 }
 
+TEST_F(CollectorTest, WeightsOfOneInputThatBeganApartStayApart) {
+    Collector fresh{imatrix::Matrix()};
+    fresh.on_input(sums(0, 2));
+    fresh.commit();
+    imatrix::Matrix loaded;
+    loaded.entries["gate"] = fresh.committed().matrix.entries.at("gate");
+    Collector collector{std::move(loaded)};
+    collector.on_input(sums(2, 3));
+    collector.commit();
+    const auto& entries = collector.committed().matrix.entries;
+    Collector all{imatrix::Matrix()}, last{imatrix::Matrix()};
+    all.on_input(sums(0, 5));
+    last.on_input(sums(2, 3));
+    all.commit();
+    last.commit();
+    EXPECT_EQ(entries.at("gate"), all.committed().matrix.entries.at("gate"));
+    EXPECT_EQ(entries.at("up"), last.committed().matrix.entries.at("up"));
+    EXPECT_NE(entries.at("up"), entries.at("gate"));
+}
+
 TEST_F(CollectorTest, NamesTheChunkThatHoldsNoNumber) {
     const std::size_t in_fourth = static_cast<std::size_t>(3 * shape_.matrices * shape_.width + 1234);
     for (const float bad :

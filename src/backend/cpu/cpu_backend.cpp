@@ -35,6 +35,7 @@ class CpuLanding final : public Landing {
 }  // namespace
 
 const Kernels& kernels_for(Isa isa, bool bf16_products) {
+    if (isa >= Isa::Amx && bf16_products) return kernels_amx();
     if (isa >= Isa::Avx512Bf16 && bf16_products) return kernels_avx512bf16();
     if (isa >= Isa::Avx512) return kernels_avx512();
     return isa >= Isa::Avx2 ? kernels_avx2() : kernels_baseline();

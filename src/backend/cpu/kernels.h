@@ -72,6 +72,8 @@ const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
 /// Attention products in bf16; the rest as kernels_avx512.
 const Kernels& kernels_avx512bf16();
+/// The same on AMX tiles.
+const Kernels& kernels_amx();
 
 /// The best table for this level; products in bf16 are used only when asked for.
 const Kernels& kernels_for(Isa isa, bool bf16_products);

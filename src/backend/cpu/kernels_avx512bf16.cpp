@@ -1,7 +1,4 @@
-// Attention of one head over one block of queries, products in bf16 with f32 accumulation.
-//
-// vdpbf16ps multiplies pairs of neighbours along the summed dimension, so keys are packed as
-// [n_keys_padded/16][head_dim/2][16][2] and values as [n_keys_padded/2][width][2], zeros in the padding.
+// Kernels for AVX-512 with its bf16 dot product (vdpbf16ps): attention's products in bf16.
 #include <cstdint>
 #include <immintrin.h>
 
@@ -11,50 +8,15 @@ constexpr int kLanes = 16;
 }
 }  // namespace assay::backend::cpu
 
-#include "backend/cpu/kernels_softmax.h"
-#include "core/half.h"
+#include "backend/cpu/bf16_pairs.h"
 
 namespace assay::backend::cpu {
 namespace {
 
-constexpr std::int64_t kPair = 2;
+constexpr std::int64_t kDepthStep = kPair;
 
-std::size_t packed_keys_bytes(std::int64_t n_keys_padded, std::int64_t head_dim) {
-    return static_cast<std::size_t>(n_keys_padded * round_up(head_dim, kPair)) * 2;
-}
-
-std::size_t packed_values_bytes(std::int64_t n_keys_padded, std::int64_t value_dim) {
-    return static_cast<std::size_t>(n_keys_padded * padded_values(value_dim)) * 2;
-}
-
-void pack_keys(const float* k, std::int64_t stride, std::int64_t n_keys, std::int64_t n_keys_padded,
-               std::int64_t head_dim, void* out) {
-    auto* packed = static_cast<std::uint16_t*>(out);
-    const std::int64_t depth = round_up(head_dim, kPair);
-    std::memset(packed, 0, packed_keys_bytes(n_keys_padded, head_dim));
-    for (std::int64_t key = 0; key < n_keys; ++key) {
-        std::uint16_t* column = packed + key / kLanes * kLanes * depth + key % kLanes * kPair;
-        for (std::int64_t c = 0; c < head_dim; ++c)
-            column[c / kPair * kLanes * kPair + c % kPair] = float_to_bf16(k[key * stride + c]);
-    }
-}
-
-void pack_values(const float* v, std::int64_t stride, std::int64_t n_keys, std::int64_t n_keys_padded,
-                 std::int64_t value_dim, void* out) {
-    auto* packed = static_cast<std::uint16_t*>(out);
-    const std::int64_t width = padded_values(value_dim);
-    std::memset(packed, 0, packed_values_bytes(n_keys_padded, value_dim));
-    for (std::int64_t key = 0; key < n_keys; ++key) {
-        std::uint16_t* row = packed + key / kPair * width * kPair + key % kPair;
-        for (std::int64_t c = 0; c < value_dim; ++c) row[c * kPair] = float_to_bf16(v[key * stride + c]);
-    }
-}
-
-/// Where the pairs of 16 columns starting at column n are: base + n * per_column + pair * per_pair.
-struct Packed {
-    const std::uint16_t* base;
-    std::int64_t per_column;
-    std::int64_t per_pair;
+struct UnitInUse {
+    UnitInUse() {}  // nothing to prepare
 };
 
 template <int kRows>
@@ -94,46 +56,10 @@ inline void multiply(const std::uint16_t* a, std::int64_t a_stride, const Packed
     }
 }
 
-std::size_t head_block_scratch(std::int64_t n_keys_padded, std::int64_t head_dim, std::int64_t value_dim) {
-    const std::int64_t halves = n_keys_padded + round_up(head_dim, kPair);
-    return static_cast<std::size_t>(kQueryBlock * (n_keys_padded + padded_values(value_dim) + halves / 2));
-}
-
-void head_block(const HeadBlock& block) {
-    const std::int64_t keys = block.n_keys_padded;
-    const std::int64_t width = padded_values(block.value_dim);
-    const std::int64_t depth = round_up(block.head_dim, kPair);
-    const std::int64_t end = smaller(keys, round_up(block.first_query + block.n_queries, kKeyPad));
-    const std::int64_t begin = visible_keys(block, block.first_query).first / kKeyPad * kKeyPad;
-    float* scores = block.scratch;
-    float* result = scores + kQueryBlock * keys;
-    auto* weights = reinterpret_cast<std::uint16_t*>(result + kQueryBlock * width);
-    std::uint16_t* q = weights + kQueryBlock * keys;
-
-    for (std::int64_t r = 0; r < block.n_queries; ++r) {
-        to_bf16(block.q + r * block.q_stride, block.head_dim, q + r * depth);
-        if (depth > block.head_dim) q[r * depth + block.head_dim] = 0;
-    }
-    const Packed key_pairs{static_cast<const std::uint16_t*>(block.keys) + begin * depth, depth,
-                           kLanes * kPair};
-    multiply(q, depth, key_pairs, block.n_queries, end - begin, depth / kPair, scores + begin, keys);
-    for (std::int64_t r = 0; r < block.n_queries; ++r) {
-        softmax_row(block, block.first_query + r, scores + r * keys, end);
-        to_bf16(scores + r * keys + begin, end - begin, weights + r * keys + begin);
-    }
-    const Packed value_pairs{static_cast<const std::uint16_t*>(block.values) + begin * width, kPair,
-                             width * kPair};
-    multiply(weights + begin, keys, value_pairs, block.n_queries, width, (end - begin) / kPair, result,
-             width);
-    for (std::int64_t r = 0; r < block.n_queries; ++r)
-        std::memcpy(block.out + r * block.out_stride, result + r * width,
-                    static_cast<std::size_t>(block.value_dim) * 4);
-}
-
 }  // namespace
-
 }  // namespace assay::backend::cpu
 
+#include "backend/cpu/kernels_attention_bf16.h"
 #include "backend/cpu/kernels_table.h"
 
 namespace assay::backend::cpu {
