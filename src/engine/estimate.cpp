@@ -71,10 +71,12 @@ double product_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n
 }
 
 double read_rate(const gguf::File& file) {
-    constexpr std::size_t kBytes = std::size_t{64} << 20;
+    // Long enough to mean something, short beside the reading that it foretells.
+    constexpr std::size_t kLeast = std::size_t{8} << 20, kMost = std::size_t{64} << 20;
     const MappedFile& shard = file.shard(0);
+    const std::size_t part = std::clamp(shard.bytes().size() / 100, kLeast, kMost);
     const std::size_t size =
-        std::min(kBytes, shard.bytes().size()) / DirectFile::kAlignment * DirectFile::kAlignment;
+        std::min(part, shard.bytes().size()) / DirectFile::kAlignment * DirectFile::kAlignment;
     if (size == 0) return 1e9;
     const DirectFile direct(shard.path());
     const PageMemory memory(size);
