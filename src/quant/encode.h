@@ -3,8 +3,8 @@
 //
 // Without importance, the 32-weight types follow ggml's plain formulas to the byte (as the `gguf` Python
 // package does); the others search for the scales with the least squared error. With importance every type
-// searches for the least importance-weighted squared error among the scales that llama.cpp's quantisers try, and
-// never does worse under that norm than without.
+// searches for the least importance-weighted squared error among the scales that llama.cpp's quantisers try,
+// and never does worse under that norm than without.
 #pragma once
 
 #include <cstddef>

@@ -9,8 +9,8 @@ namespace assay::backend::cuda {
 
 inline __device__ float round_to_half(float x) { return __half2float(__float2half_rn(x)); }
 
-/// GELU in its tanh form (Hendrycks & Gimpel 2016), rounded to half before and after between -10 and 10, as the
-/// CPU backend and the reference do.
+/// GELU in its tanh form (Hendrycks & Gimpel 2016), rounded to half before and after between -10 and 10, as
+/// the CPU backend and the reference do.
 inline __device__ float gelu(float x) {
     if (x >= 10.0f) return x;
     if (x <= -10.0f) return 0.0f;
