@@ -48,6 +48,7 @@ inline Options options_for(const test::Fixture& fixture) {
     options.n_ctx = fixture.run().n_ctx;
     options.max_chunks = fixture.run().n_chunks;
     options.process_output = true;
+    options.device = "cpu";  // also where there is a GPU
     options.precision = backend::Precision::F32;
     options.n_threads = 2;
     return options;

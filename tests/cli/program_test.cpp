@@ -56,8 +56,8 @@ class Program : public testing::Test {
     /// `$RUN` in the line is the program with model, text and context of the fixture, in f32.
     Outcome run(const std::string& line) const {
         const std::string base =
-            fmt::format("RUN=\"$ASSAY -m {} -f {} -c {} --precision f32 -t 2\"; ", fixture_->model().string(),
-                        fixture_->run().text.string(), fixture_->run().n_ctx);
+            fmt::format("RUN=\"$ASSAY -m {} -f {} -c {} --device cpu --precision f32 -t 2\"; ",
+                        fixture_->model().string(), fixture_->run().text.string(), fixture_->run().n_ctx);
         return shell(folder_, base + line);
     }
     std::filesystem::path file(const std::string& name) const { return folder_ / name; }
