@@ -34,7 +34,7 @@ class TimedBackend final : public backend::Backend {
     backend::BufferPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
     backend::BufferPtr upload(std::span<const float> values) override { return inner_.upload(values); }
     void download(const void* from, std::span<std::byte> to) override { inner_.download(from, to); }
-    backend::LandingPtr make_landing(std::size_t bytes) override { return inner_.make_landing(bytes); }
+    backend::LandingPtr make_landing() override { return inner_.make_landing(); }
     void synchronize() override { inner_.synchronize(); }
     using Backend::prepare;
     backend::MatrixPtr prepare(std::span<const backend::WeightSource> stacked,

@@ -3,7 +3,7 @@
 // The engine holds the residual stream of a wave and calls these operations on runs of whole chunks. Results
 // must not depend on how many chunks a call has, nor on the number of threads. Operations of one backend are
 // called from one thread, in order, and may return before they are done; download() and synchronize() wait.
-// prepare() and upload() may be called from another thread meanwhile, and so may Landing::wait().
+// prepare() and upload() may be called from another thread meanwhile, and so may what a Landing does.
 //
 // Where a device has memory of its own and it runs out, operations throw Error{Device} whose message begins
 // with kOutOfDeviceMemory: the caller can ask for less.
@@ -93,17 +93,28 @@ class Buffer {
 };
 using BufferPtr = std::unique_ptr<Buffer>;
 
-/// Host memory where a result arrives beside the operations that follow. One copy at a time; the destructor
-/// waits for it.
+/// Where sums of many chunks are added up, host memory. Empty: not wanted.
+struct Totals {
+    std::span<double> squares;
+    std::span<double> plain;
+};
+
+/// The way of one result to the host, beside the operations that follow.
 class Landing {
   public:
     virtual ~Landing() = default;
-    /// Copies what the operations so far leave at `from` in backend memory, no more bytes than this was made
-    /// for, and may return before that is done.
-    virtual void start(const void* from, std::size_t bytes) = 0;
-    /// Waits for the copy and shows it. Where the backend's memory is the host's these are the bytes at
-    /// `from` themselves: nothing may write there until the caller is done with them.
-    virtual std::span<const std::byte> wait() = 0;
+    /// The result is what the operations so far leave. From their thread.
+    virtual void mark() = 0;
+
+    // What follows waits for those operations, and may be called from another thread.
+
+    /// The bytes at `from` in backend memory, until the next call. Where that is the host's these are the
+    /// bytes themselves: nothing may write there until the caller is done with them.
+    virtual std::span<const std::byte> fetch(const void* from, std::size_t bytes) = 0;
+    /// Adds to each total the sums of its column, one chunk after another. `sums` [n_chunks, columns] both
+    /// present, in backend memory. Returns the first chunk with a wanted sum that is not finite.
+    virtual std::optional<std::int64_t> add_chunks(const Sums& sums, std::int64_t n_chunks,
+                                                   const Totals& totals) = 0;
 };
 using LandingPtr = std::unique_ptr<Landing>;
 
@@ -242,7 +253,7 @@ class Backend {
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.
     virtual void download(const void* from, std::span<std::byte> to) = 0;
-    virtual LandingPtr make_landing(std::size_t bytes) = 0;
+    virtual LandingPtr make_landing() = 0;
     virtual void synchronize() = 0;
 
     // --- weights

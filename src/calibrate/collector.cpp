@@ -1,47 +1,11 @@
 #include "calibrate/collector.h"
 
 #include <algorithm>
-#include <atomic>
-#include <bit>
 #include <utility>
 
 #include "core/error.h"
 
 namespace assay::calibrate {
-
-namespace {
-
-/// Whether all are numbers, without a branch for each.
-bool all_finite(std::span<const float> values) {
-    constexpr std::uint32_t kExponent = 0x7f800000;
-    bool finite = true;
-    for (const float value : values) finite &= (std::bit_cast<std::uint32_t>(value) & kExponent) != kExponent;
-    return finite;
-}
-
-/// Columns that are worth a thread: shorter runs of memory are read at half the speed.
-constexpr std::size_t kLeastColumns = 2048;
-
-/// Throws for the first chunk that holds something else than numbers.
-void refuse_chunk(const engine::InputSums& sums) {
-    const std::size_t per_chunk = sums.squares.size() / static_cast<std::size_t>(sums.n_chunks);
-    for (std::int64_t chunk = 0; chunk < sums.n_chunks; ++chunk) {
-        const auto at = static_cast<std::size_t>(chunk) * per_chunk;
-        if (all_finite(sums.squares.subspan(at, per_chunk)) && all_finite(sums.plain.subspan(at, per_chunk)))
-            continue;
-        throw_error(
-            ErrorKind::Numeric, sums.weights.front(),
-            "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
-            "is not run as it was meant",
-            sums.chunk + chunk + 1);
-    }
-}
-
-void add(double* totals, std::span<const float> values) {
-    for (std::size_t i = 0; i < values.size(); ++i) totals[i] += static_cast<double>(values[i]);
-}
-
-}  // namespace
 
 imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
     const auto width = static_cast<std::uint64_t>(sums.width);
@@ -83,35 +47,23 @@ std::vector<Collector::Shared*> Collector::touch(const engine::InputSums& sums) 
 }
 
 void Collector::on_input(const engine::InputSums& sums) {
-    const auto n_chunks = static_cast<std::size_t>(sums.n_chunks);
-    const std::size_t per_chunk = sums.squares.size() / n_chunks;
-    const std::size_t matrices = sums.counts.size() / n_chunks;
-    const auto at = static_cast<std::size_t>(sums.first_matrix * sums.width);
-    const std::vector<Shared*> touched = touch(sums);
-    for (Shared* shared : touched)
+    const std::size_t matrices = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks);
+    const auto first = static_cast<std::size_t>(sums.first_matrix);
+    const auto width = static_cast<std::size_t>(sums.width);
+    for (Shared* shared : touch(sums)) {
+        imatrix::Entry& entry = shared->entry;
         for (std::size_t i = 0; i < sums.counts.size(); ++i)
-            shared->entry.counts[static_cast<std::size_t>(sums.first_matrix) + i % matrices] +=
-                static_cast<std::uint64_t>(sums.counts[i]);
-    // Each column is added chunk by chunk, whichever thread does it.
-    std::atomic<bool> finite = true;
-    const auto n_threads = static_cast<std::size_t>(threads_.size());
-    const std::size_t columns = std::max(kLeastColumns, (per_chunk + n_threads - 1) / n_threads);
-    threads_.run(static_cast<std::int64_t>((per_chunk + columns - 1) / columns),
-                 [&](std::int64_t block, int) {
-                     const std::size_t first = static_cast<std::size_t>(block) * columns;
-                     const std::size_t count = std::min(columns, per_chunk - first);
-                     for (std::size_t chunk = 0; chunk < n_chunks; ++chunk) {
-                         const auto squares = sums.squares.subspan(chunk * per_chunk + first, count);
-                         const auto plain = sums.plain.subspan(chunk * per_chunk + first, count);
-                         if (!all_finite(squares) || !all_finite(plain)) finite = false;
-                         for (Shared* shared : touched) {
-                             imatrix::Entry& entry = shared->entry;
-                             add(entry.sum_sq.data() + at + first, squares);
-                             if (!entry.sum.empty()) add(entry.sum.data() + at + first, plain);
-                         }
-                     }
-                 });
-    if (!finite) refuse_chunk(sums);
+            entry.counts[first + i % matrices] += static_cast<std::uint64_t>(sums.counts[i]);
+        backend::Totals totals;
+        totals.squares = std::span(entry.sum_sq).subspan(first * width, matrices * width);
+        if (!entry.sum.empty()) totals.plain = std::span(entry.sum).subspan(first * width, matrices * width);
+        if (const std::optional<std::int64_t> chunk = sums.add_to(totals))
+            throw_error(
+                ErrorKind::Numeric, sums.weights.front(),
+                "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
+                "is not run as it was meant",
+                sums.chunk + *chunk + 1);
+    }
 }
 
 void Collector::on_similarity(const engine::SimilaritySums& sums) {

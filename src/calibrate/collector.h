@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "core/thread_pool.h"
 #include "engine/activation_sink.h"
 #include "imatrix/matrix.h"
 #include "perplexity/perplexity.h"
@@ -26,10 +25,7 @@ struct Collected {
 /// are added chunk by chunk in chunk order, so waves of any size give the same bits.
 class Collector final : public engine::ActivationSink {
   public:
-    /// Sums are added by n_threads threads, columns shared out among them.
-    explicit Collector(imatrix::Matrix start, int n_threads = 1) : threads_(n_threads) {
-        committed_.matrix = std::move(start);
-    }
+    explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }
 
     /// Throws Error{Numeric} when a sum is not finite, Error{Shape} when loaded sums have another size.
     void on_input(const engine::InputSums& sums) override;
@@ -52,7 +48,6 @@ class Collector final : public engine::ActivationSink {
     /// Those that hold the weights of these sums, each once.
     std::vector<Shared*> touch(const engine::InputSums& sums);
 
-    ThreadPool threads_;
     Collected committed_;
     std::deque<Shared> touched_;
     std::map<std::string, Shared*, std::less<>> shared_of_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/sink_order.h"
-
 namespace assay::calibrate {
 
 namespace {
@@ -13,8 +11,6 @@ namespace {
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
 /// Sums of x^2 and of x in f64, the committed ones and those of the wave.
 constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
-/// Adding is bound by memory from about so many on.
-constexpr int kMostAddingThreads = 12;
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
@@ -39,13 +35,6 @@ Devices::Devices(const Options& options) {
             {name, options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
             *pools_.back()));
     }
-}
-
-int Devices::adding_threads() const {
-    int idle = 0;
-    for (std::size_t i = 0; i < size(); ++i)
-        if (backends_[i]->room_bytes()) idle += pools_[i]->size();
-    return std::clamp(idle, 1, kMostAddingThreads);
 }
 
 std::vector<backend::Backend*> Devices::backends() const {
@@ -73,12 +62,7 @@ WavePlan plan_team(const Options& options, const Devices& devices, const engine:
     MemoryNeeds together = needs_of(team.member(0), file_bytes);
     together.weight_bytes = together.workspace_bytes = 0;
     together.host_bytes = team.member(0).observed_columns() * kBytesPerColumn;
-    if (n > 1) together.host_bytes += engine::SinkOrder::kMostBytesHeld;
-    for (std::size_t i = 0; i < team.size(); ++i) {
-        const engine::Pass& pass = team.member(i);
-        together.stream_bytes += pass.stream_bytes();
-        if (backends[i]->room_bytes()) together.host_bytes += pass.delivery_bytes();
-    }
+    for (std::size_t i = 0; i < team.size(); ++i) together.stream_bytes += team.member(i).stream_bytes();
     WavePlan least;
     for (std::size_t i = 0; i < team.size(); ++i) {
         MemoryNeeds needs = needs_of(team.member(i), file_bytes);

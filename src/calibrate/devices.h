@@ -21,8 +21,6 @@ class Devices {
 
     std::vector<backend::Backend*> backends() const;
     std::size_t size() const noexcept { return backends_.size(); }
-    /// Threads to add sums with: beside processors that compute, one; beside devices, what they leave idle.
-    int adding_threads() const;
 
   private:
     std::vector<std::unique_ptr<ThreadPool>> pools_;

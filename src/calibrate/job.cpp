@@ -56,7 +56,7 @@ class Run {
           file_(gguf::File::open(options.model)),
           spec_(model::build(file_, {options.n_ctx})),
           devices_(options),
-          collector_(load_start(options, observer), devices_.adding_threads()),
+          collector_(load_start(options, observer)),
           chunks_(tokenize(file_, options, observer)),
           team_(file_, spec_, devices_.backends(), pass_options()) {}
 

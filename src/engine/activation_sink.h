@@ -2,23 +2,28 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "backend/backend.h"
+
 namespace assay::engine {
 
-/// The input of observed products, summed over each of some consecutive chunks. Host memory, valid during the
-/// call only.
+/// The input of observed products, summed over each of some consecutive chunks. Valid during the call only.
 struct InputSums {
     std::span<const std::string> weights;  ///< names of all weights multiplied with this input
     std::int64_t chunk = 0;                ///< number of the first chunk within the run, from 0
     std::int64_t n_chunks = 1;
     std::int64_t width = 0;                ///< n_in
-    std::span<const float> squares;        ///< [n_chunks, matrices, width] sums of x^2
-    std::span<const float> plain;          ///< [n_chunks, matrices, width] sums of x
     std::span<const std::int64_t> counts;  ///< [n_chunks, matrices] rows: one matrix dense, or experts
-    std::int64_t first_matrix = 0;         ///< the first of these matrices within the weight
-    std::int64_t n_matrices = 1;           ///< of the weight in all
+    /// Adds the sums of x^2 and of x to totals [matrices, width], one chunk after another, where they are:
+    /// they need not come to the host. Returns the first of the chunks, from 0, with a sum that is not
+    /// finite.
+    std::function<std::optional<std::int64_t>(const backend::Totals&)> add_to;
+    std::int64_t first_matrix = 0;  ///< the first of these matrices within the weight
+    std::int64_t n_matrices = 1;    ///< of the weight in all
 };
 
 /// Cosine material of rows, summed over one chunk.

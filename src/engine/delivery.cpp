@@ -20,7 +20,7 @@ Parcel ParcelPool::take(backend::Backend& backend, std::size_t bytes) {
             return parcel;
         }
     }
-    return {backend.allocate(bytes), backend.make_landing(bytes)};
+    return {backend.allocate(bytes), backend.make_landing()};
 }
 
 void ParcelPool::put(Parcel parcel) {
@@ -58,17 +58,18 @@ template <typename Ready> void Delivery::wait(std::unique_lock<std::mutex>& lock
     if (failure_) std::rethrow_exception(failure_);
 }
 
-void Delivery::send(Parcel parcel, std::size_t bytes, Receive receive) {
-    parcel.landing->start(parcel.memory->data(), bytes);
-    push({std::move(parcel), bytes, std::move(receive)});
+void Delivery::send(Parcel parcel, Receive receive) {
+    parcel.landing->mark();
+    push({std::move(parcel), std::move(receive)});
 }
 
-void Delivery::send(Receive receive) { push({{}, 0, std::move(receive)}); }
+void Delivery::send(Receive receive) { push({{}, std::move(receive)}); }
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
-    wait(lock, [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.bytes <= most_bytes_; });
-    bytes_under_way_ += item.bytes;
+    wait(lock,
+         [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.bytes() <= most_bytes_; });
+    bytes_under_way_ += item.bytes();
     ++items_under_way_;
     queue_.push_back(std::move(item));
     changed_.notify_all();
@@ -90,11 +91,11 @@ void Delivery::work() {
                 item = std::move(queue_.front());
                 queue_.pop_front();
             }
-            const bool travels = item.parcel.landing != nullptr;
-            item.receive(travels ? item.parcel.landing->wait() : std::span<const std::byte>(), sink_);
-            if (travels) pool_.put(std::move(item.parcel));
+            item.receive(item.parcel, sink_);
+            const std::size_t bytes = item.bytes();
+            if (item.parcel.memory) pool_.put(std::move(item.parcel));
             const std::lock_guard lock(mutex_);
-            bytes_under_way_ -= item.bytes;
+            bytes_under_way_ -= bytes;
             --items_under_way_;
             changed_.notify_all();
         }

@@ -1,6 +1,5 @@
-// Results on their way from operations to the sink. Operations leave them in a parcel's memory; they travel
-// to the host and are received by a thread of their own, in the order they were sent, while the operations
-// that follow run.
+// Results on their way from operations to the sink. Operations leave them in a parcel's memory; a thread of
+// its own receives them, in the order they were sent, while the operations that follow run.
 #pragma once
 
 #include <condition_variable>
@@ -9,7 +8,6 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <span>
 #include <thread>
 #include <vector>
 
@@ -18,10 +16,10 @@
 
 namespace assay::engine {
 
-/// Memory of one result. The landing goes first: it waits for a copy under way.
+/// Memory of one result.
 struct Parcel {
     backend::BufferPtr memory;    ///< where operations leave it
-    backend::LandingPtr landing;  ///< where it arrives
+    backend::LandingPtr landing;  ///< how the host gets at it
 };
 
 /// Parcels that are not in use. Safe to call from several threads.
@@ -43,8 +41,8 @@ class ParcelPool {
 /// from the delivery's thread alone.
 class Delivery {
   public:
-    /// Receives the bytes of a parcel, which are valid during the call.
-    using Receive = std::function<void(std::span<const std::byte>, ActivationSink&)>;
+    /// Receives a parcel, whose memory is used again after the call.
+    using Receive = std::function<void(const Parcel&, ActivationSink&)>;
 
     /// So many may be under way whatever their size: one is received while others travel.
     static constexpr std::size_t kFewItems = 4;
@@ -58,10 +56,10 @@ class Delivery {
 
     /// Memory for a result of so many bytes.
     Parcel parcel(std::size_t bytes) { return pool_.take(backend_, bytes); }
-    /// Sends the parcel's first `bytes`, as the operations so far leave them. Waits while too much is under
-    /// way. Rethrows what the sink threw.
-    void send(Parcel parcel, std::size_t bytes, Receive receive);
-    /// Something that is in the closure itself, in the same order.
+    /// Sends the parcel as the operations so far leave it. Waits while too much is under way. Rethrows what
+    /// the sink threw.
+    void send(Parcel parcel, Receive receive);
+    /// Something that is in the closure itself, in the same order: the parcel that it receives is empty.
     void send(Receive receive);
     /// Waits until everything was received. Rethrows what the sink threw.
     void finish();
@@ -71,8 +69,9 @@ class Delivery {
   private:
     struct Item {
         Parcel parcel;
-        std::size_t bytes = 0;
         Receive receive;
+
+        std::size_t bytes() const noexcept { return parcel.memory ? parcel.memory->size_bytes() : 0; }
     };
     void push(Item item);
     void work();

@@ -54,17 +54,12 @@ void Loader::work() {
         for (std::size_t i = 0; i < jobs_.size(); ++i) {
             {
                 std::unique_lock lock(mutex_);
-                changed_.wait(lock, [&] {
-                    return stop_ || ready_.empty() ||
-                           ready_bytes_ + jobs_[i].prepared_bytes <= options_.ahead_bytes;
-                });
+                changed_.wait(lock, [&] { return stop_ || ready_.size() < options_.units_ahead; });
                 if (stop_) return;
             }
             auto unit = make(i);
             const std::lock_guard lock(mutex_);
             ready_.push_back(std::move(unit));
-            ready_sizes_.push_back(jobs_[i].prepared_bytes);
-            ready_bytes_ += jobs_[i].prepared_bytes;
             changed_.notify_all();
         }
     } catch (...) {
@@ -82,8 +77,6 @@ std::shared_ptr<const Unit> Loader::next_ready() {
     if (ready_.empty()) std::rethrow_exception(failure_);
     auto unit = std::move(ready_.front());
     ready_.pop_front();
-    ready_bytes_ -= ready_sizes_.front();
-    ready_sizes_.pop_front();
     changed_.notify_all();
     return unit;
 }

@@ -19,9 +19,8 @@ namespace assay::engine {
 using KeptUnits = std::vector<std::shared_ptr<const Unit>>;
 
 struct LoaderOptions {
-    /// Units wait below this size, or a single one: with the one in use and the one being made, the whole
-    /// model is never resident.
-    std::uint64_t ahead_bytes = 0;
+    /// Units that wait or are being made, beside the one in use; at least 1.
+    std::size_t units_ahead = 1;
     /// Stored bytes that a stream past the page cache may hold; 0: the file is mapped.
     std::uint64_t stream_bytes = 0;
     /// Where units stay, or null. Borrowed.
@@ -59,8 +58,6 @@ class Loader {
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<const Unit>> ready_;
-    std::deque<std::uint64_t> ready_sizes_;
-    std::uint64_t ready_bytes_ = 0;
     bool stop_ = false;
     std::exception_ptr failure_;
     double waited_seconds_ = 0;

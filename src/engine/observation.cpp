@@ -9,16 +9,16 @@ std::size_t Observation::Expected::plain_at() const noexcept {
     return (floats_per_chunk() * static_cast<std::size_t>(chunks.count) + kFloats - 1) / kFloats * kFloats;
 }
 
-void Observation::Expected::tell(std::span<const float> floats, ActivationSink& sink) const {
-    const std::size_t total = floats_per_chunk() * static_cast<std::size_t>(chunks.count);
+void Observation::Expected::tell(const Parcel& parcel, ActivationSink& sink) const {
     InputSums sums;
     sums.weights = weights;
     sums.chunk = chunks.first;
     sums.n_chunks = chunks.count;
     sums.width = width;
-    sums.squares = floats.first(total);
-    sums.plain = floats.subspan(plain_at(), total);
     sums.counts = counts;
+    sums.add_to = [&](const backend::Totals& totals) {
+        return parcel.landing->add_chunks(places(parcel), chunks.count, totals);
+    };
     sums.first_matrix = first_matrix;
     sums.n_matrices = n_matrices;
     sink.on_input(sums);
@@ -27,8 +27,7 @@ void Observation::Expected::tell(std::span<const float> floats, ActivationSink& 
 backend::Sums Observation::add(Expected expected) {
     if (!wanted_) return {};
     Parcel parcel = delivery_.parcel(expected.bytes());
-    float* squares = parcel.memory->f32();
-    const backend::Sums sums{squares, squares + expected.plain_at()};
+    const backend::Sums sums = expected.places(parcel);
     pending_.push_back({std::move(expected), std::move(parcel)});
     return sums;
 }
@@ -60,15 +59,11 @@ backend::Sums Observation::expect_experts(std::vector<std::string> weights, std:
 }
 
 void Observation::deliver() {
-    for (Pending& pending : pending_) {
-        const std::size_t bytes = pending.expected.bytes();
-        delivery_.send(std::move(pending.parcel), bytes,
-                       [expected = std::move(pending.expected)](std::span<const std::byte> received,
-                                                                ActivationSink& sink) {
-                           const auto* floats = reinterpret_cast<const float*>(received.data());
-                           expected.tell({floats, received.size() / sizeof(float)}, sink);
+    for (Pending& pending : pending_)
+        delivery_.send(std::move(pending.parcel),
+                       [expected = std::move(pending.expected)](const Parcel& parcel, ActivationSink& sink) {
+                           expected.tell(parcel, sink);
                        });
-    }
     pending_.clear();
 }
 

@@ -49,8 +49,11 @@ class Observation {
         /// Where the plain sums begin behind the squares of all chunks, in floats: aligned as buffers are.
         std::size_t plain_at() const noexcept;
         std::size_t bytes() const noexcept { return 2 * plain_at() * sizeof(float); }
-        /// `floats`: squares, then plain sums, each [chunks, matrices, width].
-        void tell(std::span<const float> floats, ActivationSink& sink) const;
+        /// Squares, then plain sums, each [chunks, matrices, width].
+        backend::Sums places(const Parcel& parcel) const noexcept {
+            return {parcel.memory->f32(), parcel.memory->f32() + plain_at()};
+        }
+        void tell(const Parcel& parcel, ActivationSink& sink) const;
     };
     struct Pending {
         Expected expected;

@@ -68,7 +68,7 @@ void Pass::run_output(State& state) {
     }
     state.delivery.send([values = backend_.finish_losses(*losses), per_chunk = scored.count,
                          chunks = ChunkRange{state.wave.first_chunk, state.wave.n_chunks}](
-                            std::span<const std::byte>, ActivationSink& sink) {
+                            const Parcel&, ActivationSink& sink) {
         for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
             sink.on_losses(
                 {chunks.first + chunk, std::span(values).subspan(static_cast<std::size_t>(chunk * per_chunk),

@@ -18,17 +18,21 @@ constexpr std::uint64_t kMostDeliveryBytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t kVocabularyPanelBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kLeastStreamBytes = std::uint64_t{64} << 20;
 
-/// Of neighbours in the order of use.
-template <typename Size> std::uint64_t largest_pair(const std::vector<Job>& jobs, Size size) {
+/// The most that `n` neighbours in the order of use have together.
+template <typename Size> std::uint64_t largest_run(const std::vector<Job>& jobs, std::size_t n, Size size) {
     std::uint64_t largest = 0;
-    std::uint64_t previous = 0;
-    for (const Job& job : jobs) {
-        const std::uint64_t current = size(job);
-        largest = std::max(largest, previous + current);
-        previous = current;
+    std::uint64_t run = 0;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        run += size(jobs[i]);
+        if (i >= n) run -= size(jobs[i - n]);
+        largest = std::max(largest, run);
     }
     return largest;
 }
+
+/// Bringing weights to a device and computing take turns at being the slower one, since the halves of a layer
+/// differ: two units ahead even that out. Preparing in host memory competes with computing anyway.
+std::size_t units_ahead(const backend::Backend& backend) { return backend.uses_host_memory() ? 1 : 2; }
 
 }  // namespace
 
@@ -142,8 +146,7 @@ std::vector<Job> Pass::jobs() const {
 }
 
 std::uint64_t Pass::weight_bytes() const noexcept {
-    // One in use, the next one made.
-    return largest_pair(jobs(), [](const Job& job) { return job.prepared_bytes; });
+    return largest_run(jobs(), 1 + units_ahead(backend_), [](const Job& job) { return job.prepared_bytes; });
 }
 
 std::uint64_t Pass::all_weight_bytes() const noexcept {
@@ -155,7 +158,7 @@ std::uint64_t Pass::all_weight_bytes() const noexcept {
 std::uint64_t Pass::stream_bytes() const noexcept {
     // One being prepared, the next one read; more where they are small, so that the disk never waits.
     const std::uint64_t pair =
-        largest_pair(jobs(), [](const Job& job) { return Stage::size_bytes(job.reads); });
+        largest_run(jobs(), 2, [](const Job& job) { return Stage::size_bytes(job.reads); });
     return std::max(pair, kLeastStreamBytes);
 }
 
@@ -191,7 +194,7 @@ Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vec
       observation(delivery, pass.options_.sums),
       spill_folder(pass.options_.spill_folder),
       loader(pass.file_, std::move(jobs),
-             {0, pass.options_.stream ? pass.stream_bytes() : 0,
+             {units_ahead(pass.backend_), pass.options_.stream ? pass.stream_bytes() : 0,
               pass.options_.keep_weights ? &pass.kept_ : nullptr}) {
     const Sizes& sizes = *pass.sizes_;
     const std::int64_t width = pass.spec_.hidden;

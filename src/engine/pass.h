@@ -65,7 +65,7 @@ class Pass {
     /// Activations: per chunk of a wave, and beside the wave.
     std::uint64_t bytes_per_chunk() const noexcept;
     std::uint64_t workspace_bytes() const noexcept;
-    /// Of sums on their way to the sink, in the host's memory and the device's. Part of workspace_bytes().
+    /// Of sums on their way to the sink. Part of workspace_bytes().
     std::uint64_t delivery_bytes() const noexcept;
     /// Prepared weights at any one time, unless they are kept ...
     std::uint64_t weight_bytes() const noexcept;

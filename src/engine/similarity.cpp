@@ -26,8 +26,9 @@ void compare_rows(backend::Backend& backend, Delivery& delivery, Similarity kind
     const std::size_t bytes = static_cast<std::size_t>(3 * a.rows) * sizeof(double);
     Parcel parcel = delivery.parcel(bytes);
     backend.row_products(a, b, reinterpret_cast<double*>(parcel.memory->data()));
-    delivery.send(std::move(parcel), bytes, [=](std::span<const std::byte> received, ActivationSink& sink) {
-        const auto* products = reinterpret_cast<const double*>(received.data());
+    delivery.send(std::move(parcel), [=](const Parcel& received, ActivationSink& sink) {
+        const auto* products =
+            reinterpret_cast<const double*>(received.landing->fetch(received.memory->data(), bytes).data());
         for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
             SimilaritySums sums = sums_of(products + 3 * chunk * chunk_tokens, chunk_tokens);
             sums.kind = kind;

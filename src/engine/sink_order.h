@@ -1,12 +1,11 @@
 // One sink behind several passes, each over a part of the wave. The sink hears for each weight, each layer's
-// similarity and the losses exactly the calls of a single pass, in the order of chunks; what comes early is
-// copied and waits. So sums are added in the same order, to the same bits, however the chunks were dealt.
+// similarity and the losses the calls of the passes in the order of chunks; a call that comes early waits. So
+// sums are added in the same order, to the same bits, however the chunks were dealt.
 #pragma once
 
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,13 +18,10 @@
 
 namespace assay::engine {
 
-/// The sink is borrowed, and called from the threads of the parts, one at a time.
+/// The sink is borrowed, and called from the threads of the parts, one at a time. A part waits only for those
+/// before it, so the order in which each of them goes through the layers must be the same.
 class SinkOrder {
   public:
-    /// More than this is held only where a single call's sums are larger. A part that is too far ahead waits
-    /// in its call for those before it.
-    static constexpr std::size_t kMostBytesHeld = std::size_t{256} << 20;
-
     /// parts: consecutive chunks of the wave, none empty.
     SinkOrder(ActivationSink& sink, const std::vector<ChunkRange>& parts);
     ~SinkOrder();
@@ -39,25 +35,16 @@ class SinkOrder {
 
   private:
     class Part;
-    using Held = std::function<void(ActivationSink&)>;
 
-    struct Early {
-        Held tell;
-        std::int64_t n_chunks = 0;
-        std::size_t bytes = 0;
-    };
     /// Calls that must keep an order among themselves.
     struct Line {
-        std::int64_t next = 0;                ///< the place whose turn it is
-        std::vector<std::int64_t> seen;       ///< chunks of each part so far
-        std::map<std::int64_t, Early> early;  ///< by place
+        std::int64_t next = 0;           ///< the place whose turn it is
+        std::vector<std::int64_t> seen;  ///< chunks of each part so far
     };
 
-    template <typename Key> Line& line(std::map<Key, Line>& lines, const Key& key);
-    /// The call's turn: made now where it has come, else copied by hold() or waited for.
-    template <typename Now, typename Hold>
-    void take(Line& line, std::size_t part, ChunkRange chunks, std::size_t bytes, const Now& now,
-              const Hold& hold);
+    /// Waits for the turn of the part's next chunks, makes the call and passes the turn on.
+    template <typename Key, typename Call>
+    void take(std::map<Key, Line>& lines, const Key& key, std::size_t part, ChunkRange chunks, Call call);
 
     ActivationSink& sink_;
     const std::vector<ChunkRange> ranges_;
@@ -66,10 +53,9 @@ class SinkOrder {
     std::mutex mutex_;
     std::condition_variable changed_;
     bool cancelled_ = false;
-    std::size_t bytes_held_ = 0;
     std::map<std::pair<std::string, std::int64_t>, Line> inputs_;  ///< by weight and first matrix
     std::map<std::pair<Similarity, std::int64_t>, Line> similarities_;
-    Line losses_;
+    std::map<int, Line> losses_;  ///< a single line
 };
 
 }  // namespace assay::engine

@@ -33,11 +33,12 @@ class DeliveryTest : public testing::Test {
     static void send(Delivery& delivery, std::int64_t number, std::size_t bytes, Delivery::Receive receive) {
         Parcel parcel = delivery.parcel(bytes);
         std::memcpy(parcel.memory->data(), &number, sizeof number);
-        delivery.send(std::move(parcel), bytes, std::move(receive));
+        delivery.send(std::move(parcel), std::move(receive));
     }
-    static std::int64_t number_in(std::span<const std::byte> bytes) {
+    static std::int64_t number_in(const Parcel& parcel) {
         std::int64_t number = 0;
-        std::memcpy(&number, bytes.data(), sizeof number);
+        std::memcpy(&number, parcel.landing->fetch(parcel.memory->data(), sizeof number).data(),
+                    sizeof number);
         return number;
     }
 
@@ -56,12 +57,15 @@ TEST_F(DeliveryTest, EverythingArrivesInOrderOnAnotherThread) {
     };
     Delivery delivery(*backend_, sink_, pool_, kMostBytes);
     for (std::int64_t n = 0; n < 100; n += 2) {
-        send(delivery, n, 4096, [&](std::span<const std::byte> bytes, ActivationSink& sink) {
-            EXPECT_EQ(bytes.size(), 4096u);
+        send(delivery, n, 4096, [&](const Parcel& parcel, ActivationSink& sink) {
+            EXPECT_GE(parcel.memory->size_bytes(), 4096u);
             EXPECT_EQ(&sink, &sink_);
-            note(number_in(bytes));
+            note(number_in(parcel));
         });
-        delivery.send([&, n](std::span<const std::byte>, ActivationSink&) { note(n + 1); });
+        delivery.send([&, n](const Parcel& parcel, ActivationSink&) {
+            EXPECT_EQ(parcel.memory, nullptr);
+            note(n + 1);
+        });
     }
     delivery.finish();
     ASSERT_EQ(received.size(), 100u);
@@ -76,7 +80,7 @@ TEST_F(DeliveryTest, MemoryIsUsedAgain) {
         Delivery delivery(*backend_, sink_, pool_, kMostBytes);
         for (int i = 0; i < 20; ++i) {
             send(delivery, i, 1000,
-                 [&](std::span<const std::byte> bytes, ActivationSink&) { places.insert(bytes.data()); });
+                 [&](const Parcel& parcel, ActivationSink&) { places.insert(parcel.memory->data()); });
             delivery.finish();
         }
     }
@@ -90,7 +94,7 @@ TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
     std::int64_t received = 0;  // read by this thread where the receiver must be done
     Delivery delivery(*backend_, sink_, pool_, kMostBytes);
     for (std::int64_t n = 0; n < kItems; ++n) {
-        send(delivery, n, kBytes, [&](std::span<const std::byte>, ActivationSink&) {
+        send(delivery, n, kBytes, [&](const Parcel&, ActivationSink&) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
             ++received;
         });
@@ -104,8 +108,8 @@ TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
 TEST_F(DeliveryTest, AnErrorOfTheSinkComesOutAtTheSender) {
     std::int64_t received = 0;
     Delivery delivery(*backend_, sink_, pool_, kMostBytes);
-    const auto refuse_third = [&](std::span<const std::byte> bytes, ActivationSink&) {
-        if (number_in(bytes) == 2) throw Error(ErrorKind::Numeric, "third", "is no number");
+    const auto refuse_third = [&](const Parcel& parcel, ActivationSink&) {
+        if (number_in(parcel) == 2) throw Error(ErrorKind::Numeric, "third", "is no number");
         ++received;
     };
     try {
@@ -124,7 +128,7 @@ TEST_F(DeliveryTest, WhatNobodyWaitsForIsDropped) {
     {
         Delivery delivery(*backend_, sink_, pool_, kMostBytes);
         for (std::int64_t n = 0; n < 5; ++n)
-            send(delivery, n, 64, [&](std::span<const std::byte>, ActivationSink&) {
+            send(delivery, n, 64, [&](const Parcel&, ActivationSink&) {
                 ++received;
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
             });

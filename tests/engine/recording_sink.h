@@ -1,6 +1,7 @@
 // A sink that keeps all it hears, to compare two passes.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,14 +10,17 @@
 
 namespace assay::engine {
 
-/// Values by "weight/chunk/matrix", similarities by "kind/layer/chunk", losses by chunk.
+/// Totals of squares, then of values, by "weight/matrix", similarities by "kind/layer/chunk", losses by
+/// chunk.
 struct RecordingSink : ActivationSink {
     void on_input(const InputSums& sums) override {
+        const std::size_t columns = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks) *
+                                    static_cast<std::size_t>(sums.width);
         for (const std::string& weight : sums.weights) {
-            auto& kept =
-                inputs[weight + "/" + std::to_string(sums.chunk) + "/" + std::to_string(sums.first_matrix)];
-            kept.insert(kept.end(), sums.squares.begin(), sums.squares.end());
-            kept.insert(kept.end(), sums.plain.begin(), sums.plain.end());
+            auto& kept = inputs[weight + "/" + std::to_string(sums.first_matrix)];
+            kept.resize(2 * columns);
+            EXPECT_FALSE(
+                sums.add_to({std::span(kept).first(columns), std::span(kept).subspan(columns, columns)}));
         }
     }
     void on_similarity(const SimilaritySums& sums) override {
@@ -30,7 +34,7 @@ struct RecordingSink : ActivationSink {
         return inputs == other.inputs && similarities == other.similarities && losses == other.losses;
     }
 
-    std::map<std::string, std::vector<float>> inputs;
+    std::map<std::string, std::vector<double>> inputs;
     std::map<std::string, std::pair<double, double>> similarities;
     std::map<std::int64_t, std::vector<double>> losses;
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "backend/cpu/landing.h"
 #include "core/error.h"
 
 namespace assay::backend::cpu {
@@ -19,18 +20,6 @@ std::int64_t product_tile(std::int64_t chunk_tokens) {
 
 /// Weights are prepared beside the computing, by this share of the threads.
 constexpr int kThreadsPerPacker = 4;
-
-/// Operations are done when they return, and their results are in host memory already.
-class CpuLanding final : public Landing {
-  public:
-    void start(const void* from, std::size_t bytes) override {
-        bytes_ = {static_cast<const std::byte*>(from), bytes};
-    }
-    std::span<const std::byte> wait() override { return bytes_; }
-
-  private:
-    std::span<const std::byte> bytes_;
-};
 
 }  // namespace
 
@@ -74,7 +63,7 @@ void CpuBackend::download(const void* from, std::span<std::byte> to) {
     std::memcpy(to.data(), from, to.size());
 }
 
-LandingPtr CpuBackend::make_landing(std::size_t) { return std::make_unique<CpuLanding>(); }
+LandingPtr CpuBackend::make_landing() { return std::make_unique<CpuLanding>(); }
 
 MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType operand) {
     const std::lock_guard lock(packing_);

@@ -8,22 +8,24 @@ namespace assay::backend::cuda {
 
 class DeviceLanding final : public Landing {
   public:
-    DeviceLanding(DevicePtr device, std::size_t bytes);
-    ~DeviceLanding() override;
-    DeviceLanding(const DeviceLanding&) = delete;
-    DeviceLanding& operator=(const DeviceLanding&) = delete;
+    explicit DeviceLanding(DevicePtr device);
 
-    void start(const void* from, std::size_t bytes) override;
-    std::span<const std::byte> wait() override;
+    void mark() override;
+    std::span<const std::byte> fetch(const void* from, std::size_t bytes) override;
+    /// The totals visit the device: twice their size travels, however many chunks there are.
+    std::optional<std::int64_t> add_chunks(const Sums& sums, std::int64_t n_chunks,
+                                           const Totals& totals) override;
 
   private:
+    void begin(std::size_t host_bytes);
+    void finish();
+
     DevicePtr device_;
     PinnedMemory host_;
-    std::size_t capacity_bytes_;
-    std::size_t bytes_ = 0;
-    Event computed_;  ///< the operations before the copy
+    std::size_t host_bytes_ = 0;
+    std::unique_ptr<DeviceBuffer> totals_;
+    Event computed_;  ///< the operations that are waited for
     Event arrived_;
-    bool started_ = false;
 };
 
 }  // namespace assay::backend::cuda

@@ -134,9 +134,9 @@ void CudaBackend::download(const void* from, std::span<std::byte> to) {
     }
 }
 
-LandingPtr CudaBackend::make_landing(std::size_t bytes) {
+LandingPtr CudaBackend::make_landing() {
     device_->use();
-    return std::make_unique<DeviceLanding>(device_, bytes);
+    return std::make_unique<DeviceLanding>(device_);
 }
 
 void CudaBackend::synchronize() {

@@ -29,7 +29,7 @@ class CudaBackend final : public Backend {
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
-    LandingPtr make_landing(std::size_t bytes) override;
+    LandingPtr make_landing() override;
     void synchronize() override;
 
     using Backend::prepare;

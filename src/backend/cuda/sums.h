@@ -22,4 +22,10 @@ struct Partials {
 /// sums [n_chunks, cols] = partials over groups.
 void finish_sums(const Partials& partials, std::int64_t n_chunks, const Sums& sums, cudaStream_t stream);
 
+/// totals [2, cols]: of squares and of values, to which the sums [n_chunks, cols] are added one chunk after
+/// another. Behind them a 64-bit number, which becomes that of the first chunk with a sum that is not finite
+/// if that is less.
+void add_to_totals(const Sums& sums, std::int64_t n_chunks, std::int64_t cols, double* totals,
+                   cudaStream_t stream);
+
 }  // namespace assay::backend::cuda

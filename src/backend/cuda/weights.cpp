@@ -48,10 +48,17 @@ const void* DeviceMatrix::acquire() const {
 namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{32} << 20;
+/// One processor copies from the page cache several times slower than the bus takes; more than a few wait for
+/// memory.
+constexpr int kMostFillers = 8;
+constexpr std::size_t kFillBytes = std::size_t{1} << 20;
+
+int n_fillers() { return std::clamp(available_processors() / 2, 1, kMostFillers); }
 
 }  // namespace
 
-Loader::Loader(DevicePtr device) : device_(std::move(device)), piece_bytes_(kPieceBytes) {
+Loader::Loader(DevicePtr device)
+    : device_(std::move(device)), fillers_(n_fillers()), piece_bytes_(kPieceBytes) {
     for (Piece& piece : pieces_) {
         piece.host = PinnedMemory(piece_bytes_);
         piece.device = std::make_unique<DeviceBuffer>(device_, piece_bytes_, device_->copy());
@@ -79,10 +86,9 @@ Loader::Loader(DevicePtr device) : device_(std::move(device)), piece_bytes_(kPie
     books_ = {base + iq1, base + iq2_xxs, base + iq2_xs, base + iq2_s, base + iq3_xxs, base + iq3_s};
 }
 
-/// fill(first_row, n_rows, to) copies rows to host memory.
-template <typename Fill>
+template <typename Copy>
 void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale, View out,
-                   cudaStream_t stream, const Fill& fill) {
+                   cudaStream_t stream, const Copy& copy) {
     const auto row_bytes =
         static_cast<std::size_t>(quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in)));
     if (source.bytes.size() != row_bytes * static_cast<std::size_t>(source.n_out))
@@ -92,13 +98,22 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
     if (row_bytes > piece_bytes_)
         throw_error(ErrorKind::Unsupported, "cuda", "a row of {} bytes, at most {} are staged at a time",
                     row_bytes, piece_bytes_);
-    const auto rows_at_a_time = static_cast<std::int64_t>(piece_bytes_ / std::max<std::size_t>(row_bytes, 1));
+    const auto rows_within = [&](std::size_t bytes) {
+        return static_cast<std::int64_t>(
+            std::max<std::size_t>(1, bytes / std::max<std::size_t>(row_bytes, 1)));
+    };
+    const std::int64_t rows_at_a_time = rows_within(piece_bytes_);
+    const std::int64_t rows_a_task = rows_within(kFillBytes);
     for (std::int64_t first = 0; first < n_rows; first += rows_at_a_time) {
         const std::int64_t count = std::min(rows_at_a_time, n_rows - first);
         const std::lock_guard lock(mutex_);
         Piece& piece = pieces_[next_++ % pieces_.size()];
         check(cudaEventSynchronize(piece.done.get()), "copying weights");
-        fill(first, count, piece.host.data());
+        fillers_.run((count + rows_a_task - 1) / rows_a_task, [&](std::int64_t task, int) {
+            const std::int64_t end = std::min(count, (task + 1) * rows_a_task);
+            for (std::int64_t row = task * rows_a_task; row < end; ++row)
+                copy(first + row, piece.host.data() + static_cast<std::size_t>(row) * row_bytes);
+        });
         check(cudaMemcpyAsync(piece.device->data(), piece.host.data(),
                               static_cast<std::size_t>(count) * row_bytes, cudaMemcpyHostToDevice, stream),
               "copying weights");
@@ -119,11 +134,9 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
 
 void Loader::decode_rows(const WeightSource& source, View out, cudaStream_t stream) {
     const auto row_bytes = quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in));
-    stage(source, source.n_out, source.scale, out, stream,
-          [&](std::int64_t first, std::int64_t count, std::byte* to) {
-              std::memcpy(to, source.bytes.data() + static_cast<std::uint64_t>(first) * row_bytes,
-                          static_cast<std::uint64_t>(count) * row_bytes);
-          });
+    stage(source, source.n_out, source.scale, out, stream, [&](std::int64_t row, std::byte* to) {
+        std::memcpy(to, source.bytes.data() + static_cast<std::uint64_t>(row) * row_bytes, row_bytes);
+    });
 }
 
 void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale, View out,
@@ -133,13 +146,9 @@ void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t
             throw_error(ErrorKind::Shape, "cuda", "row {} of a table of {} rows", row, table.n_out);
     const auto row_bytes = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     stage(table, static_cast<std::int64_t>(rows.size()), scale, out, stream,
-          [&](std::int64_t first, std::int64_t count, std::byte* to) {
-              for (const std::int32_t row :
-                   rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))) {
-                  std::memcpy(to, table.bytes.data() + static_cast<std::uint64_t>(row) * row_bytes,
-                              row_bytes);
-                  to += row_bytes;
-              }
+          [&](std::int64_t i, std::byte* to) {
+              const auto row = static_cast<std::uint64_t>(rows[static_cast<std::size_t>(i)]);
+              std::memcpy(to, table.bytes.data() + row * row_bytes, row_bytes);
           });
 }
 

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "backend/cuda/decode.h"
 #include "backend/cuda/device.h"
+#include "core/thread_pool.h"
 
 namespace assay::backend::cuda {
 
@@ -41,8 +42,8 @@ class DeviceMatrix final : public Matrix {
     bool marked_ = false;
 };
 
-/// Brings rows to the device through two page-locked pieces of host memory: one is filled while the other is
-/// under way. Safe to call from several threads, which then take turns.
+/// Brings rows to the device through two page-locked pieces of host memory: one is filled, by threads of its
+/// own, while the other is under way. Safe to call from several threads, which then take turns.
 class Loader {
   public:
     explicit Loader(DevicePtr device);
@@ -64,12 +65,14 @@ class Loader {
         Event done;
     };
 
-    template <typename Fill>
+    /// copy(row, to) brings one row into host memory; called from several threads.
+    template <typename Copy>
     void stage(const WeightSource& source, std::int64_t n_rows, float scale, View out, cudaStream_t stream,
-               const Fill& fill);
+               const Copy& copy);
 
     DevicePtr device_;
     std::mutex mutex_;
+    ThreadPool fillers_;
     std::size_t piece_bytes_;
     std::array<Piece, 2> pieces_;
     std::size_t next_ = 0;
