@@ -53,7 +53,7 @@ class Run {
         : options_(options),
           observer_(observer),
           format_(imatrix::format_for(options.output, options.format)),
-          file_(gguf::File::open(options.model)),
+          file_(gguf::File::open(options.model, options.metadata)),
           spec_(model::build(file_, {options.n_ctx})),
           devices_(options),
           collector_(load_start(options, observer)),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/open.h"
+#include "gguf/metadata.h"
 #include "imatrix/file.h"
 #include "similarity/similarity.h"
 
@@ -18,8 +19,9 @@ namespace assay::calibrate {
 /// What to do. Defaults are llama-imatrix's.
 struct Options {
     std::filesystem::path model;
-    std::string text;     ///< the calibration text itself, one trailing newline already dropped
-    std::string dataset;  ///< name stored in the matrix; empty: none
+    gguf::Overrides metadata;  ///< in place of the model's
+    std::string text;          ///< the calibration text itself, one trailing newline already dropped
+    std::string dataset;       ///< name stored in the matrix; empty: none
     std::filesystem::path output = "imatrix.gguf";
     std::optional<imatrix::Format> format;  ///< absent: by suffix
     std::vector<std::filesystem::path> in_files;

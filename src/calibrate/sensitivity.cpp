@@ -70,7 +70,7 @@ class Run {
     Run(const SensitivityOptions& options, Observer& observer)
         : options_(options),
           observer_(observer),
-          file_(gguf::File::open(options.run.model)),
+          file_(gguf::File::open(options.run.model, options.run.metadata)),
           spec_(model::build(file_, {options.run.n_ctx})),
           rounding_(plan_rounding(file_, spec_, options.by, options.types)),
           matrix_(load_matrix(options, observer)),

@@ -63,6 +63,35 @@ void read_tokens_and_sums(Arguments& out, const Given& given) {
     options.similarity = given.has("--layer-similarity");
 }
 
+/// What the peers set beside the model file, as metadata of it. 0 leaves what the file says.
+void read_metadata(Arguments& out, const Given& given) {
+    gguf::Overrides& metadata = out.options.metadata;
+    for (const std::string& list : given.all("--override-kv"))
+        for (auto& item : parse_overrides("--override-kv", list)) metadata.push_back(std::move(item));
+    const auto number = [&](std::string_view option) {
+        const auto word = given.last(option);
+        return word ? parse_real(option, *word, 0) : 0;
+    };
+    const auto set = [&](const char* key, double value) {
+        if (value != 0) metadata.emplace_back(key, gguf::f64(value));
+    };
+    set("{arch}.rope.freq_base", number("--rope-freq-base"));
+    const std::string_view scale = given.winner({"--rope-scale", "--rope-freq-scale"});
+    if (const double value = scale.empty() ? 0 : number(scale); value != 0)
+        set("{arch}.rope.scaling.factor", scale == "--rope-scale" ? value : 1 / value);
+    if (const auto type = given.last("--rope-scaling")) {
+        if (*type != "none" && *type != "linear" && *type != "yarn")
+            throw_error(ErrorKind::Usage, "--rope-scaling",
+                        "'{}' is no kind of scaling; expected none, linear or yarn", *type);
+        metadata.emplace_back("{arch}.rope.scaling.type", gguf::text(*type));
+    }
+    std::int64_t original = 0;
+    set_integer(original, given, "--yarn-orig-ctx", 0);
+    if (original > 0)
+        metadata.emplace_back("{arch}.rope.scaling.original_context_length",
+                              gguf::u64(static_cast<std::uint64_t>(original)));
+}
+
 void read_files(Arguments& out, const Given& given) {
     calibrate::Options& options = out.options;
     options.model = given.last("--model").value_or("");
@@ -192,6 +221,7 @@ Arguments parse_arguments(const Words& words) {
                     "unexpected word; files are given with -m, -f and --in-file, commands come first");
     choose_text(out, given);
     read_tokens_and_sums(out, given);
+    read_metadata(out, given);
     read_files(out, given);
     read_machine(out, given);
     read_verbosity(out, given);

@@ -20,6 +20,9 @@ usage: assay [calibrate] -m MODEL -f TEXT [options]     run a text, write a matr
 
 model and text
   -m,  --model FILE          model to run (the first part of a split one)
+  -okv, --override-kv KEY=TYPE:VALUE,...  metadata in place of the model's; TYPE is int, float, bool or str
+       --rope-freq-base X, --rope-scale X, --rope-freq-scale X, --rope-scaling none|linear|yarn,
+       --yarn-orig-ctx N     the same for the rotary settings
   -f,  --file FILE           calibration text; one trailing line feed is dropped
   -bf, --binary-file FILE    the same, but the bytes stay as they are
   -p,  --prompt TEXT         the text itself
@@ -74,6 +77,7 @@ a second one ends at once. The exit code is 0, 1 after an error, 130 after Ctrl-
 examples
   assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf
   assay -m model-f16.gguf -f more.txt --in-file model.imatrix.gguf -o both.imatrix.gguf
+  assay -m experts.gguf -f calibration.txt -okv qwen3moe.expert_used_count=int:16
   assay --in-file old.dat -c 512 -o new.gguf
   assay --in-file a.gguf,b.gguf -o sum.gguf
 )";
@@ -84,6 +88,7 @@ Prints the ids of a text, one a line. Of a file every byte counts; a calibration
 line feed.
 
   -m,  --model FILE        whose vocabulary
+  -okv, --override-kv KEY=TYPE:VALUE,...  metadata in place of the model's
   -f,  --file FILE         text
   -p,  --prompt TEXT       the text itself
        --parse-special     texts of special tokens become these tokens

@@ -19,9 +19,8 @@ constexpr std::string_view kCache = "no key/value cache is kept: each chunk is e
 constexpr std::string_view kKernels = "every observed product gets its data, however the arithmetic is done";
 constexpr std::string_view kSampling = "nothing is generated";
 constexpr std::string_view kDraft = "no draft model is used";
-constexpr std::string_view kRope = "rotary settings are taken from the model file";
+constexpr std::string_view kRope = "this part of YaRN is taken from the model file";
 constexpr std::string_view kAdapters = "the model file is measured as it is, without adapters";
-constexpr std::string_view kMetadata = "metadata is taken from the model file";
 constexpr std::string_view kLogging = "messages go to stderr as plain text; redirect it to keep them";
 constexpr std::string_view kChat = "the text is used as it is, not as a conversation";
 constexpr std::string_view kServer = "this is not a server";
@@ -48,6 +47,12 @@ using enum Takes;
 constexpr OptionRow kRows[] = {
     // Model, text, tokens
     works("--model -m", Value),
+    works("--override-kv -okv", Value),
+    works("--rope-scaling", Value),
+    works("--rope-scale", Value),
+    works("--rope-freq-base", Value),
+    works("--rope-freq-scale", Value),
+    works("--yarn-orig-ctx", Value),
     works("--file -f", Value),
     works("--binary-file -bf", Value),
     works("--prompt -p", Value),
@@ -167,7 +172,6 @@ constexpr OptionRow kRows[] = {
     ignored("--prefetch-experts-threads", Value, kLoading),
     ignored("--check-tensors", Nothing, kChecked),
     ignored("--validate-quants -vq", Nothing, kChecked),
-    ignored("--override-kv -okv", Value, kMetadata),
 
     // Attention and its cache
     ignored("--flash-attn -fa", Switch, kAttention),
@@ -231,11 +235,6 @@ constexpr OptionRow kRows[] = {
     ignored("--no-perf", Nothing, "the speed is always reported"),
 
     // What would change the model
-    ignored("--rope-scaling", Value, kRope),
-    ignored("--rope-scale", Value, kRope),
-    ignored("--rope-freq-base", Value, kRope),
-    ignored("--rope-freq-scale", Value, kRope),
-    ignored("--yarn-orig-ctx", Value, kRope),
     ignored("--yarn-ext-factor", Value, kRope),
     ignored("--yarn-attn-factor", Value, kRope),
     ignored("--yarn-beta-slow", Value, kRope),

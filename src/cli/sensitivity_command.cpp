@@ -28,10 +28,10 @@ constexpr OptionRow kOwnRows[] = {
 
 /// Options of a calibration that mean the same here.
 constexpr std::string_view kShared[] = {
-    "--model",    "--file",          "--binary-file",   "--prompt",  "--escape",      "--no-escape",
-    "--ctx-size", "--parse-special", "--chunk",         "--chunks",  "--output",      "--json",
-    "--csv",      "--threads",       "--threads-batch", "--device",  "--gpu-layers",  "--precision",
-    "--isa",      "--memory",        "--verbosity",     "--verbose", "--log-disable", "--help",
+    "--model",         "--file",    "--binary-file", "--prompt",    "--escape", "--no-escape",   "--ctx-size",
+    "--parse-special", "--chunk",   "--chunks",      "--output",    "--json",   "--csv",         "--threads",
+    "--threads-batch", "--device",  "--gpu-layers",  "--precision", "--isa",    "--override-kv", "--memory",
+    "--verbosity",     "--verbose", "--log-disable", "--help",
 };
 
 std::vector<OptionRow> rows() {

@@ -7,6 +7,7 @@
 #include "cli/given.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/values.h"
 #include "core/error.h"
 #include "gguf/file.h"
 #include "tokenizer/tokenizer.h"
@@ -15,8 +16,9 @@ namespace assay::cli {
 
 namespace {
 
-constexpr std::array<OptionRow, 6> kRows{{
+constexpr std::array<OptionRow, 7> kRows{{
     {"--model -m", Takes::Value, Fate::Works, {}},
+    {"--override-kv -okv", Takes::Value, Fate::Works, {}},
     {"--file -f -bf --binary-file", Takes::Value, Fate::Works, {}},
     {"--prompt -p", Takes::Value, Fate::Works, {}},
     {"--parse-special", Takes::Nothing, Fate::Works, {}},
@@ -48,7 +50,10 @@ int tokenize_command(const Words& words) {
     const auto model = given.last("--model");
     if (!model) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
     const std::string text = read_text(text_arguments(given));
-    const gguf::File file = gguf::File::open(*model);
+    gguf::Overrides metadata;
+    for (const std::string& list : given.all("--override-kv"))
+        for (auto& item : parse_overrides("--override-kv", list)) metadata.push_back(std::move(item));
+    const gguf::File file = gguf::File::open(*model, metadata);
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
     warn(tokenizer->vocabulary().warnings());
     const auto ids = tokenizer->encode(

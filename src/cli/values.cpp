@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "core/error.h"
@@ -61,6 +62,48 @@ std::int64_t parse_integer(std::string_view option, std::string_view text, std::
     if (number < least)
         throw_error(ErrorKind::Usage, option, "{} is too small, the least is {}", number, least);
     return number;
+}
+
+double parse_real(std::string_view option, std::string_view text, double least) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number))
+        throw_error(ErrorKind::Usage, option, "'{}' is no number", text);
+    if (number < least)
+        throw_error(ErrorKind::Usage, option, "{} is too small, the least is {}", number, least);
+    return number;
+}
+
+namespace {
+
+/// Of one "TYPE:VALUE".
+gguf::Value parse_value(std::string_view option, std::string_view text) {
+    const std::size_t colon = text.find(':');
+    const std::string_view type = text.substr(0, colon);
+    const std::string_view value = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+    if (type == "str") return gguf::text(std::string(value));
+    if (type == "bool" && (value == "true" || value == "false")) return gguf::boolean(value == "true");
+    if (type == "float") return gguf::f64(parse_real(option, value, std::numeric_limits<double>::lowest()));
+    if (type == "int") {
+        const std::int64_t number = parse_integer(option, value, std::numeric_limits<std::int64_t>::lowest());
+        return {gguf::ValueType::I64, gguf::ValueType::I64, number};
+    }
+    throw_error(ErrorKind::Usage, option,
+                "'{}' is no value; expected int:N, float:X, bool:true, bool:false or str:TEXT", text);
+}
+
+}  // namespace
+
+gguf::Overrides parse_overrides(std::string_view option, std::string_view text) {
+    gguf::Overrides overrides;
+    for (const std::string& item : split_list(text)) {
+        const std::size_t sign = item.find('=');
+        if (sign == 0 || sign == std::string::npos)
+            throw_error(ErrorKind::Usage, option, "'{}' is no override; expected KEY=TYPE:VALUE", item);
+        overrides.emplace_back(item.substr(0, sign),
+                               parse_value(option, std::string_view(item).substr(sign + 1)));
+    }
+    return overrides;
 }
 
 backend::Precision parse_precision(std::string_view option, std::string_view text) {

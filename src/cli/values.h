@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/open.h"
+#include "gguf/metadata.h"
 #include "imatrix/file.h"
 
 namespace assay::cli {
@@ -18,6 +19,12 @@ std::uint64_t parse_size(std::string_view option, std::string_view text);
 std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least);
 backend::Precision parse_precision(std::string_view option, std::string_view text);
 imatrix::Format parse_format(std::string_view option, std::string_view text);
+
+/// A number like 0.25 or 1e6, finite and at least `least`.
+double parse_real(std::string_view option, std::string_view text, double least);
+
+/// "KEY=TYPE:VALUE" with type int, float, bool or str; several with commas between them.
+gguf::Overrides parse_overrides(std::string_view option, std::string_view text);
 
 /// The device in our words: "none" is cpu, "CUDA1" is cuda:1; others pass in lower case.
 std::string parse_device(std::string_view text);

@@ -52,7 +52,7 @@ void File::open_siblings(const fs::path& first, std::int64_t count) {
                     *total, count, tensors_.size());
 }
 
-File File::open(const fs::path& path) {
+File File::open(const fs::path& path, const Overrides& overrides) {
     File file;
     file.add_shard(path);
     const std::int64_t count = file.metadata_.find_integer("split.count").value_or(0);
@@ -61,6 +61,7 @@ File File::open(const fs::path& path) {
         throw_error(ErrorKind::Usage, path.string(), "is part {} of a split model; give the first part",
                     number + 1);
     if (count > 1) file.open_siblings(path, count);
+    file.metadata_.apply(overrides);
     return file;
 }
 

@@ -50,8 +50,9 @@ bool has_magic(std::span<const std::byte> bytes) noexcept;
 /// Owns the mappings. Tensor data is valid as long as the File.
 class File {
   public:
-    /// Opens `path` and, when it is the first of a split model (-00001-of-000NN), its siblings.
-    static File open(const std::filesystem::path& path);
+    /// Opens `path` and, when it is the first of a split model (-00001-of-000NN), its siblings. The metadata
+    /// are the file's with the overrides applied.
+    static File open(const std::filesystem::path& path, const Overrides& overrides = {});
 
     const std::string& where() const noexcept { return metadata_.where(); }
     std::uint32_t version() const noexcept { return version_; }

@@ -17,6 +17,26 @@ bool Metadata::insert(std::string key, Value value) {
     return values_.emplace(std::move(key), std::move(value)).second;
 }
 
+void Metadata::apply(const Overrides& overrides) {
+    constexpr std::string_view kArchitecture = "{arch}";
+    for (const auto& [name, value] : overrides) {
+        std::string key = name;
+        if (key.starts_with(kArchitecture))
+            key.replace(0, kArchitecture.size(), get_string("general.architecture"));
+        if (const Value* old = find(key)) {
+            const bool same_kind = old->data.index() == value.data.index() &&
+                                   (old->type == ValueType::Bool) == (value.type == ValueType::Bool);
+            const bool widened = std::holds_alternative<double>(old->data) && value.type != ValueType::Bool &&
+                                 std::holds_alternative<std::int64_t>(value.data);
+            if (!same_kind && !widened)
+                throw_error(ErrorKind::Usage, where_,
+                            "{} is a {} in the file; it cannot be overridden by a {}", key,
+                            to_string(old->type), to_string(value.type));
+        }
+        set(std::move(key), value);
+    }
+}
+
 const Value* Metadata::find(std::string_view key) const {
     const auto it = values_.find(key);
     return it == values_.end() ? nullptr : &it->second;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,6 +44,10 @@ struct Value {
     std::variant<std::int64_t, double, std::string, Integers, Reals, Strings> data;
 };
 
+/// Keys and values that take the place of a file's, or join them. In a key, `{arch}` at the beginning stands
+/// for the model's general.architecture.
+using Overrides = std::vector<std::pair<std::string, Value>>;
+
 class Metadata {
   public:
     /// `where` names the file in errors.
@@ -53,6 +58,9 @@ class Metadata {
     /// False when the key exists already (nothing is changed then).
     bool insert(std::string key, Value value);
     void set(std::string key, Value value) { values_[std::move(key)] = std::move(value); }
+    /// In order. Throws Error{Usage} where the file holds a value of another kind (an integer serves as a
+    /// real, not the reverse).
+    void apply(const Overrides& overrides);
 
     const Value* find(std::string_view key) const;
     /// By key.

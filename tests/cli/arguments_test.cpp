@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -52,6 +53,42 @@ TEST_P(Field, IsSet) {
     EXPECT_TRUE(GetParam().holds(a)) << testing::PrintToString(GetParam().typed);
     EXPECT_THAT(a.warnings, IsEmpty());
 }
+
+bool overrides(const Arguments& a, const gguf::Overrides& expected) {
+    const auto same = [](const auto& x, const auto& y) {
+        return x.first == y.first && x.second.type == y.second.type && x.second.data == y.second.data;
+    };
+    return std::ranges::equal(a.options.metadata, expected, same);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Metadata, Field,
+    testing::Values(
+        Case{{"-okv", "a.b=int:-7,c=str:x:y", "--override-kv", "d=bool:false,e=float:1e6"},
+             [](const auto& a) {
+                 return overrides(a, {{"a.b", {gguf::ValueType::I64, gguf::ValueType::I64, std::int64_t{-7}}},
+                                      {"c", gguf::text("x:y")},
+                                      {"d", gguf::boolean(false)},
+                                      {"e", gguf::f64(1e6)}});
+             }},
+        Case{{"--rope-freq-base", "5000", "--rope-scaling", "linear"},
+             [](const auto& a) {
+                 return overrides(a, {{"{arch}.rope.freq_base", gguf::f64(5000)},
+                                      {"{arch}.rope.scaling.type", gguf::text("linear")}});
+             }},
+        Case{{"--rope-scale", "8", "--rope-freq-scale", "0.25"},  // the one typed last
+             [](const auto& a) {
+                 return overrides(a, {{"{arch}.rope.scaling.factor", gguf::f64(4)}});
+             }},
+        Case{{"--rope-freq-scale", "0.25", "--rope-scale", "8"},
+             [](const auto& a) {
+                 return overrides(a, {{"{arch}.rope.scaling.factor", gguf::f64(8)}});
+             }},
+        Case{{"--rope-freq-base", "0", "--rope-freq-scale", "0", "--yarn-orig-ctx", "0"},
+             [](const auto& a) { return overrides(a, {}); }},
+        Case{{"--yarn-orig-ctx", "4096"}, [](const auto& a) {
+                 return overrides(a, {{"{arch}.rope.scaling.original_context_length", gguf::u64(4096)}});
+             }}));
 
 INSTANTIATE_TEST_SUITE_P(
     All, Field,
@@ -160,6 +197,13 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"-m", "a", "-f", "b", "-sm", "some"}, "'some' is no split mode"},
         Wrong{{"-m", "a", "-f", "b", "-mg", "x"}, "--main-gpu: 'x' is no whole number"},
         Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "a.b"}, "--override-kv: 'a.b' is no override"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "=int:1"}, "'=int:1' is no override"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "a=int:1,b=bool:yes"}, "'bool:yes' is no value"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "a=int:1.5"}, "'1.5' is no whole number"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "a=float:nan"}, "'nan' is no number"},
+        Wrong{{"-m", "a", "-f", "b", "--rope-scale", "-2"}, "--rope-scale: -2 is too small"},
+        Wrong{{"-m", "a", "-f", "b", "--rope-scaling", "ntk"}, "'ntk' is no kind of scaling"},
         Wrong{{"-m", "a", "-f", "b", "--precision", "f16"}, "'f16' is no precision"},
         Wrong{{"-m", "a", "-f", "b", "--isa", "sse"}, "'sse' is no instruction set"},
         Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},

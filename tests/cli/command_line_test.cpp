@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
         Foreign{{"--lora-scaled", "x", "0.5"}, "adapters"}, Foreign{{"--lora-scaled", "x:0.5"}, "adapters"},
         Foreign{{"--control-vector-layer-range", "1", "9"}, "adapters"},
         Foreign{{"-no-fmoe"}, "every observed product"}, Foreign{{"-mla", "1"}, "-mla has no effect"},
-        Foreign{{"--rope_scaling", "yarn"}, "--rope-scaling has no effect"}));
+        Foreign{{"--yarn_ext_factor", "1"}, "--yarn-ext-factor has no effect"}));
 
 struct Wrong {
     Words typed;

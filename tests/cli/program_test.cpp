@@ -114,6 +114,18 @@ TEST_F(Program, SaysHowChunksAreDealt) {
     EXPECT_EQ(read_file(file("two.gguf")) == read_file(file("one.gguf")), true);
 }
 
+TEST_F(Program, MetadataMayBeOverridden) {
+    const Outcome plain = run("$RUN --chunks 2");
+    const Outcome turned = run("$RUN --chunks 2 --rope-freq-base 100");
+    const Outcome same = run("$RUN --chunks 2 -okv llama.rope.freq_base=float:100");
+    EXPECT_EQ(turned.code, 0) << turned.err;
+    EXPECT_NE(turned.out, plain.out);
+    EXPECT_EQ(turned.out, same.out);
+    const Outcome wrong = run("$RUN --chunks 2 -okv general.architecture=int:1");
+    EXPECT_EQ(wrong.code, 1);
+    EXPECT_THAT(wrong.err, HasSubstr("general.architecture is a string in the file"));
+}
+
 TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
     ASSERT_EQ(
         run("$RUN --chunks 2 -o a.gguf && $RUN --chunk 2 --chunks 2 -o b.gguf && $RUN --chunks 4 -o ab.gguf")
