@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
 #include "core/error.h"
@@ -74,6 +75,7 @@ int collect(Arguments arguments) {
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
+    tell_when_lost(options.model);
     calibrate::Result result = calibrate::run(options, observer);
     observer.end_chunks();
     if (result.stopped) {

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "gguf/file.h"
@@ -48,6 +49,7 @@ int tokenize_command(const Words& words) {
     const auto model = given.last("--model");
     if (!model) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
     const std::string text = read_text(text_arguments(given));
+    tell_when_lost(*model);
     const gguf::File file = gguf::File::open(*model);
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
     warn(tokenizer->vocabulary().warnings());
