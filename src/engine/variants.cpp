@@ -69,7 +69,7 @@ struct UsedRows {
         : tokens(wanted.begin(), wanted.end()) {
         std::vector<std::int32_t> used = tokens;
         std::ranges::sort(used);
-        used.erase(std::ranges::unique(used).begin(), used.end());
+        used.erase(std::unique(used.begin(), used.end()), used.end());
         const std::size_t row_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out);
         for (const std::int32_t token : used) {
             if (token < 0 || token >= table.n_out)
