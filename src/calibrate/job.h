@@ -41,7 +41,7 @@ struct Options {
     std::optional<std::int64_t> main_device;  ///< of these only the one with this number
     backend::Precision precision = backend::Precision::Auto;
     std::optional<Isa> isa;
-    int n_threads = 0;               ///< 0: all processors of this process
+    int n_threads = 0;               ///< 0: a thread for each core of this process
     std::int64_t wave_chunks = 0;    ///< 0: by memory
     std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
     /// Where the states of a wave go so that one wave is enough; empty: they stay in memory.

@@ -1,11 +1,13 @@
 #include "calibrate/memory.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <string>
 
+#include "core/control_group.h"
 #include "core/error.h"
 
 namespace assay::calibrate {
@@ -23,28 +25,15 @@ std::uint64_t share(std::uint64_t bytes, double part) {
     return static_cast<std::uint64_t>(static_cast<double>(bytes) * part);
 }
 
-std::optional<std::uint64_t> read_number(const std::string& path) {
+std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
     std::ifstream file(path);
     std::uint64_t value = 0;
     return file >> value ? std::optional(value) : std::nullopt;
 }
 
-/// The path of this process's group for a controller; version 2 has an empty controller list.
-std::string group_path(const std::string& controller) {
-    std::ifstream file("/proc/self/cgroup");
-    for (std::string line; std::getline(file, line);) {
-        const std::size_t first = line.find(':');
-        const std::size_t second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        if (controllers == controller) return line.substr(second + 1);
-    }
-    return "/";
-}
-
 /// What a group uses and could give back: pages of files.
-std::uint64_t reclaimable(const std::string& folder, const std::string& prefix) {
-    std::ifstream file(folder + "memory.stat");
+std::uint64_t reclaimable(const std::filesystem::path& folder, const std::string& prefix) {
+    std::ifstream file(folder / "memory.stat");
     std::uint64_t total = 0;
     std::uint64_t value = 0;
     for (std::string key; file >> key >> value;)
@@ -54,27 +43,23 @@ std::uint64_t reclaimable(const std::string& folder, const std::string& prefix) 
 
 /// Names of a control group version's files.
 struct GroupFiles {
-    std::string root;
+    std::string controller;  ///< empty: version 2
     std::string limit;
     std::string use;
     std::string stat_prefix;  ///< of the sums over a group and those below it
 };
 
 /// The least of limit - use over the group and those above it; kUnlimited where nothing is limited.
-std::uint64_t group_room(std::string group, const GroupFiles& files) {
+std::uint64_t group_room(const GroupFiles& files) {
     std::uint64_t room = kUnlimited;
-    while (true) {
-        const std::string folder = files.root + (group == "/" ? "" : group) + "/";
-        const auto bound = read_number(folder + files.limit);
-        if (bound && *bound < (std::uint64_t{1} << 60)) {
-            const std::uint64_t used = read_number(folder + files.use).value_or(0);
-            const std::uint64_t kept = used - std::min(used, reclaimable(folder, files.stat_prefix));
-            room = std::min(room, *bound > kept ? *bound - kept : 0);
-        }
-        if (group == "/" || group.empty()) return room;
-        group = group.substr(0, group.rfind('/'));
-        if (group.empty()) group = "/";
+    for (const auto& folder : control_group_folders(files.controller)) {
+        const auto bound = read_number(folder / files.limit);
+        if (!bound || *bound >= (std::uint64_t{1} << 60)) continue;
+        const std::uint64_t used = read_number(folder / files.use).value_or(0);
+        const std::uint64_t kept = used - std::min(used, reclaimable(folder, files.stat_prefix));
+        room = std::min(room, *bound > kept ? *bound - kept : 0);
     }
+    return room;
 }
 
 std::uint64_t system_available() {
@@ -87,10 +72,9 @@ std::uint64_t system_available() {
 }  // namespace
 
 std::uint64_t default_memory_bound() {
-    const std::uint64_t groups = std::min(
-        group_room(group_path(""), {"/sys/fs/cgroup", "memory.max", "memory.current", ""}),
-        group_room(group_path("memory"),
-                   {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}));
+    const std::uint64_t groups =
+        std::min(group_room({"", "memory.max", "memory.current", ""}),
+                 group_room({"memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}));
     return std::min(share(system_available(), kShareOfSystem), share(groups, kShareOfGroup));
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "calibrate/chunks.h"
+#include "calibrate/devices.h"
 #include "calibrate/memory.h"
 #include "calibrate/rounding.h"
 #include "core/error.h"
@@ -75,10 +76,10 @@ class Run {
           rounding_(plan_rounding(file_, spec_, options.by, options.types)),
           matrix_(load_matrix(options, observer)),
           chunks_(tokenize(file_, options.run, observer)),
-          pool_(n_threads()),
-          rounding_pool_(n_threads()),
-          backend_(backend::open(
-              {options.run.device, options.run.precision, options.run.isa, options.run.n_ctx}, pool_)),
+          pool_(computing_threads(options.run, {device()}).front().release()),
+          rounding_pool_(pool_->size()),
+          backend_(
+              backend::open({device(), options.run.precision, options.run.isa, options.run.n_ctx}, *pool_)),
           pass_(file_, spec_, *backend_,
                 {.n_ctx = options.run.n_ctx,
                  .observed_output = {},
@@ -94,8 +95,9 @@ class Run {
     SensitivityResult run();
 
   private:
-    int n_threads() const {
-        return options_.run.n_threads > 0 ? options_.run.n_threads : available_processors();
+    /// The first of those asked for.
+    std::string device() const {
+        return backend::list_devices(options_.run.device, options_.run.main_device).front();
     }
     SweepPlan plan() const;
     void tell_unrounded();
@@ -110,7 +112,7 @@ class Run {
     RoundingPlan rounding_;
     imatrix::Matrix matrix_;
     Chunks chunks_;
-    ThreadPool pool_;
+    std::unique_ptr<ThreadPool> pool_;
     ThreadPool rounding_pool_;  ///< rounds the next layer while this one computes
     std::unique_ptr<backend::Backend> backend_;
     engine::Pass pass_;
