@@ -132,6 +132,7 @@ SweepPlan Run::plan() const {
     needs.weight_bytes = pass_.variant_weight_bytes(n_projections);
     needs.workspace_bytes = pass_.workspace_bytes();
     needs.bytes_per_chunk = pass_.bytes_per_chunk();
+    needs.stream_bytes = pass_.stream_bytes();
     return plan_sweeps(needs, memory_bound(options_.run.memory_bytes), chunks_.n_chunks,
                        static_cast<std::int64_t>(variants_.size()));
 }
@@ -162,6 +163,7 @@ void Run::announce(const SweepPlan& plan) {
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;
+    shown.streamed = plan.streamed;
     shown.read_bytes = pass_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.n_sweeps);
     shown.context_train = spec_.context_length;
     shown.n_variants = static_cast<std::int64_t>(variants_.size());
@@ -229,6 +231,7 @@ SensitivityResult Run::run() {
                     options_.run.n_ctx, kLeastContext);
     if (chunks_.n_chunks == 0) throw Error(ErrorKind::Usage, "--chunks", "0 leave nothing to compare");
     const SweepPlan sweeps = plan();
+    if (sweeps.streamed) pass_.stream_weights();
     tell_unrounded();
     announce(sweeps);
     start_ = Clock::now();

@@ -48,9 +48,10 @@ bool changes(const Replacement& replacement, const model::Layer& layer) {
            changes_experts(replacement, layer);
 }
 
-/// The job made by a variant's sources: its bytes have just been read for the model itself.
+/// The job made by a variant's sources, from the bytes that the model's own job before it has read.
 Job of_variant(Job job, Replacement& replacement) {
     job.reads.clear();
+    job.reuses_reads = true;
     job.make = [make = std::move(job.make), &replacement](const TensorBytes& bytes) {
         Unit unit = make(bytes);
         replacement.release();
@@ -370,6 +371,7 @@ void Pass::VariantRun::run(VariantSink& sink, const std::function<void(std::int6
     progress(pass_.n_steps(), 1);
     pass_.backend_.synchronize();
     pass_.times_.waiting_for_weights += state.loader.waited_seconds();
+    pass_.times_.reading += state.loader.reading_seconds();
     pass_.times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
