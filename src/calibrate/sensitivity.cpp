@@ -129,7 +129,12 @@ SweepPlan Run::plan() const {
     });
     MemoryNeeds needs;
     needs.file_bytes = file_.size_bytes();
-    needs.weight_bytes = pass_.variant_weight_bytes(n_projections);
+    double rounded = 0;  // bytes of a weight
+    for (const quant::TypeId id : options_.types) {
+        const quant::TypeInfo& type = quant::type_info(id);
+        rounded = std::max(rounded, static_cast<double>(type.block_bytes) / static_cast<double>(type.block));
+    }
+    needs.weight_bytes = pass_.variant_weight_bytes(n_projections, rounded);
     needs.workspace_bytes = pass_.workspace_bytes();
     needs.bytes_per_chunk = pass_.bytes_per_chunk();
     needs.stream_bytes = pass_.stream_bytes();
