@@ -101,6 +101,14 @@ class Observer {
     virtual bool stop_requested() const = 0;
 };
 
+/// Where the time of the passes went, in seconds; of several devices, on the first.
+struct PassSeconds {
+    double total = 0;
+    double reading = 0;  ///< the disk was busy, where weights are streamed
+    double waiting_for_weights = 0;
+    double waiting_for_sums = 0;  ///< until the collector has taken those of earlier chunks
+};
+
 struct Result {
     std::int64_t chunks_done = 0;
     std::int64_t n_chunks = 0;
@@ -110,6 +118,7 @@ struct Result {
     double perplexity_error = 0;
     bool negative_variance = false;
     double seconds = 0;
+    PassSeconds passes;
     imatrix::Matrix matrix;
     similarity::Similarity similarity;  ///< empty unless asked for
 };
