@@ -9,6 +9,7 @@
 #include "backend/open.h"
 #include "core/error.h"
 #include "core/half.h"
+#include "core/processors.h"
 
 namespace {
 

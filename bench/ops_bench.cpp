@@ -5,6 +5,7 @@
 #include <random>
 
 #include "backend/open.h"
+#include "core/processors.h"
 
 namespace assay::backend {
 namespace {

@@ -9,6 +9,7 @@
 #include "calibrate/collector.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/processors.h"
 #include "engine/estimate.h"
 #include "engine/pass.h"
 #include "model/registry.h"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/processors.h"
+
 namespace assay::calibrate {
 
 namespace {
@@ -26,15 +28,31 @@ MemoryNeeds needs_of(const engine::Pass& pass, std::uint64_t file_bytes) {
 
 }  // namespace
 
+std::vector<std::unique_ptr<ThreadPool>> computing_threads(const Options& options,
+                                                           const std::vector<std::string>& devices) {
+    const int threads = options.n_threads > 0 ? options.n_threads : available_processors();
+    const int each = std::max(1, threads / static_cast<int>(devices.size()));
+    std::vector<int> places;
+    if (devices.front() == "cpu") {
+        interleave_memory(allowed_processors());
+        places = choose_places(allowed_processors(), each * static_cast<int>(devices.size()));
+    }
+    std::vector<std::unique_ptr<ThreadPool>> pools;
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+        const auto first = places.begin() + (places.empty() ? 0 : static_cast<std::ptrdiff_t>(i) * each);
+        pools.push_back(std::make_unique<ThreadPool>(
+            each, std::vector<int>(first, places.empty() ? first : first + each)));
+    }
+    return pools;
+}
+
 Devices::Devices(const Options& options) {
     const std::vector<std::string> names = backend::list_devices(options.device, options.main_device);
-    const int threads = options.n_threads > 0 ? options.n_threads : available_processors();
-    for (const std::string& name : names) {
-        pools_.push_back(std::make_unique<ThreadPool>(std::max(1, threads / static_cast<int>(names.size()))));
+    pools_ = computing_threads(options, names);
+    for (std::size_t i = 0; i < names.size(); ++i)
         backends_.push_back(options.open_backend(
-            {name, options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
-            *pools_.back()));
-    }
+            {names[i], options.precision, options.isa, options.n_ctx, options.device_memory_bytes},
+            *pools_[i]));
 }
 
 std::vector<backend::Backend*> Devices::backends() const {

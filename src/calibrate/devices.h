@@ -12,6 +12,11 @@
 
 namespace assay::calibrate {
 
+/// The threads that `options` asks for, dealt out to these devices in equal parts. Those that are to compute
+/// have places of their own (choose_places()); those that serve a GPU wait for it most of the time.
+std::vector<std::unique_ptr<ThreadPool>> computing_threads(const Options& options,
+                                                           const std::vector<std::string>& devices);
+
 /// Each opened device has its share of the threads, so that processors which stand for several devices do not
 /// wait for each other.
 class Devices {

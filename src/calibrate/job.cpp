@@ -192,6 +192,8 @@ void Run::finish(Result& result) {
     result.chunks_done = chunks_done_;
     result.tokens = chunks_done_ * options_.n_ctx;
     result.seconds = seconds_since(start_);
+    const engine::PassTimes& times = team_.member(0).times();
+    result.passes = {times.total, times.reading, times.waiting_for_weights, times.waiting_for_sink};
     result.matrix = std::move(collector_.committed().matrix);
     result.similarity = std::move(collector_.committed().similarity);
     if (!options_.perplexity) return;

@@ -43,7 +43,7 @@ struct Options {
     std::optional<std::int64_t> main_device;  ///< of these only the one with this number
     backend::Precision precision = backend::Precision::Auto;
     std::optional<Isa> isa;
-    int n_threads = 0;               ///< 0: all processors of this process
+    int n_threads = 0;               ///< 0: a thread for each core of this process
     std::int64_t wave_chunks = 0;    ///< 0: by memory
     std::uint64_t memory_bytes = 0;  ///< bound on the whole process; 0: by what is free
     /// Where the states of a wave go so that one wave is enough; empty: they stay in memory.
@@ -103,6 +103,14 @@ class Observer {
     virtual bool stop_requested() const = 0;
 };
 
+/// Where the time of the passes went, in seconds; of several devices, on the first.
+struct PassSeconds {
+    double total = 0;
+    double reading = 0;  ///< the disk was busy, where weights are streamed
+    double waiting_for_weights = 0;
+    double waiting_for_sums = 0;  ///< until the collector has taken those of earlier chunks
+};
+
 struct Result {
     std::int64_t chunks_done = 0;
     std::int64_t n_chunks = 0;
@@ -112,6 +120,7 @@ struct Result {
     double perplexity_error = 0;
     bool negative_variance = false;
     double seconds = 0;
+    PassSeconds passes;
     imatrix::Matrix matrix;
     similarity::Similarity similarity;  ///< empty unless asked for
 };

@@ -1,11 +1,13 @@
 #include "calibrate/memory.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <string>
 
+#include "core/control_group.h"
 #include "core/error.h"
 
 namespace assay::calibrate {
@@ -23,28 +25,15 @@ std::uint64_t share(std::uint64_t bytes, double part) {
     return static_cast<std::uint64_t>(static_cast<double>(bytes) * part);
 }
 
-std::optional<std::uint64_t> read_number(const std::string& path) {
+std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
     std::ifstream file(path);
     std::uint64_t value = 0;
     return file >> value ? std::optional(value) : std::nullopt;
 }
 
-/// The path of this process's group for a controller; version 2 has an empty controller list.
-std::string group_path(const std::string& controller) {
-    std::ifstream file("/proc/self/cgroup");
-    for (std::string line; std::getline(file, line);) {
-        const std::size_t first = line.find(':');
-        const std::size_t second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        if (controllers == controller) return line.substr(second + 1);
-    }
-    return "/";
-}
-
 /// What a group uses and could give back: pages of files.
-std::uint64_t reclaimable(const std::string& folder, const std::string& prefix) {
-    std::ifstream file(folder + "memory.stat");
+std::uint64_t reclaimable(const std::filesystem::path& folder, const std::string& prefix) {
+    std::ifstream file(folder / "memory.stat");
     std::uint64_t total = 0;
     std::uint64_t value = 0;
     for (std::string key; file >> key >> value;)
@@ -54,27 +43,23 @@ std::uint64_t reclaimable(const std::string& folder, const std::string& prefix) 
 
 /// Names of a control group version's files.
 struct GroupFiles {
-    std::string root;
+    std::string controller;  ///< empty: version 2
     std::string limit;
     std::string use;
     std::string stat_prefix;  ///< of the sums over a group and those below it
 };
 
 /// The least of limit - use over the group and those above it; kUnlimited where nothing is limited.
-std::uint64_t group_room(std::string group, const GroupFiles& files) {
+std::uint64_t group_room(const GroupFiles& files) {
     std::uint64_t room = kUnlimited;
-    while (true) {
-        const std::string folder = files.root + (group == "/" ? "" : group) + "/";
-        const auto bound = read_number(folder + files.limit);
-        if (bound && *bound < (std::uint64_t{1} << 60)) {
-            const std::uint64_t used = read_number(folder + files.use).value_or(0);
-            const std::uint64_t kept = used - std::min(used, reclaimable(folder, files.stat_prefix));
-            room = std::min(room, *bound > kept ? *bound - kept : 0);
-        }
-        if (group == "/" || group.empty()) return room;
-        group = group.substr(0, group.rfind('/'));
-        if (group.empty()) group = "/";
+    for (const auto& folder : control_group_folders(files.controller)) {
+        const auto bound = read_number(folder / files.limit);
+        if (!bound || *bound >= (std::uint64_t{1} << 60)) continue;
+        const std::uint64_t used = read_number(folder / files.use).value_or(0);
+        const std::uint64_t kept = used - std::min(used, reclaimable(folder, files.stat_prefix));
+        room = std::min(room, *bound > kept ? *bound - kept : 0);
     }
+    return room;
 }
 
 std::uint64_t system_available() {
@@ -84,13 +69,25 @@ std::uint64_t system_available() {
     return kUnlimited;
 }
 
+/// How stored weights are at hand: the whole file in memory where it fits beside `other_bytes`, or where a
+/// stream would take no less; else the stages of a stream.
+struct StoredWeights {
+    bool streamed = false;
+    std::uint64_t bytes = 0;
+};
+
+StoredWeights stored_weights(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::uint64_t other_bytes) {
+    const bool fits = bound_bytes >= other_bytes + needs.file_bytes;
+    if (fits || needs.stream_bytes >= needs.file_bytes) return {false, needs.file_bytes};
+    return {true, needs.stream_bytes};
+}
+
 }  // namespace
 
 std::uint64_t default_memory_bound() {
-    const std::uint64_t groups = std::min(
-        group_room(group_path(""), {"/sys/fs/cgroup", "memory.max", "memory.current", ""}),
-        group_room(group_path("memory"),
-                   {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}));
+    const std::uint64_t groups =
+        std::min(group_room({"", "memory.max", "memory.current", ""}),
+                 group_room({"memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}));
     return std::min(share(system_available(), kShareOfSystem), share(groups, kShareOfGroup));
 }
 
@@ -99,8 +96,10 @@ WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const 
     const std::uint64_t computing = needs.weight_bytes + needs.workspace_bytes;
     std::uint64_t host = kBaseBytes + needs.host_bytes + (on_device ? 0 : computing);
     WavePlan plan;
-    plan.streamed = bounds.host_bytes < host + needs.file_bytes + (on_device ? 0 : needs.bytes_per_chunk);
-    host += plan.streamed ? needs.stream_bytes : needs.file_bytes;
+    const StoredWeights stored =
+        stored_weights(needs, bounds.host_bytes, host + (on_device ? 0 : needs.bytes_per_chunk));
+    plan.streamed = stored.streamed;
+    host += stored.bytes;
 
     // Where the states are: on the device when there is one.
     const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
@@ -142,13 +141,14 @@ std::uint64_t memory_bound(std::uint64_t asked_bytes) {
 
 SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
                       std::int64_t n_variants) {
-    const std::uint64_t fixed = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
-    if (bound_bytes < fixed + 2 * needs.bytes_per_chunk)
+    const std::uint64_t computing = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
+    const std::uint64_t least = 2 * needs.bytes_per_chunk;
+    const StoredWeights stored = stored_weights(needs, bound_bytes, computing + least);
+    if (bound_bytes < computing + stored.bytes + least)
         throw_error(ErrorKind::Usage, "--memory",
                     "{} MiB are too few: the weights of two layers and one chunk of the model and of one "
                     "variant need {} MiB",
-                    bound_bytes >> 20, (fixed + 2 * needs.bytes_per_chunk) >> 20);
-    // A file that fits beside the least that must be held stays in memory, as long as that costs no sweep.
+                    bound_bytes >> 20, (computing + stored.bytes + least) >> 20);
     const auto chunks_in = [&](std::uint64_t bytes) {
         return static_cast<std::int64_t>(
             std::min<std::uint64_t>(bytes / needs.bytes_per_chunk, std::uint64_t{1} << 40));
@@ -162,20 +162,19 @@ SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::
         plan.n_sweeps = times(n_chunks, plan.wave_chunks) * times(n_variants, plan.variants);
         return plan;
     };
-    const std::uint64_t free = bound_bytes - fixed;
-    SweepPlan plan = sweeps_with(chunks_in(free));
-    std::uint64_t file = 0;
-    if (free >= needs.file_bytes + 2 * needs.bytes_per_chunk) {
-        const SweepPlan resident = sweeps_with(chunks_in(free - needs.file_bytes));
-        if (resident.n_sweeps == plan.n_sweeps) {
-            plan = resident;
-            file = needs.file_bytes;
-        }
-    }
-    plan.peak_bytes =
-        fixed + file +
-        static_cast<std::uint64_t>(plan.wave_chunks * (1 + plan.variants)) * needs.bytes_per_chunk;
-    return plan;
+    const auto plan_with = [&](const StoredWeights& weights) {
+        const std::uint64_t fixed = computing + weights.bytes;
+        SweepPlan plan = sweeps_with(chunks_in(bound_bytes - fixed));
+        plan.streamed = weights.streamed;
+        plan.peak_bytes = fixed + static_cast<std::uint64_t>(plan.wave_chunks * (1 + plan.variants)) *
+                                      needs.bytes_per_chunk;
+        return plan;
+    };
+    const SweepPlan plan = plan_with(stored);
+    if (plan.streamed || needs.stream_bytes >= needs.file_bytes) return plan;
+    // A file that fits stays in memory as long as that costs no sweep.
+    const SweepPlan streamed = plan_with({true, needs.stream_bytes});
+    return streamed.n_sweeps < plan.n_sweeps ? streamed : plan;
 }
 
 }  // namespace assay::calibrate

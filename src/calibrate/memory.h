@@ -57,6 +57,7 @@ struct SweepPlan {
     std::int64_t wave_chunks = 1;
     std::int64_t variants = 1;  ///< of one sweep
     std::int64_t n_sweeps = 1;
+    bool streamed = false;  ///< each sweep reads the file past the page cache
     std::uint64_t peak_bytes = 0;
 };
 

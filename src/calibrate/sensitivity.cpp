@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "calibrate/chunks.h"
+#include "calibrate/devices.h"
 #include "calibrate/memory.h"
 #include "calibrate/rounding.h"
 #include "core/error.h"
@@ -75,10 +76,10 @@ class Run {
           rounding_(plan_rounding(file_, spec_, options.by, options.types)),
           matrix_(load_matrix(options, observer)),
           chunks_(tokenize(file_, options.run, observer)),
-          pool_(n_threads()),
-          rounding_pool_(n_threads()),
-          backend_(backend::open(
-              {options.run.device, options.run.precision, options.run.isa, options.run.n_ctx}, pool_)),
+          pool_(computing_threads(options.run, {device()}).front().release()),
+          rounding_pool_(pool_->size()),
+          backend_(
+              backend::open({device(), options.run.precision, options.run.isa, options.run.n_ctx}, *pool_)),
           pass_(file_, spec_, *backend_,
                 {.n_ctx = options.run.n_ctx,
                  .observed_output = {},
@@ -94,8 +95,9 @@ class Run {
     SensitivityResult run();
 
   private:
-    int n_threads() const {
-        return options_.run.n_threads > 0 ? options_.run.n_threads : available_processors();
+    /// The first of those asked for.
+    std::string device() const {
+        return backend::list_devices(options_.run.device, options_.run.main_device).front();
     }
     SweepPlan plan() const;
     void tell_unrounded();
@@ -110,7 +112,7 @@ class Run {
     RoundingPlan rounding_;
     imatrix::Matrix matrix_;
     Chunks chunks_;
-    ThreadPool pool_;
+    std::unique_ptr<ThreadPool> pool_;
     ThreadPool rounding_pool_;  ///< rounds the next layer while this one computes
     std::unique_ptr<backend::Backend> backend_;
     engine::Pass pass_;
@@ -127,9 +129,15 @@ SweepPlan Run::plan() const {
     });
     MemoryNeeds needs;
     needs.file_bytes = file_.size_bytes();
-    needs.weight_bytes = pass_.variant_weight_bytes(n_projections);
+    double rounded = 0;  // bytes of a weight
+    for (const quant::TypeId id : options_.types) {
+        const quant::TypeInfo& type = quant::type_info(id);
+        rounded = std::max(rounded, static_cast<double>(type.block_bytes) / static_cast<double>(type.block));
+    }
+    needs.weight_bytes = pass_.variant_weight_bytes(n_projections, rounded);
     needs.workspace_bytes = pass_.workspace_bytes();
     needs.bytes_per_chunk = pass_.bytes_per_chunk();
+    needs.stream_bytes = pass_.stream_bytes();
     return plan_sweeps(needs, memory_bound(options_.run.memory_bytes), chunks_.n_chunks,
                        static_cast<std::int64_t>(variants_.size()));
 }
@@ -160,6 +168,7 @@ void Run::announce(const SweepPlan& plan) {
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;
+    shown.streamed = plan.streamed;
     shown.read_bytes = pass_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.n_sweeps);
     shown.context_train = spec_.context_length;
     shown.n_variants = static_cast<std::int64_t>(variants_.size());
@@ -227,6 +236,7 @@ SensitivityResult Run::run() {
                     options_.run.n_ctx, kLeastContext);
     if (chunks_.n_chunks == 0) throw Error(ErrorKind::Usage, "--chunks", "0 leave nothing to compare");
     const SweepPlan sweeps = plan();
+    if (sweeps.streamed) pass_.stream_weights();
     tell_unrounded();
     announce(sweeps);
     start_ = Clock::now();

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
 #include "core/error.h"
@@ -68,12 +69,22 @@ void tell_stopped(const calibrate::Result& result, const calibrate::Options& opt
                     options.skip_chunks + result.chunks_done));
 }
 
+/// Whether the disk, the weights' preparation or the collector bounds a run.
+std::string times_text(const calibrate::PassSeconds& passes) {
+    std::string text = fmt::format("passes {:.1f} s, waiting for weights {:.1f} s, for sums {:.1f} s",
+                                   passes.total, passes.waiting_for_weights, passes.waiting_for_sums);
+    if (passes.reading > 0)
+        text += fmt::format(", disk busy {:.0f} % of the time", 100 * passes.reading / passes.total);
+    return text;
+}
+
 int collect(Arguments arguments) {
     const calibrate::Options& options = arguments.options;
     if (!arguments.report.empty()) check_writable(arguments.report);
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
+    tell_when_lost(options.model);
     calibrate::Result result = calibrate::run(options, observer);
     observer.end_chunks();
     if (result.stopped) {
@@ -90,6 +101,7 @@ int collect(Arguments arguments) {
     const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
     observer.tell(Verbosity::Info, fmt::format("{} tokens in {}, {:.0f} tokens/s", result.tokens,
                                                time_text(result.seconds), speed));
+    observer.tell(Verbosity::Trace, times_text(result.passes));
     observer.tell(Verbosity::Errors, written_text(options.output, observer.format(), result.chunks_done,
                                                   options.format.has_value()));
     return 0;

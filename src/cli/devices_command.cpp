@@ -7,7 +7,7 @@
 #include "cli/output.h"
 #include "core/cpu.h"
 #include "core/error.h"
-#include "core/thread_pool.h"
+#include "core/processors.h"
 
 namespace assay::cli {
 

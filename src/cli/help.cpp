@@ -47,7 +47,7 @@ what is collected and kept
        --json, --csv         numbers on standard output in this form
 
 how it is run
-  -t,  --threads N           threads (all processors); -tb, --threads-batch wins over it
+  -t,  --threads N           threads (one per core); -tb, --threads-batch wins over it
   -dev, --device NAMES       auto, cpu, cuda (every GPU), cuda:N or a list of these (auto)
   -ngl, --gpu-layers, --n-gpu-layers N  0 is --device cpu; others leave it to the plan
   -sm, --split-mode MODE     none: one GPU, -mg, --main-gpu N of the list (0); others: all of them
@@ -152,7 +152,7 @@ budget, by really rounding them, and prints the command lines for both quantiser
   --merge-tolerance X       how much error merging neighbouring layers into one rule may add
   --rules FILE              where the rules go (tensor-types.txt)
   -o, --output FILE         name of the quantised model in the printed commands (quantised.gguf)
-  -t, --threads N           threads (all processors)
+  -t, --threads N           threads (one per core)
 
   assay recipe imatrix.gguf -m model-f16.gguf --target-bpw 4.5
 )";

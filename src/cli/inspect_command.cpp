@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "gguf/file.h"
@@ -159,6 +160,7 @@ int inspect_command(const Words& words) {
     if (line.positional.size() != 1)
         throw Error(ErrorKind::Usage, "inspect", "takes one file: assay inspect FILE [--json]");
     const std::string& path = line.positional.front();
+    tell_when_lost(path);
     if (gguf::has_magic(MappedFile(path).bytes())) {
         const gguf::File file = gguf::File::open(path);
         print(given.has("--json") ? gguf_json(file) : gguf_text(file));

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/recipe_options.h"
 #include "core/error.h"
@@ -43,6 +44,7 @@ int recipe_command(const Words& words) {
                     "--sensitivity FILE may stand for the matrix");
     const std::string matrix_path = line.positional.empty() ? "" : line.positional.front();
     const recipe::Options options = read_recipe_options(given);
+    tell_when_lost(*model_path);
     const gguf::File model = gguf::File::open(*model_path);
     imatrix::Notes notes;
     const imatrix::Matrix matrix =

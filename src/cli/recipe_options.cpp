@@ -4,7 +4,7 @@
 
 #include "cli/values.h"
 #include "core/error.h"
-#include "core/thread_pool.h"
+#include "core/processors.h"
 #include "recipe/policy.h"
 #include "recipe/sensitivity.h"
 

@@ -13,6 +13,12 @@ namespace {
 
 void put_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
+std::string weights_text(const calibrate::Plan& plan) {
+    if (!plan.streamed) return "the model in memory";
+    return fmt::format("the model streamed from disk: {} in all",
+                       size_text(static_cast<double>(plan.read_bytes)));
+}
+
 /// How the chunks go over the devices, where the weights are meanwhile, and for how long.
 std::string plan_text(const calibrate::Plan& plan) {
     const auto counted = [](std::int64_t count, std::string_view word) {
@@ -22,11 +28,7 @@ std::string plan_text(const calibrate::Plan& plan) {
     std::string text =
         fmt::format("{} of {}", counted(plan.n_waves, "wave"), counted(plan.wave_chunks, "chunk"));
     if (n_devices > 1) text += fmt::format(", dealt to {} devices", n_devices);
-    if (plan.streamed)
-        text += fmt::format(", the model streamed from disk: {} in all",
-                            size_text(static_cast<double>(plan.read_bytes)));
-    else
-        text += ", the model in memory";
+    text += ", " + weights_text(plan);
     if (plan.weights_kept)
         text += ", weights kept on the device";
     else if (plan.device_bytes > 0)
@@ -70,8 +72,9 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     tell(Verbosity::Info, "memory   " + memory);
     if (plan.n_variants > 0)
         tell(Verbosity::Info,
-             fmt::format("plan     {} variants, {} {} of the weights, waves of {} chunks", plan.n_variants,
-                         plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings", plan.wave_chunks));
+             fmt::format("plan     {} variants, {} {} of the weights, waves of {} chunks, {}",
+                         plan.n_variants, plan.n_sweeps, plan.n_sweeps == 1 ? "reading" : "readings",
+                         plan.wave_chunks, weights_text(plan)));
     else
         tell(Verbosity::Info, "plan     " + plan_text(plan));
     if (plan.spilled_bytes > 0)

@@ -8,6 +8,7 @@
 #include "cli/given.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
 #include "cli/values.h"
@@ -111,6 +112,7 @@ int sensitivity_command(const Words& words) {
 
     RunObserver observer(arguments);
     catch_interrupts();
+    tell_when_lost(options.run.model);
     const calibrate::SensitivityResult result = calibrate::run_sensitivity(options, observer);
     observer.end_progress();
     if (result.stopped)

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/values.h"
 #include "core/error.h"
@@ -50,6 +51,7 @@ int tokenize_command(const Words& words) {
     const auto model = given.last("--model");
     if (!model) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
     const std::string text = read_text(text_arguments(given));
+    tell_when_lost(*model);
     gguf::Overrides metadata;
     for (const std::string& list : given.all("--override-kv"))
         for (auto& item : parse_overrides("--override-kv", list)) metadata.push_back(std::move(item));

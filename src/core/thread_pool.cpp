@@ -1,19 +1,24 @@
 #include "core/thread_pool.h"
 
-#include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <sched.h>
-#include <string>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
+#include "core/processors.h"
 
 namespace assay {
 
-ThreadPool::ThreadPool(int n_threads) {
+ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
     if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
-    for (int i = 1; i < n_threads; ++i) threads_.emplace_back([this, i] { work(i); });
+    for (int i = 1; i < n_threads; ++i) {
+        const auto place = static_cast<std::size_t>(i) < places.size()
+                               ? std::optional(places[static_cast<std::size_t>(i)])
+                               : std::nullopt;
+        threads_.emplace_back([this, i, place] {
+            if (place) settle_thread(*place);
+            work(i);
+        });
+    }
 }
 
 ThreadPool::~ThreadPool() {
@@ -74,18 +79,6 @@ void ThreadPool::drain(int thread) {
             next_ = n_tasks_;
         }
     }
-}
-
-int available_processors() {
-    int count = static_cast<int>(std::thread::hardware_concurrency());
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
-    std::ifstream quota("/sys/fs/cgroup/cpu.max");  // "max 100000" or "200000 100000"
-    std::string limit;
-    double period = 0;
-    if (quota >> limit >> period && limit != "max" && period > 0)
-        count = std::min(count, static_cast<int>(std::ceil(std::stod(limit) / period)));
-    return std::max(1, count);
 }
 
 }  // namespace assay

@@ -16,8 +16,11 @@ namespace assay {
 /// result must not depend on which thread does a task: let each task own its output and reduce in task order.
 class ThreadPool {
   public:
-    /// `n_threads` >= 1 counts the calling thread, which works too.
-    explicit ThreadPool(int n_threads);
+    /// `n_threads` >= 1 counts the calling thread, which works too. `places` (choose_places()) has a
+    /// processor for each, or nothing. The caller stays free to move: threads that it makes later would
+    /// inherit its place, and readers and loaders must not wait for one processor. Its own place is left to
+    /// it.
+    explicit ThreadPool(int n_threads, const std::vector<int>& places = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
@@ -44,8 +47,5 @@ class ThreadPool {
     std::exception_ptr failure_;
     std::vector<std::thread> threads_;
 };
-
-/// The number of processors that this process may use: affinity and cgroup quota respected.
-int available_processors();
 
 }  // namespace assay

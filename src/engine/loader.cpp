@@ -8,7 +8,8 @@ namespace {
 
 std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
     std::vector<std::vector<TensorRange>> reads;
-    for (const Job& job : jobs) reads.push_back(job.reads);
+    for (const Job& job : jobs)
+        if (!job.reuses_reads) reads.push_back(job.reads);
     return reads;
 }
 
@@ -37,6 +38,7 @@ Loader::~Loader() {
 }
 
 void Loader::read_ahead(std::size_t job) const {
+    while (job < jobs_.size() && jobs_[job].reuses_reads) ++job;
     if (job >= jobs_.size()) return;
     for (const TensorRange& range : jobs_[job].reads)
         file_.shard(range.tensor->shard)
@@ -44,9 +46,14 @@ void Loader::read_ahead(std::size_t job) const {
 }
 
 std::shared_ptr<const Unit> Loader::make(std::size_t job) {
-    if (stream_) return std::make_shared<const Unit>(jobs_[job].make(*stream_->take()));
-    read_ahead(job + 1);
-    return std::make_shared<const Unit>(jobs_[job].make(TensorBytes(file_)));
+    if (!stream_) {
+        read_ahead(job + 1);
+        return std::make_shared<const Unit>(jobs_[job].make(TensorBytes(file_)));
+    }
+    if (!jobs_[job].reuses_reads) stage_ = stream_->take();
+    auto unit = std::make_shared<const Unit>(jobs_[job].make(*stage_));
+    if (job + 1 == jobs_.size() || !jobs_[job + 1].reuses_reads) stage_.reset();
+    return unit;
 }
 
 void Loader::work() {

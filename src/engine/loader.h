@@ -55,6 +55,7 @@ class Loader {
     const bool all_kept_;
     std::size_t n_taken_ = 0;
     std::unique_ptr<WeightStream> stream_;
+    std::unique_ptr<Stage> stage_;  ///< of the job in the making, and of those that reuse its reads
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<const Unit>> ready_;

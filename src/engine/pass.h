@@ -90,8 +90,10 @@ class Pass {
     /// made with losses, without sums and similarity. progress(steps done, part of the work).
     void run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
                       const std::function<void(std::int64_t, double)>& progress);
-    /// Prepared weights at any one time when `n_projections` of the variants change the output projection.
-    std::uint64_t variant_weight_bytes(std::int64_t n_projections) const noexcept;
+    /// Prepared weights at any one time, with the stored bytes of one replacement, when `n_projections` of
+    /// the variants change the output projection.
+    std::uint64_t variant_weight_bytes(std::int64_t n_projections,
+                                       double bytes_per_rounded_weight) const noexcept;
     /// The next waves read weights past the page cache, once each.
     void stream_weights() noexcept;
     /// Weights that a wave has prepared stay for the next ones.

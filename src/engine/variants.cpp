@@ -48,9 +48,10 @@ bool changes(const Replacement& replacement, const model::Layer& layer) {
            changes_experts(replacement, layer);
 }
 
-/// The job made by a variant's sources: its bytes have just been read for the model itself.
+/// The job made by a variant's sources, from the bytes that the model's own job before it has read.
 Job of_variant(Job job, Replacement& replacement) {
     job.reads.clear();
+    job.reuses_reads = true;
     job.make = [make = std::move(job.make), &replacement](const TensorBytes& bytes) {
         Unit unit = make(bytes);
         replacement.release();
@@ -69,7 +70,7 @@ struct UsedRows {
         : tokens(wanted.begin(), wanted.end()) {
         std::vector<std::int32_t> used = tokens;
         std::ranges::sort(used);
-        used.erase(std::ranges::unique(used).begin(), used.end());
+        used.erase(std::unique(used.begin(), used.end()), used.end());
         const std::size_t row_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out);
         for (const std::int32_t token : used) {
             if (token < 0 || token >= table.n_out)
@@ -370,6 +371,7 @@ void Pass::VariantRun::run(VariantSink& sink, const std::function<void(std::int6
     progress(pass_.n_steps(), 1);
     pass_.backend_.synchronize();
     pass_.times_.waiting_for_weights += state.loader.waited_seconds();
+    pass_.times_.reading += state.loader.reading_seconds();
     pass_.times_.total += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
@@ -378,12 +380,19 @@ void Pass::run_variants(const Wave& wave, std::span<Replacement* const> variants
     VariantRun(*this, wave, variants).run(sink, progress);
 }
 
-std::uint64_t Pass::variant_weight_bytes(std::int64_t n_projections) const noexcept {
-    // Rounded bytes on their way to a prepared matrix are smaller than it; the model's panel and those of the
-    // variants are held together.
+std::uint64_t Pass::variant_weight_bytes(std::int64_t n_projections,
+                                         double bytes_per_rounded_weight) const noexcept {
+    // A unit of the model or a variant is in use while that of the next variant is made from rounded bytes.
+    // Panels of the vocabulary are held together: the model's, the variants', and the one in the making.
+    std::uint64_t largest = 0;
+    for (const Job& job : layer_jobs()) largest = std::max(largest, job.prepared_bytes);
     const std::int64_t panel = std::min(vocabulary_panel(), spec_.n_vocab);
     const std::uint64_t panel_bytes = sources_.vocabulary(spec_.output, 0, panel).prepared_bytes;
-    return weight_bytes() / 2 * 3 + panel_bytes * static_cast<std::uint64_t>(n_projections);
+    const auto operand_bytes = static_cast<double>(backend::size_of(backend_.operand_dtype()));
+    const double rounded =
+        static_cast<double>(std::max(largest, panel_bytes)) / operand_bytes * bytes_per_rounded_weight;
+    return std::max(2 * largest, panel_bytes * static_cast<std::uint64_t>(n_projections + 2)) +
+           static_cast<std::uint64_t>(rounded);
 }
 
 }  // namespace assay::engine

@@ -26,7 +26,8 @@ std::uint64_t Stage::size_bytes(const std::vector<TensorRange>& ranges) noexcept
     return total;
 }
 
-Stage::Stage(const gguf::File& file, const std::vector<DirectFile>& shards, std::vector<TensorRange> ranges)
+Stage::Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
+             const std::vector<TensorRange>& ranges)
     : TensorBytes(file) {
     for (const TensorRange& range : ranges) {
         const std::uint64_t begin = range.tensor->offset_bytes + range.begin_bytes;

@@ -18,7 +18,8 @@ namespace assay::engine {
 class Stage : public TensorBytes {
   public:
     /// Reads the ranges. The file is borrowed. Throws Error{Io}.
-    Stage(const gguf::File& file, const std::vector<DirectFile>& shards, std::vector<TensorRange> ranges);
+    Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
+          const std::vector<TensorRange>& ranges);
 
     /// From the stage when it holds the range, else from the mapped file (small tensors: norms, biases).
     std::span<const std::byte> get(const TensorRange& range) const override;

@@ -131,9 +131,10 @@ AttentionWeights WeightSources::attention(const TensorBytes& bytes, const model:
     }
     if (attention.temperature != 0) {
         std::vector<float> factors;
-        for (std::int64_t p = 0; p < chunk_tokens_; ++p)
-            factors.push_back(1 + attention.temperature *
-                                      std::log(static_cast<float>(p / attention.temperature_length) + 1));
+        for (std::int64_t p = 0; p < chunk_tokens_; ++p) {
+            const std::int64_t step = p / attention.temperature_length;
+            factors.push_back(1 + attention.temperature * std::log(static_cast<float>(step) + 1));
+        }
         weights.query_scale = backend_.upload(factors);
     }
     weights.output = linear(bytes, {&attention.output});

@@ -77,6 +77,7 @@ using Unit = std::variant<MixerWeights, FfnWeights, ExpertUnit, VocabularyUnit>;
 /// A unit to come: what it costs and how to make it.
 struct Job {
     std::vector<TensorRange> reads;    ///< its matrices; smaller tensors are read as they are touched
+    bool reuses_reads = false;         ///< made from what the job before it has read
     std::uint64_t prepared_bytes = 0;  ///< estimate of what it holds
     std::function<Unit(const TensorBytes&)> make;
 

@@ -17,7 +17,7 @@
 
 namespace assay::gguf {
 
-/// Dimensions in the file's order, fastest first: ne[0] is the row length; missing ones are 1.
+/// Dimensions in the file's order, fastest first: ne[0] is the row length; missing ones are 1. None is 0.
 struct Tensor {
     std::string name;
     std::uint32_t n_dims = 0;
@@ -29,7 +29,7 @@ struct Tensor {
 
     std::uint64_t rows() const noexcept { return ne[1] * ne[2] * ne[3]; }
     std::uint64_t elements() const noexcept { return ne[0] * rows(); }
-    std::uint64_t row_bytes() const noexcept { return rows() == 0 ? 0 : size_bytes / rows(); }
+    std::uint64_t row_bytes() const noexcept { return size_bytes / rows(); }
     std::string shape_text() const;
 };
 

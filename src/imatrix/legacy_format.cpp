@@ -85,12 +85,14 @@ void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, s
     out.write(to_int32(entry.sum_sq.size(), name));
     const std::uint64_t columns = entry.columns_per_count();
     const auto scale = static_cast<float>(calls);
-    for (std::size_t i = 0; i < entry.sum_sq.size(); ++i) {
-        // Mean and product are both rounded to F32, so that the bytes are those of other writers. An expert
-        // without data counts as mean 1, which tells quantisers to weigh its columns alike.
-        const std::uint64_t count = entry.counts[i / columns];
-        const float mean = count == 0 ? 1.0f : narrow(entry.sum_sq[i], name) / static_cast<float>(count);
-        out.write(narrow(double{mean} * double{scale}, name));
+    for (std::size_t m = 0; m < entry.counts.size(); ++m) {
+        const std::uint64_t count = entry.counts[m];
+        for (std::uint64_t i = m * columns; i < (m + 1) * columns; ++i) {
+            // Mean and product are both rounded to F32, so that the bytes are those of other writers. An
+            // expert without data counts as mean 1, which tells quantisers to weigh its columns alike.
+            const float mean = count == 0 ? 1.0f : narrow(entry.sum_sq[i], name) / static_cast<float>(count);
+            out.write(narrow(double{mean} * double{scale}, name));
+        }
     }
 }
 

@@ -68,7 +68,7 @@ std::vector<Group> merge_blocks(const std::map<std::uint64_t, Group>& blocks,
     std::uint64_t last = 0;
     for (const auto& [block, group] : blocks) {
         const bool fits = tolerance > 0.0 && !run.empty() && block == last + 1 &&
-                          std::all_of(run.begin(), run.end(), [&](const Group* member) {
+                          std::all_of(run.begin(), run.end(), [&, &group = group](const Group* member) {
                               return similar(*member, group, tensors, tolerance);
                           });
         if (!fits) {

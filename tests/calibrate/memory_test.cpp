@@ -135,6 +135,20 @@ TEST(PlanSweeps, AFileStaysInMemoryOnlyWhereThatCostsNoReading) {
     EXPECT_EQ(plan_sweeps(kNeeds, (118 + 1000 + 400) * kMiB, 20, 9).peak_bytes, (118 + 800) * kMiB);
 }
 
+TEST(PlanSweeps, AFileThatDoesNotFitIsStreamed) {
+    MemoryNeeds needs = kNeeds;
+    needs.stream_bytes = 100 * kMiB;
+    EXPECT_FALSE(plan_sweeps(needs, 8000 * kMiB, 20, 9).streamed);
+    const SweepPlan plan = plan_sweeps(needs, (118 + 100 + 159) * kMiB, 20, 9);
+    EXPECT_TRUE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 3);  // as without the stream and its 100
+    EXPECT_EQ(plan.n_sweeps, 7);
+    EXPECT_LE(plan.peak_bytes, (118 + 100 + 159) * kMiB);
+    EXPECT_TRUE(plan_sweeps(needs, (118 + 1000 + 400) * kMiB, 20, 9).streamed) << "saves a sweep";
+    needs.stream_bytes = 1000 * kMiB;
+    EXPECT_FALSE(plan_sweeps(needs, (118 + 1000 + 400) * kMiB, 20, 9).streamed) << "a stream takes no less";
+}
+
 TEST(PlanSweeps, OneChunkOfOneVariantMustFit) {
     EXPECT_EQ(plan_sweeps(kNeeds, (118 + 8) * kMiB, 20, 9).variants, 1);
     EXPECT_THROW(plan_sweeps(kNeeds, (118 + 7) * kMiB, 20, 9), Error);

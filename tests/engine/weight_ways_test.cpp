@@ -1,4 +1,6 @@
 // Where weights and states are while a pass runs must not change what it finds.
+#include <algorithm>
+#include <deque>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -72,6 +74,74 @@ TEST_P(WeightWays, StreamedSpilledAndKeptAgreeWithMapped) {
     Pass kept(model_.file, model_.spec, *backend_, keep);
     EXPECT_TRUE(model_.run(kept) == expected);
     EXPECT_TRUE(model_.run(kept) == expected) << "second wave, from kept weights";
+}
+
+/// The model without the first row of some weights. Remembers whether it was given mapped bytes.
+class WithoutFirstRow final : public Replacement {
+  public:
+    WithoutFirstRow(const gguf::File& file, std::vector<std::string> weights)
+        : file_(file), weights_(std::move(weights)) {}
+    bool replaces(const std::string& weight) const override {
+        return std::ranges::find(weights_, weight) != weights_.end();
+    }
+    backend::WeightSource replace(const std::string&, std::int64_t,
+                                  const backend::WeightSource& plain) override {
+        const std::span<const std::byte> mapping = file_.shard(0).bytes();
+        const std::less<> before;
+        n_mapped += !before(plain.bytes.data(), mapping.data()) &&
+                    before(plain.bytes.data(), mapping.data() + mapping.size());
+        ++n_replaced;
+        auto& bytes = kept_.emplace_back(plain.bytes.begin(), plain.bytes.end());
+        std::fill_n(bytes.begin(), bytes.size() / static_cast<std::size_t>(plain.n_out), std::byte{0});
+        backend::WeightSource source = plain;
+        source.bytes = bytes;
+        return source;
+    }
+    void release() override { kept_.clear(); }
+
+    int n_replaced = 0;
+    int n_mapped = 0;
+
+  private:
+    const gguf::File& file_;
+    std::vector<std::string> weights_;
+    std::deque<std::vector<std::byte>> kept_;
+};
+
+struct RecordedVariants final : VariantSink {
+    void on_variant(const VariantChunk& chunk) override {
+        for (const backend::Divergence& row : chunk.positions) rows.push_back(row.loss);
+    }
+    std::vector<double> rows;
+};
+
+TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
+    PassOptions options;
+    options.n_ctx = kContext;
+    options.sums = false;
+    std::vector<std::string> all;
+    for (const gguf::Tensor& tensor : model_.file.tensors())
+        if (tensor.n_dims > 1 && tensor.name.starts_with("blk.") && !tensor.name.ends_with("inp.weight"))
+            all.push_back(tensor.name);
+    WithoutFirstRow one(model_.file, {"blk.1.attn_output.weight"});
+    WithoutFirstRow more(model_.file, all);
+    std::vector<Replacement*> variants{&one, &more};
+    const auto run = [&](Pass& pass) {
+        RecordedVariants sink;
+        pass.run_variants({0, kChunks, model_.tokens, model_.tokens}, variants, sink,
+                          [](std::int64_t, double) {});
+        return sink.rows;
+    };
+    Pass mapped(model_.file, model_.spec, *backend_, options);
+    const std::vector<double> expected = run(mapped);
+    EXPECT_GT(more.n_mapped, 0);
+    more.n_mapped = more.n_replaced = one.n_mapped = 0;
+    Pass streamed(model_.file, model_.spec, *backend_, options);
+    streamed.stream_weights();
+    EXPECT_EQ(run(streamed), expected);
+    EXPECT_GT(more.n_replaced, 0);
+    EXPECT_EQ(more.n_mapped + one.n_mapped, 0);
+    EXPECT_GT(streamed.times().reading, 0);
 }
 
 TEST_P(WeightWays, AModelThatShrinksWhileStreamedIsAnError) {

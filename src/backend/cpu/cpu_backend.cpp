@@ -18,8 +18,15 @@ std::int64_t product_tile(std::int64_t chunk_tokens) {
     return chunk_tokens <= 128 ? 128 : 256;
 }
 
-/// Weights are prepared beside the computing, by this share of the threads.
+/// Weights are prepared beside the computing, by this share of the threads. One thread decodes and packs
+/// about as fast as a disk reads, so two are the least: where a wave is short, the others wait for weights
+/// anyway.
 constexpr int kThreadsPerPacker = 4;
+constexpr int kLeastPackers = 2;
+
+int packers_beside(int n_threads) {
+    return std::min(n_threads, std::max(kLeastPackers, n_threads / kThreadsPerPacker));
+}
 
 }  // namespace
 
@@ -35,7 +42,7 @@ CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, Thread
       gemm_(operand, kernels_, isa),
       exact_gemm_(DType::F32, kernels_, isa),
       pool_(pool),
-      packers_(std::max(1, pool.size() / kThreadsPerPacker)),
+      packers_(packers_beside(pool.size())),
       tile_rows_(product_tile(chunk_tokens)),
       rope_tables_(chunk_tokens),
       scratch_(static_cast<std::size_t>(pool.size())) {}

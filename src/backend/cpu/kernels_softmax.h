@@ -24,7 +24,9 @@ inline Visible visible_keys(const HeadBlock& block, std::int64_t position) {
 
 /// Turns one row of scores into probabilities over [0, width), zero outside the visible keys.
 inline void softmax_row(const HeadBlock& block, std::int64_t position, float* row, std::int64_t width) {
-    const auto [first, last] = visible_keys(block, position);
+    const Visible visible = visible_keys(block, position);
+    const std::int64_t first = visible.first;
+    const std::int64_t last = visible.last;
     const float temperature = block.query_scale != nullptr ? block.query_scale[position] : 1.0f;
     const float largest = scale_and_max(row + first, last - first, block.scale * temperature, block.soft_cap);
     std::memset(row, 0, static_cast<std::size_t>(first) * 4);

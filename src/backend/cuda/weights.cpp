@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/processors.h"
 #include "quant/iq_grids.h"
 
 namespace assay::backend::cuda {

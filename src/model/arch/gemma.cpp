@@ -67,8 +67,10 @@ ModelSpec build_family(const Hyperparameters& hp, const Tensors& tensors, const 
                                     .scaled = !windowed || variant.local_scaled});
         attention.soft_cap = variant.attention_soft_cap;
         if (windowed) attention.window = variant.window;
-        if (variant.scale_by_hidden)
-            attention.scale = 1.0f / std::sqrt(static_cast<float>(hp.hidden() / attention.n_heads));
+        if (variant.scale_by_hidden) {
+            const std::int64_t width = hp.hidden() / attention.n_heads;
+            attention.scale = 1.0f / std::sqrt(static_cast<float>(width));
+        }
         layer.mixer = std::move(attention);
         layer.ffn_norm = rms(i, "ffn_norm");
         layer.ffn = make_dense_ffn(hp, tensors, i, Activation::Gelu);
