@@ -33,15 +33,14 @@ class MappedFile {
     std::size_t size_ = 0;
 };
 
-/// Whole pages of memory, given back to the system when freed. Move-only.
+/// Whole pages of memory, given back to the system when freed.
 class PageMemory {
   public:
-    PageMemory() = default;
     /// Zeroed. Throws Error{Io} when there is none left.
     explicit PageMemory(std::size_t size_bytes);
     ~PageMemory();
-    PageMemory(PageMemory&& other) noexcept;
-    PageMemory& operator=(PageMemory&& other) noexcept;
+    PageMemory(const PageMemory&) = delete;
+    PageMemory& operator=(const PageMemory&) = delete;
 
     std::span<std::byte> bytes() const noexcept { return {data_, size_}; }
 

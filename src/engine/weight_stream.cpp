@@ -27,14 +27,14 @@ std::uint64_t Stage::size_bytes(const std::vector<TensorRange>& ranges) noexcept
 }
 
 Stage::Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
-             const std::vector<TensorRange>& ranges)
+             const std::vector<TensorRange>& ranges, std::span<std::byte> memory)
     : TensorBytes(file) {
     for (const TensorRange& range : ranges) {
         const std::uint64_t begin = range.tensor->offset_bytes + range.begin_bytes;
         const std::uint64_t size = aligned_bytes(range);
-        Piece piece{range, PageMemory(size), begin - round_down(begin)};
-        shards[range.tensor->shard].read(round_down(begin), piece.memory.bytes());
-        pieces_.push_back(std::move(piece));
+        shards[range.tensor->shard].read(round_down(begin), memory.first(size));
+        pieces_.push_back({range, memory.subspan(begin - round_down(begin), range.size_bytes)});
+        memory = memory.subspan(size);
     }
 }
 
@@ -45,13 +45,34 @@ std::span<const std::byte> Stage::get(const TensorRange& range) const {
     };
     const auto piece = std::ranges::find_if(pieces_, holds);
     if (piece == pieces_.end()) return TensorBytes::get(range);
-    const std::uint64_t skip = piece->skip_bytes + (range.begin_bytes - piece->range.begin_bytes);
-    return piece->memory.bytes().subspan(skip, range.size_bytes);
+    return piece->bytes.subspan(range.begin_bytes - piece->range.begin_bytes, range.size_bytes);
 }
+
+std::optional<std::uint64_t> Ring::place(std::uint64_t bytes) {
+    std::uint64_t begin = runs_.empty() ? 0 : runs_.back().end;
+    if (begin % size_bytes_ + bytes > size_bytes_) begin = (begin / size_bytes_ + 1) * size_bytes_;
+    const std::uint64_t oldest = runs_.empty() ? begin : runs_.front().begin;
+    if (begin + bytes - oldest > size_bytes_) return std::nullopt;
+    runs_.push_back({begin, begin + bytes});
+    return begin % size_bytes_;
+}
+
+namespace {
+
+std::uint64_t largest_stage(const std::vector<std::vector<TensorRange>>& jobs) {
+    std::uint64_t largest = 0;
+    for (const auto& ranges : jobs) largest = std::max(largest, Stage::size_bytes(ranges));
+    return largest;
+}
+
+}  // namespace
 
 WeightStream::WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
                            std::uint64_t bound_bytes)
-    : file_(file), jobs_(std::move(jobs)), bound_bytes_(bound_bytes) {
+    : file_(file),
+      jobs_(std::move(jobs)),
+      memory_(std::max(bound_bytes, largest_stage(jobs_))),
+      ring_(memory_.bytes().size()) {
     for (std::size_t shard = 0; shard < file.n_shards(); ++shard)
         shards_.emplace_back(file.shard(shard).path());
     thread_ = std::thread([this] { work(); });
@@ -71,15 +92,15 @@ void WeightStream::work() {
     try {
         for (const auto& ranges : jobs_) {
             const std::uint64_t bytes = Stage::size_bytes(ranges);
+            std::optional<std::uint64_t> place;
             {
                 std::unique_lock lock(mutex_);
-                changed_.wait(
-                    lock, [&] { return stop_ || held_bytes_ == 0 || held_bytes_ + bytes <= bound_bytes_; });
+                changed_.wait(lock, [&] { return stop_ || (place = ring_.place(bytes)); });
                 if (stop_) return;
-                held_bytes_ += bytes;
             }
             const auto start = Clock::now();
-            auto stage = std::make_unique<Stage>(file_, shards_, ranges);
+            auto stage =
+                std::make_unique<Stage>(file_, shards_, ranges, memory_.bytes().subspan(*place, bytes));
             const std::lock_guard lock(mutex_);
             reading_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
             ready_.push_back(std::move(stage));
@@ -94,14 +115,14 @@ void WeightStream::work() {
 
 std::unique_ptr<Stage> WeightStream::take() {
     std::unique_lock lock(mutex_);
-    held_bytes_ -= taken_bytes_;
-    taken_bytes_ = 0;
+    if (in_use_) ring_.release();
+    in_use_ = false;
     changed_.notify_all();
     changed_.wait(lock, [&] { return !ready_.empty() || failure_; });
     if (ready_.empty()) std::rethrow_exception(failure_);
     std::unique_ptr<Stage> stage = std::move(ready_.front());
     ready_.pop_front();
-    taken_bytes_ = Stage::size_bytes(jobs_[next_taken_++]);
+    in_use_ = true;
     return stage;
 }
 

@@ -6,6 +6,8 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -14,12 +16,13 @@
 
 namespace assay::engine {
 
-/// The ranges of one job, in memory of their own.
+/// The ranges of one job, as they have been read.
 class Stage : public TensorBytes {
   public:
-    /// Reads the ranges. The file is borrowed. Throws Error{Io}.
+    /// Reads the ranges into `memory`, size_bytes() of them, aligned to pages. The file and the memory are
+    /// borrowed. Throws Error{Io}.
     Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
-          const std::vector<TensorRange>& ranges);
+          const std::vector<TensorRange>& ranges, std::span<std::byte> memory);
 
     /// From the stage when it holds the range, else from the mapped file (small tensors: norms, biases).
     std::span<const std::byte> get(const TensorRange& range) const override;
@@ -30,14 +33,35 @@ class Stage : public TensorBytes {
   private:
     struct Piece {
         TensorRange range;
-        PageMemory memory;
-        std::size_t skip_bytes = 0;  ///< the range begins here: reads begin at aligned offsets
+        std::span<const std::byte> bytes;
     };
     std::vector<Piece> pieces_;
 };
 
-/// A thread that reads stages in order. All stages that are being read, wait or are in use stay below
-/// `bound_bytes`, but for a single one that is larger.
+/// Where stages lie in one piece of memory that is used over and over: fresh pages would all be cleared
+/// first, a tenth of a short wave's processor time. Each is in one run, behind the one before it or at the
+/// start.
+class Ring {
+  public:
+    /// `size_bytes` >= 1.
+    explicit Ring(std::uint64_t size_bytes) : size_bytes_(size_bytes) {}
+
+    /// Offset of a new run, if there is room now; always so when the ring is empty and the run no larger.
+    std::optional<std::uint64_t> place(std::uint64_t bytes);
+    /// The oldest run is free again; there must be one.
+    void release() { runs_.pop_front(); }
+
+  private:
+    struct Run {
+        std::uint64_t begin = 0;  ///< counted on over all rounds; the offset is the rest by the size
+        std::uint64_t end = 0;
+    };
+    std::uint64_t size_bytes_;
+    std::deque<Run> runs_;  ///< oldest first
+};
+
+/// A thread that reads stages in order. All stages that are being read, wait or are in use lie in
+/// `bound_bytes`, or in as much as the largest takes.
 class WeightStream {
   public:
     WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
@@ -58,14 +82,13 @@ class WeightStream {
 
     const gguf::File& file_;
     const std::vector<std::vector<TensorRange>> jobs_;
-    const std::uint64_t bound_bytes_;
     std::vector<DirectFile> shards_;
+    const PageMemory memory_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
+    Ring ring_;  ///< of memory_: stages that are being read, wait, or are in use
     std::deque<std::unique_ptr<Stage>> ready_;
-    std::uint64_t held_bytes_ = 0;   ///< being read, waiting, in use
-    std::uint64_t taken_bytes_ = 0;  ///< of these, in use
-    std::size_t next_taken_ = 0;
+    bool in_use_ = false;  ///< the oldest has been taken
     double reading_seconds_ = 0;
     bool stop_ = false;
     std::exception_ptr failure_;

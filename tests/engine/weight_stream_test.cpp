@@ -1,12 +1,52 @@
 #include "engine/weight_stream.h"
 
 #include <algorithm>
+#include <deque>
 #include <gtest/gtest.h>
+#include <random>
 
 #include "support/fixture.h"
 
 namespace assay::engine {
 namespace {
+
+TEST(Ring, PlacesRunsBehindEachOtherAndThenAtTheStart) {
+    Ring ring(10);
+    EXPECT_EQ(ring.place(4), 0);
+    EXPECT_EQ(ring.place(4), 4);
+    EXPECT_EQ(ring.place(3), std::nullopt) << "two are left at the end, none at the start";
+    EXPECT_EQ(ring.place(0), 8);
+    ring.release();
+    EXPECT_EQ(ring.place(5), std::nullopt);
+    EXPECT_EQ(ring.place(3), 0);
+    EXPECT_EQ(ring.place(1), 3);
+    EXPECT_EQ(ring.place(1), std::nullopt) << "the oldest begins there";
+    for (int i = 0; i < 4; ++i) ring.release();
+    EXPECT_EQ(ring.place(11), std::nullopt);
+    EXPECT_EQ(ring.place(10), 0);
+}
+
+TEST(Ring, RunsNeverOverlap) {
+    constexpr std::uint64_t kSize = 100;
+    Ring ring(kSize);
+    std::deque<std::pair<std::uint64_t, std::uint64_t>> held;
+    std::mt19937 random(1);
+    int placed = 0;
+    for (int step = 0; step < 10000; ++step) {
+        const std::uint64_t bytes = random() % 60;
+        if (const auto begin = ring.place(bytes)) {
+            ++placed;
+            ASSERT_LE(*begin + bytes, kSize);
+            for (const auto& [first, end] : held) ASSERT_TRUE(*begin + bytes <= first || end <= *begin);
+            held.emplace_back(*begin, *begin + bytes);
+        } else {
+            ASSERT_FALSE(held.empty());
+            ring.release();
+            held.pop_front();
+        }
+    }
+    EXPECT_GT(placed, 4000);
+}
 
 class WeightStreamTest : public testing::Test {
   protected:
@@ -27,7 +67,7 @@ TEST_F(WeightStreamTest, DeliversEveryRangeInOrder) {
     for (const gguf::Tensor& tensor : file_.tensors())
         jobs.push_back({{&tensor, 0, tensor.size_bytes}, {&tensor, tensor.row_bytes(), tensor.row_bytes()}});
     std::erase_if(jobs, [](const auto& job) { return job[0].tensor->rows() < 2; });
-    for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 30}) {
+    for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 18, std::uint64_t{1} << 30}) {
         WeightStream stream(file_, jobs, bound);
         for (const auto& job : jobs) {
             const auto stage = stream.take();
