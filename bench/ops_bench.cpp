@@ -1,6 +1,6 @@
-// Operations of the CPU backend: products and attention, f32 and bf16, on the shapes of small and large
-// models. The results are checked against the backend's own f32 form where that is cheap; see tests/backend
-// for exactness.
+// Operations of the CPU backend: products, their weights' preparation and attention, f32 and bf16, on the
+// shapes of small and large models. The results are checked against the backend's own f32 form where that is
+// cheap; see tests/backend for exactness.
 #include <benchmark/benchmark.h>
 #include <random>
 
@@ -46,6 +46,20 @@ void gemm(benchmark::State& state) {
                                                   benchmark::Counter::kIsIterationInvariantRate);
 }
 
+/// Stored weights to the layout of the products, on the threads that prepare beside the computing.
+void prepare(benchmark::State& state, quant::TypeId id) {
+    Setup setup(true);
+    const std::int64_t n_in = 2048, n_out = 2048;
+    const quant::TypeInfo& type = quant::type_info(id);
+    const std::vector<std::byte> stored(quant::row_bytes(type, static_cast<std::uint64_t>(n_in)) *
+                                        static_cast<std::uint64_t>(n_out));
+    const WeightSource source{&type, stored, n_in, n_out, 1};
+    for (auto _ : state) benchmark::DoNotOptimize(setup.backend->prepare(std::span(&source, 1)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * n_in * n_out);
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                            static_cast<std::int64_t>(stored.size()));
+}
+
 void attention(benchmark::State& state) {
     Setup setup(state.range(2) != 0);
     Backend& backend = *setup.backend;
@@ -66,6 +80,9 @@ void attention(benchmark::State& state) {
 }
 
 BENCHMARK(gemm)->ArgsProduct({{576, 2048}, {576, 2048, 8192}, {0, 1}})->UseRealTime();
+BENCHMARK_CAPTURE(prepare, f16, quant::TypeId::F16)->UseRealTime();
+BENCHMARK_CAPTURE(prepare, q8_0, quant::TypeId::Q8_0)->UseRealTime();
+BENCHMARK_CAPTURE(prepare, q4_k, quant::TypeId::Q4_K)->UseRealTime();
 BENCHMARK(attention)->ArgsProduct({{9, 32}, {64, 128}, {0, 1}})->UseRealTime();
 
 }  // namespace

@@ -10,10 +10,12 @@
 #include <mutex>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/page_pool.h"
 #include "core/thread_pool.h"
 #include "quant/decode.h"
 
@@ -38,23 +40,29 @@ struct Panel {
 class PackedMatrix : public Matrix {
   public:
     PackedMatrix(DType operand, std::int64_t n_in, std::int64_t n_out, std::vector<Panel> panels,
-                 std::size_t bytes)
-        : operand_(operand), n_in_(n_in), n_out_(n_out), panels_(std::move(panels)), data_(bytes) {}
+                 std::shared_ptr<const PageMemory> memory)
+        : operand_(operand),
+          n_in_(n_in),
+          n_out_(n_out),
+          panels_(std::move(panels)),
+          memory_(std::move(memory)) {}
     DType operand_dtype() const noexcept { return operand_; }
     std::int64_t n_in() const noexcept override { return n_in_; }
     std::int64_t n_out() const noexcept override { return n_out_; }
-    std::size_t size_bytes() const noexcept override { return data_.size_bytes(); }
+    std::size_t size_bytes() const noexcept override { return memory_->bytes().size(); }
 
     /// Panels never cross the border between stacked sources; sources of equal shape have equal panels.
     std::span<const Panel> panels() const noexcept { return panels_; }
-    std::byte* panel_data(const Panel& panel) const noexcept { return data_.data() + panel.offset_bytes; }
+    std::byte* panel_data(const Panel& panel) const noexcept {
+        return memory_->bytes().data() + panel.offset_bytes;
+    }
 
   private:
     DType operand_;
     std::int64_t n_in_;
     std::int64_t n_out_;
     std::vector<Panel> panels_;
-    AlignedBuffer data_;
+    std::shared_ptr<const PageMemory> memory_;
 };
 
 /// One compiled product: c [tile_rows, cols] f32 = a [tile_rows, n_in] * panel, both dense: oneDNN 2.6.3
@@ -88,16 +96,32 @@ class Gemm {
     static std::size_t scratch_bytes(const Product& product) noexcept;
 
   private:
-    void pack_panel(const WeightSource& source, std::int64_t first_row, const Panel& panel,
-                    const PackedMatrix& matrix) const;
+    /// For each `width` output columns, the words (one f32 or two bf16) of all inputs:
+    /// [blocks][words][width], zeros behind the last input and column. Width 0: another layout, which only
+    /// the library makes.
+    struct PanelLayout {
+        std::int64_t size_bytes = 0;
+        std::int64_t words = 0;
+        std::int64_t width = 0;
+    };
+    /// Asked of the library once for each size. Any thread.
+    PanelLayout layout(std::int64_t n_in, std::int64_t cols) const;
+    /// `cols` rows of the source become columns of a panel.
+    void pack_panel(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
+                    std::byte* out) const;
+    void pack_by_library(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
+                         std::byte* out) const;
+    /// Rows as operands, `out_stride` bytes apart, zeros behind the last value of each.
     void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
-                     std::vector<float>& row, std::byte* out) const;
+                     std::size_t out_stride, std::byte* out) const;
 
     DType operand_;
     const Kernels& kernels_;
     Isa decoder_isa_;
+    mutable PagePool pages_;
     mutable std::mutex mutex_;
     mutable std::map<Shape, std::unique_ptr<Product>> products_;
+    mutable std::map<std::pair<std::int64_t, std::int64_t>, PanelLayout> layouts_;
 };
 
 }  // namespace assay::backend::cpu

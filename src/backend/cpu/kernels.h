@@ -36,6 +36,9 @@ struct Kernels {
     Isa isa;
     /// out = x rounded to nearest even.
     void (*to_bf16)(const float* x, std::int64_t n, std::uint16_t* out);
+    /// out [n_cols, n_rows] = in [n_rows, n_cols] transposed; strides in words.
+    void (*transpose)(const std::uint32_t* in, std::int64_t in_stride, std::int64_t n_rows,
+                      std::int64_t n_cols, std::uint32_t* out, std::int64_t out_stride);
     /// squares += x^2, plain += x; either may be null.
     void (*add_sums)(const float* x, std::int64_t n, float* squares, float* plain);
     /// y may alias x.

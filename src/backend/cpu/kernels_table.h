@@ -1,8 +1,10 @@
-// The table of the kernels that stand above the inclusion. Included last by each kernels_*.cpp, after the
-// kernels of its instruction set, so that the list is written once and by name.
+// The table of the kernels that stand above the inclusion, and of the one that is everywhere alike. Included
+// last by each kernels_*.cpp, after the kernels of its instruction set, so that the list is written once and
+// by name.
 #pragma once
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_transpose.h"
 
 namespace assay::backend::cpu {
 namespace {
@@ -10,6 +12,7 @@ namespace {
 constexpr Kernels kernel_table(Isa isa) {
     return {.isa = isa,
             .to_bf16 = to_bf16,
+            .transpose = transpose,
             .add_sums = add_sums,
             .norm_row = norm_row,
             .gate_row = gate_row,

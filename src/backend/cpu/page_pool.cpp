@@ -1,0 +1,43 @@
+#include "backend/cpu/page_pool.h"
+
+#include <algorithm>
+
+namespace assay::backend::cpu {
+
+std::unique_ptr<const PageMemory> PagePool::State::find(std::size_t bytes) {
+    auto best = waiting.end();
+    for (auto it = waiting.begin(); it != waiting.end(); ++it) {
+        const std::size_t size = (*it)->bytes().size();
+        if (size < bytes || size > bytes + bytes / 4) continue;
+        if (best == waiting.end() || size < (*best)->bytes().size()) best = it;
+    }
+    if (best != waiting.end()) {
+        std::unique_ptr<const PageMemory> memory = std::move(*best);
+        waiting.erase(best);
+        waiting_bytes -= memory->bytes().size();
+        return memory;
+    }
+    while (!waiting.empty() &&
+           used_bytes + waiting_bytes + bytes > std::max(most_bytes, used_bytes + bytes)) {
+        waiting_bytes -= waiting.front()->bytes().size();
+        waiting.pop_front();
+    }
+    return std::make_unique<const PageMemory>(bytes);
+}
+
+void PagePool::State::give_back(const PageMemory* memory) {
+    const std::lock_guard lock(mutex);
+    used_bytes -= memory->bytes().size();
+    waiting_bytes += memory->bytes().size();
+    waiting.emplace_back(memory);
+}
+
+std::shared_ptr<const PageMemory> PagePool::take(std::size_t bytes) {
+    const std::lock_guard lock(state_->mutex);
+    std::unique_ptr<const PageMemory> memory = state_->find(bytes);
+    state_->used_bytes += memory->bytes().size();
+    state_->most_bytes = std::max(state_->most_bytes, state_->used_bytes);
+    return {memory.release(), [state = state_](const PageMemory* returned) { state->give_back(returned); }};
+}
+
+}  // namespace assay::backend::cpu
