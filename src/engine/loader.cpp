@@ -4,8 +4,6 @@
 
 namespace assay::engine {
 
-namespace {
-
 std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
     std::vector<std::vector<TensorRange>> reads;
     for (const Job& job : jobs)
@@ -13,17 +11,15 @@ std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
     return reads;
 }
 
-}  // namespace
-
-Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options)
+Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options,
+               std::unique_ptr<StreamReader> reader)
     : file_(file),
       jobs_(std::move(jobs)),
       options_(options),
       all_kept_(options.kept != nullptr && options.kept->size() == jobs_.size()) {
     if (all_kept_) return;
     if (options_.kept != nullptr) options_.kept->clear();
-    if (options_.stream_bytes > 0)
-        stream_ = std::make_unique<WeightStream>(file_, reads_of(jobs_), options_.stream_bytes);
+    reader_ = std::move(reader);
     thread_ = std::thread([this] { work(); });
 }
 
@@ -34,6 +30,8 @@ Loader::~Loader() {
         stop_ = true;
     }
     changed_.notify_all();
+    // What it waits for may never come: where a team ends, others hold the stream up.
+    if (reader_) reader_->interrupt();
     thread_.join();
 }
 
@@ -46,11 +44,11 @@ void Loader::read_ahead(std::size_t job) const {
 }
 
 std::shared_ptr<const Unit> Loader::make(std::size_t job) {
-    if (!stream_) {
+    if (!reader_) {
         read_ahead(job + 1);
         return std::make_shared<const Unit>(jobs_[job].make(TensorBytes(file_)));
     }
-    if (!jobs_[job].reuses_reads) stage_ = stream_->take();
+    if (!jobs_[job].reuses_reads) stage_ = reader_->take();
     auto unit = std::make_shared<const Unit>(jobs_[job].make(*stage_));
     if (job + 1 == jobs_.size() || !jobs_[job + 1].reuses_reads) stage_.reset();
     return unit;

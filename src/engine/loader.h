@@ -21,16 +21,19 @@ using KeptUnits = std::vector<std::shared_ptr<const Unit>>;
 struct LoaderOptions {
     /// Units that wait or are being made, beside the one in use; at least 1.
     std::size_t units_ahead = 1;
-    /// Stored bytes that a stream past the page cache may hold; 0: the file is mapped.
-    std::uint64_t stream_bytes = 0;
     /// Where units stay, or null. Borrowed.
     KeptUnits* kept = nullptr;
 };
 
+/// What a stream has to read for these jobs.
+std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs);
+
 /// Jobs are made in order. The file is borrowed.
 class Loader {
   public:
-    Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options);
+    /// reader: of a stream of reads_of(jobs); null: the file is mapped.
+    Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options,
+           std::unique_ptr<StreamReader> reader);
     /// Stops after the job in the making.
     ~Loader();
     Loader(const Loader&) = delete;
@@ -41,7 +44,7 @@ class Loader {
     /// Time that take() has waited.
     double waited_seconds() const noexcept { return waited_seconds_; }
     /// Time that a stream has spent reading.
-    double reading_seconds() const { return stream_ ? stream_->reading_seconds() : 0; }
+    double reading_seconds() const { return reader_ ? reader_->reading_seconds() : 0; }
 
   private:
     void work();
@@ -54,8 +57,8 @@ class Loader {
     const LoaderOptions options_;
     const bool all_kept_;
     std::size_t n_taken_ = 0;
-    std::unique_ptr<WeightStream> stream_;
-    std::unique_ptr<Stage> stage_;  ///< of the job in the making, and of those that reuse its reads
+    std::unique_ptr<StreamReader> reader_;
+    std::shared_ptr<const Stage> stage_;  ///< of the job in the making, and of those that reuse its reads
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<const Unit>> ready_;

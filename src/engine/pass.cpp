@@ -185,7 +185,8 @@ std::uint64_t Pass::read_bytes_per_wave() const noexcept {
     return total;
 }
 
-Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs)
+Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs,
+                   std::unique_ptr<StreamReader> reader)
     : backend(pass.backend_),
       wave(wave_),
       n_ctx(pass.options_.n_ctx),
@@ -194,8 +195,8 @@ Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vec
       observation(delivery, pass.options_.sums),
       spill_folder(pass.options_.spill_folder),
       loader(pass.file_, std::move(jobs),
-             {units_ahead(pass.backend_), pass.options_.stream ? pass.stream_bytes() : 0,
-              pass.options_.keep_weights ? &pass.kept_ : nullptr}) {
+             {units_ahead(pass.backend_), pass.options_.keep_weights ? &pass.kept_ : nullptr},
+             std::move(reader)) {
     const Sizes& sizes = *pass.sizes_;
     const std::int64_t width = pass.spec_.hidden;
     const std::int64_t group_rows = std::min(n_rows, sizes.group_chunks * n_ctx);
@@ -245,19 +246,31 @@ std::vector<Pass::Group> Pass::State::groups(std::int64_t group_chunks) const {
     return groups;
 }
 
+std::vector<std::unique_ptr<StreamReader>> Pass::open_streams(std::size_t n_passes) const {
+    const std::vector<Job> all = jobs();
+    if (!options_.stream || kept_.size() == all.size())
+        return std::vector<std::unique_ptr<StreamReader>>(n_passes);
+    return open_stream(file_, reads_of(all), n_passes * stream_bytes(), n_passes);
+}
+
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
+    run(wave, sink, progress, std::move(open_streams(1).front()));
+}
+
+void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
+               std::unique_ptr<StreamReader> reader) {
     try {
-        run_wave(wave, sink, progress);
+        run_wave(wave, sink, progress, std::move(reader));
     } catch (...) {
         parcels_->clear();  // the caller may try a smaller wave
         throw;
     }
 }
 
-void Pass::run_wave(const Wave& wave, ActivationSink& sink,
-                    const std::function<void(std::int64_t)>& progress) {
+void Pass::run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
+                    std::unique_ptr<StreamReader> reader) {
     const auto start = std::chrono::steady_clock::now();
-    State state(*this, wave, sink, jobs());
+    State state(*this, wave, sink, jobs(), std::move(reader));
     backend_.embed(sources_.mapped(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
     std::int64_t steps = 0;
     for (const model::Layer& layer : spec_.layers) {

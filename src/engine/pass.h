@@ -83,6 +83,12 @@ class Pass {
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
+    /// The same, reading together with other passes: `reader` is one of those that a pass of the same kind
+    /// has opened for the wave.
+    void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
+             std::unique_ptr<StreamReader> reader);
+    /// Readers for so many passes; null where weights are not streamed, or kept from an earlier wave.
+    std::vector<std::unique_ptr<StreamReader>> open_streams(std::size_t n_passes) const;
 
     /// Runs the wave through the model and, at the same time, through variants of it: each weight is read
     /// once and rounded where a variant says so. A variant's hidden states begin as a copy of the model's at
@@ -110,7 +116,8 @@ class Pass {
   private:
     struct Sizes;
     class VariantRun;
-    void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
+    void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
+                  std::unique_ptr<StreamReader> reader);
     void run_layer(State& state, const model::Layer& layer);
     void run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights);
     /// The feed-forward half but for the experts themselves.

@@ -98,17 +98,20 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     if (parts.size() <= 1) return members_.front()->run(wave, sink, progress);
     SinkOrder order(sink, parts);
     Standing standing(parts.size(), order);
+    std::vector<std::unique_ptr<StreamReader>> readers = members_.front()->open_streams(parts.size());
     std::vector<std::thread> threads;
-    const auto run_member = [&](std::size_t i) {
+    const auto run_member = [&](std::size_t i, std::unique_ptr<StreamReader> reader) {
         try {
-            members_[i]->run(part_of(wave, parts[i], n_ctx_), order.part(i),
-                             [&](std::int64_t steps) { standing.step(i, steps); });
+            members_[i]->run(
+                part_of(wave, parts[i], n_ctx_), order.part(i),
+                [&](std::int64_t steps) { standing.step(i, steps); }, std::move(reader));
         } catch (...) {
             standing.fail(std::current_exception());
         }
     };
     try {
-        for (std::size_t i = 0; i < parts.size(); ++i) threads.emplace_back(run_member, i);
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            threads.emplace_back(run_member, i, std::move(readers[i]));
         const std::int64_t n_steps = members_.front()->n_steps();
         for (std::int64_t told = 0; told < n_steps;) {
             const std::int64_t steps = standing.wait_beyond(told);
@@ -117,6 +120,7 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
         }
     } catch (...) {
         standing.fail(std::current_exception());
+        readers.clear();  // of members that did not start; the others must not wait for them
     }
     for (std::thread& thread : threads) thread.join();
     standing.rethrow();

@@ -357,7 +357,8 @@ void Pass::VariantRun::run(VariantSink& sink, const std::function<void(std::int6
     for (const double step : work_of) total += step;
     embed();
     NoSink no_sink;
-    State state(pass_, wave_, no_sink, jobs());
+    // Variants are made from what is read for the model.
+    State state(pass_, wave_, no_sink, jobs(), std::move(pass_.open_streams(1).front()));
     pass_.backend_.embed(pass_.sources_.mapped(pass_.spec_.embedding), wave_.inputs,
                          pass_.spec_.embedding_scale, state.hidden.view);
     double done = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/error.h"
+
 namespace assay::engine {
 
 namespace {
@@ -68,11 +70,12 @@ std::uint64_t largest_stage(const std::vector<std::vector<TensorRange>>& jobs) {
 }  // namespace
 
 WeightStream::WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
-                           std::uint64_t bound_bytes)
+                           std::uint64_t bound_bytes, std::size_t n_readers)
     : file_(file),
       jobs_(std::move(jobs)),
       memory_(std::max(bound_bytes, largest_stage(jobs_))),
-      ring_(memory_.bytes().size()) {
+      ring_(memory_.bytes().size()),
+      readers_(n_readers) {
     for (std::size_t shard = 0; shard < file.n_shards(); ++shard)
         shards_.emplace_back(file.shard(shard).path());
     thread_ = std::thread([this] { work(); });
@@ -100,10 +103,11 @@ void WeightStream::work() {
             }
             const auto start = Clock::now();
             auto stage =
-                std::make_unique<Stage>(file_, shards_, ranges, memory_.bytes().subspan(*place, bytes));
+                std::make_shared<const Stage>(file_, shards_, ranges, memory_.bytes().subspan(*place, bytes));
             const std::lock_guard lock(mutex_);
             reading_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
-            ready_.push_back(std::move(stage));
+            stages_.push_back(std::move(stage));
+            release_done();  // the last readers may have left meanwhile
             changed_.notify_all();
         }
     } catch (...) {
@@ -113,17 +117,46 @@ void WeightStream::work() {
     }
 }
 
-std::unique_ptr<Stage> WeightStream::take() {
-    std::unique_lock lock(mutex_);
-    if (in_use_) ring_.release();
-    in_use_ = false;
+void WeightStream::release_done() {
+    const auto least = std::ranges::min(readers_, {}, &Reader::done).done;
+    for (; n_released_ < least && !stages_.empty(); ++n_released_) {
+        stages_.pop_front();
+        ring_.release();
+    }
     changed_.notify_all();
-    changed_.wait(lock, [&] { return !ready_.empty() || failure_; });
-    if (ready_.empty()) std::rethrow_exception(failure_);
-    std::unique_ptr<Stage> stage = std::move(ready_.front());
-    ready_.pop_front();
-    in_use_ = true;
-    return stage;
+}
+
+std::shared_ptr<const Stage> WeightStream::take(std::size_t reader) {
+    std::unique_lock lock(mutex_);
+    Reader& self = readers_.at(reader);
+    self.done = self.next;
+    release_done();
+    const auto at_hand = [&] { return self.next < n_released_ + stages_.size(); };
+    changed_.wait(lock, [&] { return self.interrupted || at_hand() || failure_; });
+    if (self.interrupted) throw Error(ErrorKind::Internal, "", "the reader of a stream was interrupted");
+    if (!at_hand()) std::rethrow_exception(failure_);
+    return stages_[self.next++ - n_released_];
+}
+
+void WeightStream::interrupt(std::size_t reader) {
+    const std::lock_guard lock(mutex_);
+    readers_.at(reader).interrupted = true;
+    changed_.notify_all();
+}
+
+void WeightStream::leave(std::size_t reader) {
+    const std::lock_guard lock(mutex_);
+    readers_.at(reader).done = jobs_.size();
+    release_done();
+}
+
+std::vector<std::unique_ptr<StreamReader>> open_stream(const gguf::File& file,
+                                                       std::vector<std::vector<TensorRange>> jobs,
+                                                       std::uint64_t bound_bytes, std::size_t n_readers) {
+    const auto stream = std::make_shared<WeightStream>(file, std::move(jobs), bound_bytes, n_readers);
+    std::vector<std::unique_ptr<StreamReader>> readers;
+    for (std::size_t i = 0; i < n_readers; ++i) readers.push_back(std::make_unique<StreamReader>(stream, i));
+    return readers;
 }
 
 double WeightStream::reading_seconds() const {

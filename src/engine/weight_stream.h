@@ -60,25 +60,37 @@ class Ring {
     std::deque<Run> runs_;  ///< oldest first
 };
 
-/// A thread that reads stages in order. All stages that are being read, wait or are in use lie in
-/// `bound_bytes`, or in as much as the largest takes.
+/// A thread that reads stages in order, once for all readers: passes over the same file on several devices.
+/// All stages that are being read, wait, or are in use by any reader lie in `bound_bytes`, or in as much as
+/// the largest takes; so the foremost reader waits for the last one.
 class WeightStream {
   public:
+    /// The file is borrowed. Each of `n_readers` >= 1 must take all stages, or leave.
     WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
-                 std::uint64_t bound_bytes);
-    /// Stops after the read in progress.
+                 std::uint64_t bound_bytes, std::size_t n_readers);
+    /// Stops after the read in progress. Nobody reads any more.
     ~WeightStream();
     WeightStream(const WeightStream&) = delete;
     WeightStream& operator=(const WeightStream&) = delete;
 
-    /// The next job's stage, waiting for it; the one taken before must be gone. Rethrows a failed read.
-    std::unique_ptr<Stage> take();
+    /// The reader's next stage, waiting for it; the one it took before must be gone. Rethrows a failed read.
+    /// Throws Error{Internal} once the reader is interrupted.
+    std::shared_ptr<const Stage> take(std::size_t reader);
+    void interrupt(std::size_t reader);
+    /// The reader holds no stage and takes no more.
+    void leave(std::size_t reader);
 
     /// Seconds in which the disk was being read.
     double reading_seconds() const;
 
   private:
+    struct Reader {
+        std::size_t done = 0;  ///< stages that it is done with
+        std::size_t next = 0;
+        bool interrupted = false;
+    };
     void work();
+    void release_done();
 
     const gguf::File& file_;
     const std::vector<std::vector<TensorRange>> jobs_;
@@ -87,12 +99,36 @@ class WeightStream {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     Ring ring_;  ///< of memory_: stages that are being read, wait, or are in use
-    std::deque<std::unique_ptr<Stage>> ready_;
-    bool in_use_ = false;  ///< the oldest has been taken
+    std::vector<Reader> readers_;
+    std::deque<std::shared_ptr<const Stage>> stages_;  ///< read, and not yet done with by all readers
+    std::size_t n_released_ = 0;                       ///< stages before these
     double reading_seconds_ = 0;
     bool stop_ = false;
     std::exception_ptr failure_;
     std::thread thread_;
 };
+
+/// One of the readers; leaves at its end. Keeps the stream alive.
+class StreamReader {
+  public:
+    StreamReader(std::shared_ptr<WeightStream> stream, std::size_t index)
+        : stream_(std::move(stream)), index_(index) {}
+    ~StreamReader() { stream_->leave(index_); }
+    StreamReader(const StreamReader&) = delete;
+    StreamReader& operator=(const StreamReader&) = delete;
+
+    std::shared_ptr<const Stage> take() { return stream_->take(index_); }
+    void interrupt() { stream_->interrupt(index_); }
+    double reading_seconds() const { return stream_->reading_seconds(); }
+
+  private:
+    std::shared_ptr<WeightStream> stream_;
+    std::size_t index_;
+};
+
+/// A stream and its readers.
+std::vector<std::unique_ptr<StreamReader>> open_stream(const gguf::File& file,
+                                                       std::vector<std::vector<TensorRange>> jobs,
+                                                       std::uint64_t bound_bytes, std::size_t n_readers);
 
 }  // namespace assay::engine

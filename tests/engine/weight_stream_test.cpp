@@ -4,7 +4,9 @@
 #include <deque>
 #include <gtest/gtest.h>
 #include <random>
+#include <thread>
 
+#include "core/error.h"
 #include "support/fixture.h"
 
 namespace assay::engine {
@@ -68,20 +70,64 @@ TEST_F(WeightStreamTest, DeliversEveryRangeInOrder) {
         jobs.push_back({{&tensor, 0, tensor.size_bytes}, {&tensor, tensor.row_bytes(), tensor.row_bytes()}});
     std::erase_if(jobs, [](const auto& job) { return job[0].tensor->rows() < 2; });
     for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 18, std::uint64_t{1} << 30}) {
-        WeightStream stream(file_, jobs, bound);
+        const auto reader = std::move(open_stream(file_, jobs, bound, 1).front());
         for (const auto& job : jobs) {
-            const auto stage = stream.take();
+            const auto stage = reader->take();
             for (const TensorRange& range : job) expect_whole(*stage, range);
         }
-        EXPECT_GT(stream.reading_seconds(), 0);
+        EXPECT_GT(reader->reading_seconds(), 0);
     }
+}
+
+TEST_F(WeightStreamTest, ReadsOnceForAllReaders) {
+    std::vector<std::vector<TensorRange>> jobs;
+    for (const gguf::Tensor& tensor : file_.tensors()) jobs.push_back({{&tensor, 0, tensor.size_bytes}});
+    for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 30}) {
+        const auto readers = open_stream(file_, jobs, bound, 3);
+        std::vector<std::vector<const std::byte*>> places(readers.size());
+        std::vector<std::thread> threads;
+        for (std::size_t r = 0; r < readers.size(); ++r)
+            threads.emplace_back([&, r] {
+                for (const auto& job : jobs) {
+                    const auto stage = readers[r]->take();
+                    expect_whole(*stage, job.front());
+                    places[r].push_back(stage->get(job.front()).data());
+                    if (r == 1) std::this_thread::yield();
+                }
+            });
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_EQ(places[0], places[1]);
+        EXPECT_EQ(places[0], places[2]);
+    }
+}
+
+TEST_F(WeightStreamTest, NobodyWaitsForAReaderThatLeft) {
+    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
+    auto readers = open_stream(file_, jobs, 1, 3);
+    readers[1]->take();
+    std::thread leaves([&] {
+        readers[1].reset();
+        readers[2].reset();
+    });
+    for (std::size_t i = 0; i < jobs.size(); ++i) readers[0]->take();
+    leaves.join();
+}
+
+TEST_F(WeightStreamTest, AReaderThatIsInterruptedWaitsNoMore) {
+    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const auto readers = open_stream(file_, {100, {{&tensor, 0, tensor.size_bytes}}}, 1, 2);
+    (void)readers[0]->take();
+    std::thread interrupts([&] { readers[0]->interrupt(); });
+    EXPECT_THROW(readers[0]->take(), Error);  // there is room for one stage, which the other has not taken
+    interrupts.join();
 }
 
 TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
     const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::uint64_t row = tensor.row_bytes();
-    WeightStream stream(file_, {{{&tensor, 2 * row, 4 * row}}}, std::uint64_t{1} << 20);
-    const auto stage = stream.take();
+    const auto readers = open_stream(file_, {{{&tensor, 2 * row, 4 * row}}}, std::uint64_t{1} << 20, 1);
+    const auto stage = readers.front()->take();
     expect_whole(*stage, {&tensor, 3 * row, row});
     EXPECT_EQ(stage->get({&tensor, row, 2 * row}).data(), file_.data(tensor).data() + row);
 }
@@ -89,8 +135,8 @@ TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
 TEST_F(WeightStreamTest, MayBeLeftBeforeItsEnd) {
     const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
-    WeightStream stream(file_, jobs, 1);
-    (void)stream.take();
+    const auto readers = open_stream(file_, jobs, 1, 1);
+    (void)readers.front()->take();
 }
 
 }  // namespace

@@ -2,41 +2,15 @@
 #include <algorithm>
 #include <deque>
 #include <gtest/gtest.h>
-#include <random>
 
 #include "backend/open.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "engine/pass.h"
-#include "engine/recording_sink.h"
-#include "model/registry.h"
-#include "support/fixture.h"
+#include "engine/small_model.h"
 
 namespace assay::engine {
 namespace {
-
-constexpr std::int64_t kContext = 64;
-constexpr std::int64_t kChunks = 3;
-
-struct Model {
-    explicit Model(const std::string& name)
-        : fixture(name), file(gguf::File::open(fixture.model())), spec(model::build(file, {kContext})) {
-        std::mt19937 random(1);
-        for (std::int64_t i = 0; i < kChunks * kContext; ++i)
-            tokens.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(spec.n_vocab)));
-    }
-
-    RecordingSink run(Pass& pass) const {
-        RecordingSink sink;
-        pass.run({0, kChunks, tokens, tokens}, sink, [](std::int64_t) {});
-        return sink;
-    }
-
-    test::Fixture fixture;
-    gguf::File file;
-    model::ModelSpec spec;
-    std::vector<std::int32_t> tokens;
-};
 
 class WeightWays : public testing::TestWithParam<std::string> {
   protected:
@@ -47,7 +21,7 @@ class WeightWays : public testing::TestWithParam<std::string> {
         return options;
     }
 
-    Model model_{GetParam()};
+    SmallModel model_{GetParam()};
     ThreadPool pool_{2};
     std::unique_ptr<backend::Backend> backend_ =
         backend::open({"cpu", backend::Precision::Auto, {}, kContext}, pool_);

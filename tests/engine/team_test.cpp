@@ -1,0 +1,97 @@
+// Several passes as one, reading together.
+#include "engine/team.h"
+
+#include <fstream>
+#include <gtest/gtest.h>
+
+#include "backend/open.h"
+#include "core/error.h"
+#include "engine/small_model.h"
+
+namespace assay::engine {
+namespace {
+
+/// Bytes that this process has read from files, page cache included; 0 where the system does not say.
+std::uint64_t bytes_read() {
+    std::ifstream file("/proc/self/io");
+    std::string key;
+    std::uint64_t value = 0;
+    while (file >> key >> value)
+        if (key == "rchar:") return value;
+    return 0;
+}
+
+/// Refuses the sums of this weight.
+struct Refusing final : RecordingSink {
+    explicit Refusing(const std::string& weight) : weight_(weight) {}
+    void on_input(const InputSums& sums) override {
+        if (sums.weights.front() == weight_ && sums.chunk == 0)
+            throw Error(ErrorKind::Numeric, weight_, "refused");
+        RecordingSink::on_input(sums);
+    }
+
+  private:
+    std::string weight_;
+};
+
+class StreamedTeam : public testing::TestWithParam<std::string> {
+  protected:
+    StreamedTeam() {
+        for (int i = 0; i < 3; ++i) {
+            pools_.push_back(std::make_unique<ThreadPool>(1));
+            backends_.push_back(
+                backend::open({"cpu", backend::Precision::Auto, {}, kContext}, *pools_.back()));
+            borrowed_.push_back(backends_.back().get());
+        }
+        options_.n_ctx = kContext;
+        options_.similarity = true;
+    }
+    Team team() const {
+        Team team(model_.file, model_.spec, borrowed_, options_);
+        team.stream_weights();
+        return team;
+    }
+
+    SmallModel model_{GetParam()};
+    PassOptions options_;
+    std::vector<std::unique_ptr<ThreadPool>> pools_;
+    std::vector<std::unique_ptr<backend::Backend>> backends_;
+    std::vector<backend::Backend*> borrowed_;
+};
+INSTANTIATE_TEST_SUITE_P(Models, StreamedTeam, testing::Values("llama-dense", "llama-moe"),
+                         [](const auto& name) { return name.param.substr(6); });
+
+TEST_P(StreamedTeam, FindsTheSameAndReadsOnce) {
+    Pass mapped(model_.file, model_.spec, *borrowed_.front(), options_);
+    const RecordingSink expected = model_.run(mapped);
+    Team together = team();
+    const std::uint64_t before = bytes_read();
+    const RecordingSink found = model_.run(together);
+    const std::uint64_t after = bytes_read();
+    EXPECT_TRUE(found == expected);
+    if (after == 0) GTEST_SKIP() << "this system does not count what is read";
+    const std::uint64_t once = mapped.read_bytes_per_wave();
+    EXPECT_GE(after - before, once);
+    EXPECT_LT(after - before, once + once / 2);
+}
+
+TEST_P(StreamedTeam, KeptWeightsAreReadInTheFirstWaveOnly) {
+    options_.keep_weights = true;
+    Team together = team();
+    const RecordingSink first = model_.run(together);
+    const std::uint64_t before = bytes_read();
+    EXPECT_TRUE(model_.run(together) == first);
+    EXPECT_LT(bytes_read() - before, together.member(0).read_bytes_per_wave() / 2);
+}
+
+TEST_P(StreamedTeam, EndsWhereOneOfItFails) {
+    for (const char* weight : {"blk.0.attn_q.weight", "blk.1.attn_output.weight"}) {
+        Team together = team();
+        Refusing sink(weight);
+        EXPECT_THROW(together.run({0, kChunks, model_.tokens, model_.tokens}, sink, [](std::int64_t) {}),
+                     Error);
+    }
+}
+
+}  // namespace
+}  // namespace assay::engine
