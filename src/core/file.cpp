@@ -1,5 +1,6 @@
 #include "core/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -64,7 +65,7 @@ void advise(const std::byte* data, std::size_t size, std::size_t offset, std::si
     static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     if (data == nullptr || offset >= size) return;
     const std::size_t start = offset / page * page;
-    const std::size_t end = std::min(size, offset + length);
+    const std::size_t end = offset + std::min(length, size - offset);
     ::madvise(const_cast<std::byte*>(data) + start, end - start, advice);
 }
 
