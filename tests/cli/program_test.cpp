@@ -137,6 +137,7 @@ TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
     EXPECT_THAT(merged.err, HasSubstr("main : saving combined imatrix to 'sum.gguf'"));
     EXPECT_THAT(test::differences(test::read_matrix(file("sum.gguf")), test::read_matrix(file("ab.gguf"))),
                 testing::IsEmpty());
+    EXPECT_EQ(run("$ASSAY report sum.gguf -o sum.html").code, 0) << "as many chunks each, other losses";
     EXPECT_EQ(run("$ASSAY --in-file sum.gguf -o sum.dat").code, 0);
     const Outcome statistics = run("$ASSAY --in-file sum.dat -c 128 --show-statistics");
     EXPECT_EQ(statistics.code, 0) << statistics.err;
