@@ -279,6 +279,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f missing.txt --type q4_0", "missing.txt: "},
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
+            "missing/x: its folder cannot be written"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
