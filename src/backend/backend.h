@@ -260,7 +260,8 @@ class Backend {
     MatrixPtr prepare(std::span<const WeightSource> stacked) { return prepare(stacked, operand_dtype()); }
 
     // --- operations
-    /// out [tokens, hidden] f32 = rows of the table times scale. Throws Error{BadFile} for a token without row.
+    /// out [tokens, hidden] f32 = rows of the table times scale. Throws Error{BadFile} for a token without
+    /// row.
     virtual void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                        View out) = 0;
 

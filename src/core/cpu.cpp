@@ -83,8 +83,9 @@ Isa detect() { return Isa::Scalar; }
 Isa highest_isa(const std::function<bool(std::string_view)>& has) {
     Isa highest = Isa::Scalar;
     for (const auto& [isa, name] : kNames) {
-        const bool complete = std::ranges::all_of(
-            kFeatures, [&](const Feature& feature) { return feature.isa != isa || has(feature.name); });
+        const bool complete = std::ranges::all_of(kFeatures, [&, level = isa](const Feature& feature) {
+            return feature.isa != level || has(feature.name);
+        });
         if (!complete) break;
         highest = isa;
     }
