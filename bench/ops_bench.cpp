@@ -1,6 +1,5 @@
 // Operations of the CPU backend: products, their weights' preparation and attention, f32 and bf16, on the
-// shapes of small and large models. The results are checked against the backend's own f32 form where that is
-// cheap; see tests/backend for exactness.
+// shapes of small and large models. Results are not looked at: tests/backend does that.
 #include <benchmark/benchmark.h>
 #include <random>
 

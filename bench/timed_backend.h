@@ -31,6 +31,7 @@ class TimedBackend final : public backend::Backend {
     backend::DType activation_dtype() const noexcept override { return inner_.activation_dtype(); }
     std::int64_t preferred_rows() const noexcept override { return inner_.preferred_rows(); }
     bool uses_host_memory() const noexcept override { return inner_.uses_host_memory(); }
+    std::optional<std::uint64_t> room_bytes() const override { return inner_.room_bytes(); }
     backend::BufferPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
     backend::BufferPtr upload(std::span<const float> values) override { return inner_.upload(values); }
     void download(const void* from, std::span<std::byte> to) override { inner_.download(from, to); }

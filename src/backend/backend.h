@@ -52,9 +52,6 @@ struct View {
         return {at(0, first), dtype, rows, count, stride};
     }
     float* row_f32(std::int64_t row) const noexcept { return reinterpret_cast<float*>(at(row, 0)); }
-    std::uint16_t* row_bf16(std::int64_t row) const noexcept {
-        return reinterpret_cast<std::uint16_t*>(at(row, 0));
-    }
 };
 
 /// The rows of a call: whole chunks one after another; row r is position r % chunk_tokens of its chunk.
@@ -263,7 +260,8 @@ class Backend {
     MatrixPtr prepare(std::span<const WeightSource> stacked) { return prepare(stacked, operand_dtype()); }
 
     // --- operations
-    /// out [tokens, hidden] f32 = rows of the table times scale.
+    /// out [tokens, hidden] f32 = rows of the table times scale. Throws Error{BadFile} for a token without
+    /// row.
     virtual void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                        View out) = 0;
 

@@ -233,6 +233,7 @@ Result Run::run() {
     announce(waves, std::ssize(schedule(chunks_.n_chunks, waves.wave_chunks, rules)));
     start_ = Clock::now();
     Result result;
+    if (chunks_.n_chunks == 0) save(options_.output);  // what was loaded, if anything, as the peers do
     std::int64_t wave_chunks = waves.wave_chunks;
     try {
         while (chunks_done_ < chunks_.n_chunks) {

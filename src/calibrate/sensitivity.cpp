@@ -76,7 +76,7 @@ class Run {
           rounding_(plan_rounding(file_, spec_, options.by, options.types)),
           matrix_(load_matrix(options, observer)),
           chunks_(tokenize(file_, options.run, observer)),
-          pool_(computing_threads(options.run, {device()}).front().release()),
+          pool_(std::move(computing_threads(options.run, {device()}).front())),
           rounding_pool_(pool_->size()),
           backend_(
               backend::open({device(), options.run.precision, options.run.isa, options.run.n_ctx}, *pool_)),

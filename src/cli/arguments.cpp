@@ -152,7 +152,7 @@ void read_machine(Arguments& out, const Given& given) {
     // Calibration is what the peers call batch processing, so -tb wins over -t there and here.
     std::int64_t threads = 0;
     set_integer(threads, given, given.has("--threads-batch") ? "--threads-batch" : "--threads", kLeastInt);
-    options.n_threads = static_cast<int>(std::clamp<std::int64_t>(threads, 0, 4096));
+    options.n_threads = static_cast<int>(std::clamp<std::int64_t>(threads, 0, kMostThreads));
     if (const auto word = given.last("--precision"))
         options.precision = parse_precision("--precision", *word);
     if (const auto word = given.last("--isa")) {

@@ -53,9 +53,6 @@ void print_result(const Arguments& arguments, const calibrate::Result& result) {
     if (arguments.numbers == NumbersAs::Text) print(result_text(arguments, result));
 }
 
-/// What shells return for a program that SIGINT ended.
-constexpr int kStopped = 130;
-
 void tell_stopped(const calibrate::Result& result, const calibrate::Options& options, RunObserver& observer) {
     if (result.chunks_done == 0) {
         observer.tell(Verbosity::Errors,

@@ -172,7 +172,7 @@ weights are read once, or as few times as memory allows.
   --json, --csv             the table in this form
 
 As for a calibration: -m, -f, -bf, -p, -e, -c, --parse-special, --chunk, --chunks, -t, --device, -ngl,
---precision, --isa, --memory, -lv, -v, --log-disable. With Ctrl-C the table is about the chunks that are
+--precision, --isa, -okv, --memory, -lv, -v, --log-disable. With Ctrl-C the table is about the chunks that are
 complete.
 
 example

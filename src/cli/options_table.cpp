@@ -7,11 +7,10 @@ namespace {
 // Why an option has no effect. One sentence each, read after "NAME has no effect: ".
 constexpr std::string_view kBatch = "results do not depend on how tokens are batched; see --wave";
 constexpr std::string_view kThreadPlacement =
-    "threads are placed by the operating system; use taskset or numactl";
+    "threads take their places by themselves, among the processors that taskset or numactl leave";
 constexpr std::string_view kPlacement =
-    "layers go to the device one after another, as its memory allows and the plan line says; see --device "
-    "and "
-    "--device-memory";
+    "layers go to the device one after another, as its memory allows and the plan line says; "
+    "see --device and --device-memory";
 constexpr std::string_view kDealt = "chunks are dealt evenly to the devices; --device chooses which";
 constexpr std::string_view kLoading = "weights are read ahead layer by layer, as memory allows; see --memory";
 constexpr std::string_view kAttention = "attention is computed exactly, in f32 or bf16; see --precision";

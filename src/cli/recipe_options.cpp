@@ -1,6 +1,6 @@
 #include "cli/recipe_options.h"
 
-#include <charconv>
+#include <algorithm>
 
 #include "cli/values.h"
 #include "core/error.h"
@@ -10,28 +10,16 @@
 
 namespace assay::cli {
 
-namespace {
-
-double parse_number(std::string_view option, const std::string& text) {
-    double value = 0.0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure != std::errc() || end != text.data() + text.size() || !(value >= 0.0))
-        throw_error(ErrorKind::Usage, option, "'{}' is not a number of zero or more", text);
-    return value;
-}
-
-}  // namespace
-
 bool asks_for_recipe(const Given& given) { return given.has("--target-bpw") || given.has("--target-size"); }
 
 recipe::Options read_recipe_options(const Given& given) {
     recipe::Options options;
     if (const auto text = given.last("--target-bpw"))
-        options.target_bpw = parse_number("--target-bpw", *text);
+        options.target_bpw = parse_real("--target-bpw", *text, 0);
     if (const auto text = given.last("--target-size"))
         options.target_bytes = parse_size("--target-size", *text);
     if (const auto text = given.last("--merge-tolerance"))
-        options.merge_tolerance = parse_number("--merge-tolerance", *text);
+        options.merge_tolerance = parse_real("--merge-tolerance", *text, 0);
     if (given.has("--exact")) options.max_rows = 0;
     for (const std::string& text : given.all("--keep")) options.keep.push_back(recipe::parse_keep(text));
     for (const std::string& list : given.all("--types"))
@@ -48,7 +36,8 @@ recipe::Options read_recipe_options(const Given& given) {
 
 int recipe_threads(const Given& given) {
     const auto threads = given.last("--threads");
-    return threads ? static_cast<int>(parse_integer("--threads", *threads, 1)) : available_processors();
+    if (!threads) return available_processors();
+    return static_cast<int>(std::min(parse_integer("--threads", *threads, 1), kMostThreads));
 }
 
 }  // namespace assay::cli

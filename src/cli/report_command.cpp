@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/recipe_options.h"
 #include "core/error.h"
@@ -84,6 +85,7 @@ int report_command(const Words& words) {
     warn(notes);
     ReportExtras extras;
     if (model_path) {
+        tell_when_lost(*model_path);
         const gguf::File model = gguf::File::open(*model_path);
         extras.expected = recipe::weights_wanting_data(model);
         if (asks_for_recipe(given)) extras.recipe = recipe_of(given, *model_path, model, matrices.front());

@@ -83,9 +83,6 @@ void print_table(const perplexity::Sensitivity& table, NumbersAs numbers) {
     }
 }
 
-/// What shells return for a program that SIGINT ended.
-constexpr int kStopped = 130;
-
 }  // namespace
 
 int sensitivity_command(const Words& words) {

@@ -12,6 +12,9 @@
 
 namespace assay::cli {
 
+/// More are not made, whatever is asked for.
+inline constexpr std::int64_t kMostThreads = 4096;
+
 // All throw Error{Usage} naming `option`, what was found and what is expected.
 
 /// "4096", "512m", "1.5G": bytes; k, m, g and t are powers of 1024, "b", "ib" may follow. More than zero.

@@ -1,5 +1,6 @@
 #include "core/cpu.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -19,36 +20,77 @@ constexpr std::array<std::pair<Isa, std::string_view>, 5> kNames{{{Isa::Scalar, 
                                                                   {Isa::Avx512Bf16, "avx512bf16"},
                                                                   {Isa::Amx, "amx"}}};
 
+enum Register { kEax, kEbx, kEcx, kEdx };
+
+/// Where CPUID tells of a feature (Intel SDM, volume 2A, CPUID).
+struct Feature {
+    Isa isa;  ///< the first level whose files use it
+    std::string_view name;
+    unsigned leaf;
+    unsigned subleaf;
+    Register where;
+    unsigned bit;
+};
+
+constexpr std::array kFeatures = std::to_array<Feature>({
+    {Isa::Avx2, "avx2", 7, 0, kEbx, 5},
+    {Isa::Avx2, "fma", 1, 0, kEcx, 12},
+    {Isa::Avx2, "f16c", 1, 0, kEcx, 29},
+    {Isa::Avx2, "bmi2", 7, 0, kEbx, 8},
+    {Isa::Avx512, "avx512f", 7, 0, kEbx, 16},
+    {Isa::Avx512, "avx512bw", 7, 0, kEbx, 30},
+    {Isa::Avx512, "avx512dq", 7, 0, kEbx, 17},
+    {Isa::Avx512, "avx512vl", 7, 0, kEbx, 31},
+    {Isa::Avx512Bf16, "avx512bf16", 7, 1, kEax, 5},
+    {Isa::Amx, "amx-tile", 7, 0, kEdx, 24},
+    {Isa::Amx, "amx-bf16", 7, 0, kEdx, 22},
+});
+
 #if defined(__x86_64__) && defined(__linux__)
-bool has_avx512_bf16() noexcept {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1u) != 0;
-}
-
-bool has_amx_bf16() noexcept {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
-    const bool bf16 = (d >> 22 & 1u) != 0;
-    const bool tile = (d >> 24 & 1u) != 0;
-    // Linux grants the 8 KiB tile state only on request: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
-    constexpr long kRequestPermission = 0x1023;
+/// Whether the system keeps the registers of a level; for AMX Linux does so on request only.
+bool system_allows(Isa isa) noexcept {
+    constexpr long kRequestPermission = 0x1023;  // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
     constexpr long kTileData = 18;
-    return bf16 && tile && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    switch (isa) {
+        case Isa::Scalar: return true;
+        case Isa::Avx2: return __builtin_cpu_supports("avx2") != 0;
+        case Isa::Avx512:
+        case Isa::Avx512Bf16: return __builtin_cpu_supports("avx512f") != 0;
+        case Isa::Amx: return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    }
+    return false;
 }
 
-Isa detect() noexcept {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::Scalar;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-        return Isa::Avx2;
-    if (!has_avx512_bf16()) return Isa::Avx512;
-    return has_amx_bf16() ? Isa::Amx : Isa::Avx512Bf16;
+bool processor_has(const Feature& feature) noexcept {
+    std::array<unsigned, 4> registers{};
+    auto& [a, b, c, d] = registers;
+    return __get_cpuid_count(feature.leaf, feature.subleaf, &a, &b, &c, &d) != 0 &&
+           (registers[feature.where] >> feature.bit & 1u) != 0;
+}
+
+Isa detect() {
+    return highest_isa([](std::string_view name) {
+        const auto feature = std::ranges::find(kFeatures, name, &Feature::name);
+        return processor_has(*feature) && system_allows(feature->isa);
+    });
 }
 #else
-Isa detect() noexcept { return Isa::Scalar; }
+Isa detect() { return Isa::Scalar; }
 #endif
 
 }  // namespace
+
+Isa highest_isa(const std::function<bool(std::string_view)>& has) {
+    Isa highest = Isa::Scalar;
+    for (const auto& [isa, name] : kNames) {
+        const bool complete = std::ranges::all_of(kFeatures, [&, level = isa](const Feature& feature) {
+            return feature.isa != level || has(feature.name);
+        });
+        if (!complete) break;
+        highest = isa;
+    }
+    return highest;
+}
 
 Isa detect_isa() noexcept {
     static const Isa found = detect();

@@ -1,5 +1,6 @@
 #include "core/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -55,6 +56,18 @@ void write_all(int fd, std::span<const std::byte> bytes, const fs::path& path) {
     }
 }
 
+bool is_device_or_pipe(const fs::path& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+void write_into(const fs::path& path, std::span<const std::byte> bytes) {
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.get() < 0) throw_errno(path, "cannot open");
+    write_all(file.get(), bytes, path);
+    if (::close(file.release()) != 0) throw_errno(path, "cannot close");
+}
+
 fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
@@ -64,7 +77,7 @@ void advise(const std::byte* data, std::size_t size, std::size_t offset, std::si
     static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     if (data == nullptr || offset >= size) return;
     const std::size_t start = offset / page * page;
-    const std::size_t end = std::min(size, offset + length);
+    const std::size_t end = offset + std::min(length, size - offset);
     ::madvise(const_cast<std::byte*>(data) + start, end - start, advice);
 }
 
@@ -169,6 +182,7 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+    if (is_device_or_pipe(path)) return write_into(path, bytes);
     const std::string pattern = path.string() + ".tmp-XXXXXX";
     std::string temporary = pattern;
     const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
@@ -196,6 +210,10 @@ void check_writable(const fs::path& path) {
     std::error_code ignored;
     if (fs::is_directory(path, ignored))
         throw_error(ErrorKind::Io, path.string(), "is a folder, expected a file name to write to");
+    if (is_device_or_pipe(path)) {
+        if (::access(path.c_str(), W_OK) != 0) throw_errno(path, "cannot be written");
+        return;
+    }
     if (::access(folder_of(path).c_str(), W_OK) != 0) throw_errno(path, "its folder cannot be written");
 }
 

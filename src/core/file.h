@@ -80,7 +80,8 @@ class DirectFile {
 std::string read_file(const std::filesystem::path& path);
 
 /// Replaces `path` by `bytes` so that at every moment either the old or the new file is there whole: writes
-/// a temporary file beside it, flushes it to disk, renames. Throws Error{Io} and leaves nothing behind.
+/// a temporary file beside it, flushes it to disk, renames. A device or a pipe (/dev/null, /dev/stdout) stays
+/// what it is: the bytes go into it. Throws Error{Io} and leaves nothing behind.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 /// Throws Error{Io} now if write_file_atomically(path) could not work later: folder missing or not writable,

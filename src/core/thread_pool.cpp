@@ -1,6 +1,7 @@
 #include "core/thread_pool.h"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -10,18 +11,26 @@ namespace assay {
 
 ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
     if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
-    for (int i = 1; i < n_threads; ++i) {
-        const auto place = static_cast<std::size_t>(i) < places.size()
-                               ? std::optional(places[static_cast<std::size_t>(i)])
-                               : std::nullopt;
-        threads_.emplace_back([this, i, place] {
-            if (place) settle_thread(*place);
-            work(i);
-        });
+    try {
+        for (int i = 1; i < n_threads; ++i) {
+            const auto place = static_cast<std::size_t>(i) < places.size()
+                                   ? std::optional(places[static_cast<std::size_t>(i)])
+                                   : std::nullopt;
+            threads_.emplace_back([this, i, place] {
+                if (place) settle_thread(*place);
+                work(i);
+            });
+        }
+    } catch (const std::system_error& failure) {
+        end_threads();
+        throw_error(ErrorKind::Io, "threads", "{} of {} could be made: {}", size(), n_threads,
+                    failure.code().message());
     }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end_threads(); }
+
+void ThreadPool::end_threads() {
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;

@@ -19,7 +19,7 @@ class ThreadPool {
     /// `n_threads` >= 1 counts the calling thread, which works too. `places` (choose_places()) has a
     /// processor for each, or nothing. The caller stays free to move: threads that it makes later would
     /// inherit its place, and readers and loaders must not wait for one processor. Its own place is left to
-    /// it.
+    /// it. Throws Error{Usage} for fewer than one, Error{Io} when the system makes no more.
     explicit ThreadPool(int n_threads, const std::vector<int>& places = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -32,6 +32,7 @@ class ThreadPool {
     void run(std::int64_t n_tasks, const std::function<void(std::int64_t task, int thread)>& body);
 
   private:
+    void end_threads();
     void work(int thread);
     void drain(int thread);
 

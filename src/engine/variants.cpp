@@ -74,7 +74,7 @@ struct UsedRows {
         const std::size_t row_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out);
         for (const std::int32_t token : used) {
             if (token < 0 || token >= table.n_out)
-                throw_error(ErrorKind::BadFile, "embedding", "token {} is outside the table of {} rows",
+                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
                             token, table.n_out);
             const auto row = table.bytes.subspan(static_cast<std::size_t>(token) * row_bytes, row_bytes);
             bytes.insert(bytes.end(), row.begin(), row.end());

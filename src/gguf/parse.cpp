@@ -127,12 +127,11 @@ std::uint64_t tensor_bytes(const Tensor& tensor, const std::string& where) {
         throw_error(ErrorKind::BadFile, where,
                     "tensor {} of type {} has rows of {}, expected a multiple of {}", tensor.name,
                     tensor.type->name, tensor.ne[0], tensor.type->block);
-    const std::uint64_t row = quant::row_bytes(*tensor.type, tensor.ne[0]);
-    const std::uint64_t rows = tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
-    if (row > kMax / rows)
+    const std::uint64_t blocks = elements / tensor.type->block;
+    if (blocks > kMax / tensor.type->block_bytes)
         throw_error(ErrorKind::BadFile, where, "tensor {} with shape {} is larger than any file", tensor.name,
                     tensor.shape_text());
-    return row * rows;
+    return blocks * tensor.type->block_bytes;
 }
 
 Tensor read_tensor(ByteReader& in) {

@@ -220,6 +220,7 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
         matrix.datasets = *datasets;
     read_chunk_size(reader.metadata(), options, matrix, notes);
     matrix.recount_chunks();
+    matrix.extra = gguf::Metadata(where);
     for (const auto& [key, value] : reader.metadata().values())
         if (key.starts_with(kOurs) && !key.starts_with(kExact)) matrix.extra.set(key, value);
     return matrix;

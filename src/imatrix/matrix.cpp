@@ -1,6 +1,7 @@
 #include "imatrix/matrix.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
 
@@ -40,11 +41,26 @@ void merge_entry(const std::string& name, Entry& into, const Entry& from) {
     into.width = std::min(into.width, from.width);
 }
 
+std::string_view group_of(std::string_view key) { return key.substr(0, key.rfind('.')); }
+
+/// Groups with a key that only one side has, or that the sides have with different values.
+std::set<std::string, std::less<>> differing_groups(const gguf::Metadata& a, const gguf::Metadata& b) {
+    std::set<std::string, std::less<>> groups;
+    const auto add_differences = [&](const gguf::Metadata& one, const gguf::Metadata& other) {
+        for (const auto& [key, value] : one.values())
+            if (const gguf::Value* twin = other.find(key); twin == nullptr || !same(value, *twin))
+                groups.emplace(group_of(key));
+    };
+    add_differences(a, b);
+    add_differences(b, a);
+    return groups;
+}
+
 void keep_common(gguf::Metadata& into, const gguf::Metadata& from) {
+    const auto differing = differing_groups(into, from);
     gguf::Metadata common(into.where());
     for (const auto& [key, value] : into.values())
-        if (const gguf::Value* other = from.find(key); other != nullptr && same(value, *other))
-            common.set(key, value);
+        if (!differing.contains(group_of(key))) common.set(key, value);
     into = std::move(common);
 }
 

@@ -49,11 +49,6 @@ Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_
     return linear;
 }
 
-Linear Tensors::optional_linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
-                                std::int64_t n_matrices) const {
-    return has(prefix + ".weight") ? linear(prefix, n_in, n_out, n_matrices) : Linear{};
-}
-
 Norm Tensors::norm(const std::string& prefix, NormKind kind, std::int64_t size, float eps) const {
     const std::string name = prefix + ".weight";
     check(name, {size});

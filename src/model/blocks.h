@@ -25,9 +25,6 @@ class Tensors {
     /// "<prefix>.bias" where they exist.
     Linear linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                   std::int64_t n_matrices = 1) const;
-    /// Absent where there is no weight of that name.
-    Linear optional_linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
-                           std::int64_t n_matrices = 1) const;
     /// "<prefix>.weight" and, where it exists, "<prefix>.bias"; both [size].
     Norm norm(const std::string& prefix, NormKind kind, std::int64_t size, float eps) const;
 

@@ -16,10 +16,12 @@ Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string arc
     hidden_ = positive("embedding_length", metadata_.get_integer(key("embedding_length")));
     context_length_ = positive("context_length", metadata_.get_integer(key("context_length")));
     const std::int64_t blocks = positive("block_count", metadata_.get_integer(key("block_count")));
-    n_layers_ = blocks - integer("nextn_predict_layers").value_or(0);
-    if (n_layers_ < 1 || n_layers_ > kMaxLayers)
+    const std::int64_t ahead = integer("nextn_predict_layers").value_or(0);
+    if (ahead < 0 || ahead >= blocks || blocks - ahead > kMaxLayers)
         throw_error(ErrorKind::BadFile, metadata_.where(),
-                    "{} blocks of which {} are layers, expected 1 to {}", blocks, n_layers_, kMaxLayers);
+                    "{} blocks, {} of them for several tokens ahead, expected 1 to {} layers beside those",
+                    blocks, ahead, kMaxLayers);
+    n_layers_ = blocks - ahead;
 }
 
 std::string Hyperparameters::key(std::string_view name) const {

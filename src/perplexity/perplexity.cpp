@@ -1,21 +1,8 @@
 #include "perplexity/perplexity.h"
 
-#include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-
 namespace assay::perplexity {
-
-double negative_log_likelihood(std::span<const float> logits, std::uint32_t target) {
-    if (target >= logits.size())
-        throw_error(ErrorKind::Shape, "perplexity", "token {} is outside the vocabulary of {}", target,
-                    logits.size());
-    const float most = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (const float logit : logits) sum += std::exp(logit - most);
-    return std::log(sum) - static_cast<double>(logits[target] - most);
-}
 
 double Sums::running() const noexcept { return std::exp(nll / static_cast<double>(count)); }
 

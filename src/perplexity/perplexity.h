@@ -4,16 +4,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 
 namespace assay::perplexity {
-
-/// The first position of a chunk that counts; positions first..n_ctx-2 predict their successor.
-constexpr std::uint32_t first_position(std::uint32_t n_ctx) noexcept { return n_ctx / 2; }
-
-/// -log softmax(logits)[target]: maximum subtracted and exponentials in F32, their sum and the logarithm in
-/// double. Throws Error{Shape} when `target` is outside the vocabulary.
-double negative_log_likelihood(std::span<const float> logits, std::uint32_t target);
 
 struct Estimate {
     double perplexity = 0;

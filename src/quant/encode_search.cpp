@@ -23,7 +23,6 @@ template <std::size_t kLanes> struct ScaleTrials {
 };
 
 struct ScaleFit {
-    float inverse_scale;
     float scale;
     float gain;  ///< how much less than sum of w * x^2 the error is
 };
@@ -43,7 +42,7 @@ void keep_best(Samples samples, Grid grid, ScaleTrials<kLanes>& trials, ScaleFit
         if (!(trials.qq[c] > 0.0f)) continue;
         const float scale = trials.xq[c] / trials.qq[c];
         const float gain = trials.xq[c] * scale;
-        if (gain > best.gain) best = {trials.inverse_scale[c], scale, gain};
+        if (gain > best.gain) best = {scale, gain};
     }
 }
 
@@ -56,7 +55,7 @@ float fit_scale_on(Samples samples, Grid grid, float step, float other) {
         if (std::fabs(x) > std::fabs(peak)) peak = x;
     if (std::fabs(peak) < 1e-30f) return 0.0f;  // against a block maximum of 1: nothing to scale
 
-    ScaleFit best{grid.lo / peak, peak / grid.lo, 0.0f};
+    ScaleFit best{peak / grid.lo, 0.0f};
     ScaleTrials<2 * kEachWay + 2> trials;
     trials.inverse_scale.back() = other / peak;
     for (std::size_t c = 0; c <= 2 * kEachWay; ++c) {

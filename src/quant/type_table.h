@@ -57,7 +57,6 @@ struct TypeInfo {
     std::string_view name;      ///< as quantisers spell it, e.g. "q4_K"
     std::uint32_t block;        ///< weights per block
     std::uint32_t block_bytes;  ///< bytes per block
-    std::uint32_t row_meta;     ///< bytes before the first block of each row
     DecodeRow decode;           ///< scalar reference
 };
 

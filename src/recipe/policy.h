@@ -15,7 +15,7 @@
 
 namespace assay::recipe {
 
-/// True when the quantisers give the tensor a new type: two or three dimensions, a name ending in "weight",
+/// True when the quantisers give the tensor a new type: two dimensions or more, a name ending in "weight",
 /// and none of the small or delicate kinds (norms, routers, convolutions, position tables). The others stay
 /// as they are stored.
 bool is_quantised(const gguf::Tensor& tensor);

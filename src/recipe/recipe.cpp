@@ -32,7 +32,7 @@ std::string join_names(const std::set<TypeId>& types) {
 std::uint64_t header_bytes(const gguf::File& model) {
     std::uint64_t data = 0;
     for (const gguf::Tensor& tensor : model.tensors())
-        data += (tensor.size_bytes + 31) / kAlignment * kAlignment;
+        data += (tensor.size_bytes + kAlignment - 1) / kAlignment * kAlignment;
     return model.size_bytes() > data ? model.size_bytes() - data : 0;
 }
 
@@ -167,7 +167,7 @@ class Maker {
             if (t.ne[0] % quant::type_info(type).block != 0) continue;
             if (needs_data(type) && !has_data(t.name)) {
                 refused_.insert(type);
-                if (!refused_tensor_.contains(t.name)) refused_tensor_.insert(t.name);
+                refused_tensor_.insert(t.name);
                 continue;
             }
             add(type);

@@ -47,19 +47,4 @@ std::string statistics_csv(std::span<const stats::TensorStats> tensors,
     return text;
 }
 
-std::string layers_csv(std::span<const stats::LayerStats> layers) {
-    std::string text = "layer,energy,zd,cos_sim\n";
-    for (const auto& layer : layers)
-        text += fmt::format("{},{},{},{}\n", layer.layer, layer.energy, layer.zd, layer.cos_sim);
-    return text;
-}
-
-std::string experts_csv(const stats::Coverage& coverage) {
-    std::string text = "name,expert,rows\n";
-    for (const auto& weight : coverage.experts)
-        for (std::size_t e = 0; e < weight.counts.size(); ++e)
-            text += fmt::format("{},{},{}\n", csv_field(weight.name), e, weight.counts[e]);
-    return text;
-}
-
 }  // namespace assay::report

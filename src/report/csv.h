@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "stats/activation.h"
-#include "stats/coverage.h"
 #include "stats/tensor_stats.h"
 
 namespace assay::report {
@@ -14,12 +13,9 @@ namespace assay::report {
 /// A field in quotes where a comma, a quote or a line break asks for them.
 std::string csv_field(std::string_view text);
 
-// Numbers are written with as many digits as reading them back needs; absent ones are empty.
-/// `activations` add columns of their own, by name; empty: none.
+/// Numbers are written with as many digits as reading them back needs; absent ones are empty. `activations`
+/// add columns of their own, by name; empty: none.
 std::string statistics_csv(std::span<const stats::TensorStats> tensors,
                            std::span<const stats::ActivationStats> activations = {});
-std::string layers_csv(std::span<const stats::LayerStats> layers);
-/// One line per expert weight and expert: weight, expert, rows.
-std::string experts_csv(const stats::Coverage& coverage);
 
 }  // namespace assay::report

@@ -130,8 +130,6 @@ std::string statistics_json(std::span<const stats::TensorStats> tensors,
                  {"coverage", to_json(coverage)}});
 }
 
-std::string perplexity_json(const perplexity::Sums& sums) { return dump(to_json(sums)); }
-
 std::string similarity_json(const similarity::Similarity& similarity) { return dump(to_json(similarity)); }
 
 }  // namespace assay::report

@@ -1,5 +1,8 @@
 #include "report/lines.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace assay::report {
@@ -41,15 +44,17 @@ std::string similarity_text(const similarity::Similarity& similarity) {
 
 std::string residual_text(const similarity::Similarity& similarity) {
     using similarity::Kind;
-    const std::size_t n_layers = similarity.sums(Kind::Residual).size();
+    constexpr std::array kParts{Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn};
+    std::size_t n_layers = similarity.sums(Kind::Residual).size();
+    for (const Kind kind : kParts) n_layers = std::min(n_layers, similarity.sums(kind).size());
     if (n_layers == 0) return {};
     std::string text = "\nresidual stream: cosine and |change| / |before|\n";
     text += fmt::format("{:>5} {:>17} {:>17} {:>17}\n", "layer", "whole layer", "attention", "feed-forward");
     for (std::size_t layer = 0; layer < n_layers; ++layer) {
         text += fmt::format("{:>5}", layer);
-        for (const Kind kind : {Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn}) {
-            const similarity::Sum& sum = similarity.sums(kind).at(layer);
-            const auto count = static_cast<double>(sum.count);
+        for (const Kind kind : kParts) {
+            const similarity::Sum& sum = similarity.sums(kind)[layer];
+            const double count = sum.count > 0 ? static_cast<double>(sum.count) : std::nan("");
             text += fmt::format("  {:>7.4f} {:>8.4f}", sum.cos / count, sum.relative_change / count);
         }
         text += "\n";

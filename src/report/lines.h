@@ -21,7 +21,8 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate);
 std::string similarity_text(const similarity::Similarity& similarity);
 
 /// A table by layer of what the residual stream does: cosine and relative change over the layer, its
-/// attention and its feed-forward. Empty without such data.
+/// attention and its feed-forward; `nan` for a layer without data. Layers that a part lacks are left out;
+/// empty without such data.
 std::string residual_text(const similarity::Similarity& similarity);
 
 }  // namespace assay::report

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdlib>
 #include <fmt/format.h>
 
 #include "report/json_values.h"
@@ -33,7 +34,7 @@ Json curve(const std::vector<perplexity::Sums>& chunks) {
 /// Six significant digits are more than a picture shows, and keep the page small.
 void shorten(Json& value) {
     if (value.is_number_float() && std::isfinite(value.get<double>()))
-        value = std::stod(fmt::format("{:.6g}", value.get<double>()));
+        value = std::strtod(fmt::format("{:.6g}", value.get<double>()).c_str(), nullptr);
     else if (value.is_structured())
         for (Json& element : value) shorten(element);
 }

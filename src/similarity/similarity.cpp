@@ -3,22 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-
 namespace assay::similarity {
-
-double cosine(std::span<const float> x, std::span<const float> y) {
-    if (x.size() != y.size())
-        throw_error(ErrorKind::Shape, "similarity", "rows of {} and {} values cannot be compared", x.size(),
-                    y.size());
-    double xy = 0, xx = 0, yy = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        xy += x[i] * y[i];
-        xx += x[i] * x[i];
-        yy += y[i] * y[i];
-    }
-    return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0.0;
-}
 
 void Similarity::add(Kind kind, int layer, const Sum& sum) {
     auto& sums = sums_[static_cast<std::size_t>(kind)];
@@ -27,12 +12,6 @@ void Similarity::add(Kind kind, int layer, const Sum& sum) {
     sums[index].cos += sum.cos;
     sums[index].relative_change += sum.relative_change;
     sums[index].count += sum.count;
-}
-
-void Similarity::merge(const Similarity& other) {
-    for (const Kind kind : kKinds)
-        for (std::size_t i = 0; i < other.sums(kind).size(); ++i)
-            add(kind, static_cast<int>(i), other.sums(kind)[i]);
 }
 
 std::vector<Ranked> Similarity::finish(Kind kind) const {

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace assay::similarity {
@@ -24,10 +23,6 @@ inline constexpr std::array<Kind, 6> kKinds{Kind::Layer,    Kind::Attention,    
                                             Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn};
 /// Those that ik_llama.cpp prints.
 inline constexpr std::array<Kind, 3> kInputKinds{Kind::Layer, Kind::Attention, Kind::Ffn};
-
-/// sum x y / sqrt(sum x^2 * sum y^2) of two rows of the same length: products in F32, sums in double; 0 when
-/// either row is zero.
-double cosine(std::span<const float> x, std::span<const float> y);
 
 /// The cosines of one layer, summed over tokens.
 struct Sum {
@@ -48,7 +43,6 @@ class Similarity {
         add(kind, layer, {cos_sum, 0, count});
     }
     void add(Kind kind, int layer, const Sum& sum);
-    void merge(const Similarity& other);
 
     /// By layer; layers that were never added have count 0.
     const std::vector<Sum>& sums(Kind kind) const noexcept { return sums_[static_cast<std::size_t>(kind)]; }

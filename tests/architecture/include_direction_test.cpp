@@ -21,34 +21,29 @@ namespace fs = std::filesystem;
 struct Room {
     std::string_view name;
     std::set<std::string_view> may_include;
-    /// What files named collector.* may include besides: they stand between the pass and the room's numbers.
-    std::set<std::string_view> collector_may_include;
 };
 
 const std::vector<Room>& rooms() {
     static const std::vector<Room> kRooms = {
-        {"core", {}, {}},
-        {"quant", {"core"}, {}},
-        {"gguf", {"core", "quant"}, {}},
-        {"tokenizer", {"core", "gguf"}, {}},
-        {"model", {"core", "gguf", "quant"}, {}},
-        {"backend", {"core", "quant"}, {}},
-        {"engine", {"core", "gguf", "quant", "model", "backend"}, {}},
-        {"imatrix", {"core", "gguf"}, {"engine", "backend"}},
-        {"similarity", {"core"}, {"engine", "backend"}},
-        {"perplexity", {"core"}, {"engine", "backend"}},
-        {"stats", {"core", "imatrix"}, {}},
-        {"report", {"core", "imatrix", "stats", "similarity", "perplexity"}, {}},
-        {"recipe", {"core", "quant", "gguf", "imatrix"}, {}},
-        {"dist", {"core"}, {}},
+        {"core", {}},
+        {"quant", {"core"}},
+        {"gguf", {"core", "quant"}},
+        {"tokenizer", {"core", "gguf"}},
+        {"model", {"core", "gguf", "quant"}},
+        {"backend", {"core", "quant"}},
+        {"engine", {"core", "gguf", "quant", "model", "backend"}},
+        {"imatrix", {"core", "gguf"}},
+        {"similarity", {"core"}},
+        {"perplexity", {"core"}},
+        {"stats", {"core", "imatrix"}},
+        {"report", {"core", "imatrix", "stats", "similarity", "perplexity"}},
+        {"recipe", {"core", "quant", "gguf", "imatrix"}},
         {"calibrate",
          {"core", "quant", "gguf", "tokenizer", "model", "backend", "engine", "imatrix", "similarity",
-          "perplexity", "stats", "recipe", "dist"},
-         {}},
+          "perplexity", "stats", "recipe"}},
         {"cli",
          {"core", "quant", "gguf", "tokenizer", "model", "backend", "engine", "imatrix", "similarity",
-          "perplexity", "stats", "report", "recipe", "dist", "calibrate"},
-         {}},
+          "perplexity", "stats", "report", "recipe", "calibrate"}},
     };
     return kRooms;
 }
@@ -85,9 +80,7 @@ std::string objection(std::string_view file, std::string_view included, bool quo
         return quoted ? "names no room: write the path from src/, and <> for a library" : "";
     const Room* room = find_room(first_folder(file));
     if (room == nullptr) return "its folder is not in the table of rooms";
-    const bool is_collector = fs::path(file).stem() == "collector";
-    if (target != room->name && !room->may_include.contains(target) &&
-        !(is_collector && room->collector_may_include.contains(target)))
+    if (target != room->name && !room->may_include.contains(target))
         return std::string(room->name) + " may not include " + std::string(target);
     const std::string_view inner = first_two_folders(included);
     if (private_folders().contains(inner) && first_two_folders(file) != inner && file != "backend/open.cpp")
@@ -139,21 +132,21 @@ TEST(IncludeDirection, EveryIncludeFollowsTheTable) {
             ADD_FAILURE() << sentence;
 }
 
-TEST(IncludeDirection, EveryFolderIsInTheTable) {
+TEST(IncludeDirection, TheTableHasEveryFolderAndNoOther) {
     for (const auto& entry : fs::directory_iterator(source_folder())) {
         if (!entry.is_directory()) continue;
         EXPECT_NE(find_room(entry.path().filename().string()), nullptr)
             << entry.path().filename() << " is a folder of src/ that the table of rooms lacks";
     }
+    for (const Room& room : rooms())
+        EXPECT_TRUE(fs::is_directory(source_folder() / room.name)) << room.name << " is no folder of src/";
 }
 
-TEST(IncludeDirection, TheTableNamesOnlyRoomsAndHasNoCycle) {
+TEST(IncludeDirection, TheTableHasNoCycle) {
     // Rooms are listed after what they include, so looking back is enough.
     std::set<std::string_view> seen;
     for (const Room& room : rooms()) {
         for (const std::string_view name : room.may_include)
-            EXPECT_TRUE(seen.contains(name)) << room.name << name;
-        for (const std::string_view name : room.collector_may_include)
             EXPECT_TRUE(seen.contains(name)) << room.name << name;
         EXPECT_TRUE(seen.insert(room.name).second) << room.name << " is listed twice";
     }
@@ -176,9 +169,8 @@ TEST(IncludeDirection, ObjectsToWhatItShould) {
         {"backend/cpu/softmax.cpp", "backend/cpu/gemm.h", true},
         {"backend/cuda/softmax.cu", "backend/cpu/gemm.h", false},
         {"cli/main.cpp", "backend/cpu/gemm.h", false},
-        {"imatrix/collector.cpp", "engine/activation_sink.h", true},
         {"imatrix/merge.cpp", "engine/activation_sink.h", false},
-        {"imatrix/collector_state.cpp", "engine/activation_sink.h", false},
+        {"calibrate/collector.cpp", "engine/activation_sink.h", true},
         {"stats/stats.cpp", "engine/activation_sink.h", false},
         {"calibrate/job.cpp", "report/html.h", false},
         {"cli/main.cpp", "report/html.h", true},

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <limits>
 
 #include "calibrate/run_fixture.h"
 #include "core/error.h"
@@ -110,6 +111,13 @@ TEST_F(HostileModel, NumbersThatCannotBeAreNamed) {
     says("llama.attention.layer_norm_rms_epsilon", gguf::f32(-1.0f), "expected a small positive number");
     says("llama.block_count", gguf::u32(0), "block_count is 0");
     says("llama.block_count", gguf::u32(3), "blk.2.attn_norm.weight is missing");
+    const auto integer = [](std::int64_t number) {
+        return gguf::Value{gguf::ValueType::I64, gguf::ValueType::I64, number};
+    };
+    const std::int64_t least = std::numeric_limits<std::int64_t>::min();
+    says("llama.nextn_predict_layers", gguf::u32(2), "2 blocks, 2 of them");
+    says("llama.nextn_predict_layers", integer(-1), "2 blocks, -1 of them");
+    says("llama.nextn_predict_layers", integer(least), "2 blocks, -9223372036854775808 of them");
     says("llama.embedding_length", gguf::u32(128), "the metadata asks for [128");
     says("llama.feed_forward_length", gguf::u32(128), "the metadata asks for");
     says("llama.expert_used_count", gguf::u32(9), "9 of 8 experts used");

@@ -99,6 +99,23 @@ TEST(Job, AddsToLoadedMatrices) {
     EXPECT_EQ(twice.datasets.size(), 2u);
 }
 
+TEST(Job, WithoutChunksSavesWhatItLoaded) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.max_chunks = 1;
+    Recorder recorder;
+    run(options, recorder);
+    options.in_files = {options.output};
+    options.output = fixture.folder().path() / "again.gguf";
+    options.max_chunks = 0;
+    const Result result = run(options, recorder = {});
+    EXPECT_EQ(result.chunks_done, 0);
+    EXPECT_EQ(recorder.saved.size(), 1u);
+    imatrix::Notes notes;
+    const auto loaded = imatrix::load(options.in_files.front(), {}, notes);
+    EXPECT_EQ(imatrix::load(options.output, {}, notes).entries, loaded.entries);
+}
+
 TEST(Job, KeepsLossesAndSimilarityInTheFile) {
     const test::Fixture fixture("qwen3moe-moe");
     Options options = options_for(fixture);

@@ -23,8 +23,8 @@ TEST(Help, NamesEveryOptionThatWorks) {
 }
 
 TEST(Help, FitsATerminal) {
-    for (const char* command :
-         {"calibrate", "tokenize", "inspect", "stats", "sensitivity", "similarity", "report", "devices"}) {
+    for (const char* command : {"calibrate", "tokenize", "inspect", "stats", "recipe", "sensitivity",
+                                "similarity", "report", "devices"}) {
         std::istringstream lines(help_text(command));
         for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110u) << line;
     }

@@ -137,6 +137,7 @@ TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
     EXPECT_THAT(merged.err, HasSubstr("main : saving combined imatrix to 'sum.gguf'"));
     EXPECT_THAT(test::differences(test::read_matrix(file("sum.gguf")), test::read_matrix(file("ab.gguf"))),
                 testing::IsEmpty());
+    EXPECT_EQ(run("$ASSAY report sum.gguf -o sum.html").code, 0) << "as many chunks each, other losses";
     EXPECT_EQ(run("$ASSAY --in-file sum.gguf -o sum.dat").code, 0);
     const Outcome statistics = run("$ASSAY --in-file sum.dat -c 128 --show-statistics");
     EXPECT_EQ(statistics.code, 0) << statistics.err;
@@ -278,6 +279,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f missing.txt --type q4_0", "missing.txt: "},
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
+            "missing/x: its folder cannot be written"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <gtest/gtest.h>
 #include <set>
 #include <thread>
@@ -125,13 +126,17 @@ TEST_F(DeliveryTest, AnErrorOfTheSinkComesOutAtTheSender) {
 
 TEST_F(DeliveryTest, WhatNobodyWaitsForIsDropped) {
     std::int64_t received = 0;
+    std::promise<void> all_sent;
+    const std::shared_future<void> sent = all_sent.get_future().share();
     {
         Delivery delivery(*backend_, sink_, pool_, kMostBytes);
         for (std::int64_t n = 0; n < 5; ++n)
             send(delivery, n, 64, [&](const Parcel&, ActivationSink&) {
-                ++received;
+                sent.wait();
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                ++received;
             });
+        all_sent.set_value();
     }
     EXPECT_LT(received, 5);
 }

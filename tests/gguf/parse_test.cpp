@@ -1,5 +1,6 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include "core/bytes.h"
 #include "core/error.h"
 #include "gguf/file.h"
 #include "gguf/writer.h"
@@ -42,6 +43,116 @@ TEST(Parse, RefusesEveryTruncation) {
         const std::vector<std::byte> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
         EXPECT_THROW(parse_header(part, "cut"), Error) << n;
     }
+}
+
+// Eight bytes of all ones anywhere: lengths, counts, dimensions, offsets, types. What is not refused must lie
+// inside the bytes.
+TEST(Parse, SurvivesAllOnesAnywhere) {
+    const auto bytes = sample();
+    for (std::size_t at = 0; at + 8 <= bytes.size(); ++at) {
+        auto lying = bytes;
+        std::fill_n(lying.begin() + static_cast<std::ptrdiff_t>(at), 8, std::byte{0xff});
+        try {
+            for (const Tensor& tensor : parse_header(lying, "lying").tensors) {
+                ASSERT_LE(tensor.size_bytes, lying.size()) << at;
+                ASSERT_LE(tensor.offset_bytes, lying.size() - tensor.size_bytes) << at;
+            }
+        } catch (const Error& error) {
+            EXPECT_TRUE(error.kind() == ErrorKind::BadFile || error.kind() == ErrorKind::Unsupported) << at;
+        }
+    }
+}
+
+/// A header written by hand, to say what the writer would not.
+class Hand {
+  public:
+    Hand(std::uint64_t n_tensors, std::uint64_t n_pairs, std::uint32_t version = 3) {
+        out_.write_text("GGUF");
+        put(version).put(n_tensors).put(n_pairs);
+    }
+    template <typename T> Hand& put(T value) {
+        out_.write(value);
+        return *this;
+    }
+    Hand& name(std::string_view text) {
+        put(std::uint64_t{text.size()});
+        out_.write_text(text);
+        return *this;
+    }
+    Hand& tensor(std::string_view text, std::vector<std::uint64_t> ne, std::uint32_t type,
+                 std::uint64_t offset) {
+        name(text).put(static_cast<std::uint32_t>(ne.size()));
+        for (const std::uint64_t n : ne) put(n);
+        return put(type).put(offset);
+    }
+    /// Why it is refused, with some bytes of data behind it.
+    std::string refusal() {
+        out_.pad(32);
+        for (int i = 0; i < 16; ++i) put(1.0f);
+        try {
+            parse_header(out_.bytes(), "hand");
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "nothing";
+    }
+
+  private:
+    ByteWriter out_;
+};
+
+constexpr std::uint32_t kF32 = 0, kQ4_0 = 2;
+constexpr std::uint64_t kAllOnes = ~std::uint64_t{0};
+
+TEST(Parse, NamesWhatATensorCannotBe) {
+    using testing::HasSubstr;
+    const auto one = [](std::vector<std::uint64_t> ne, std::uint32_t type = kF32, std::uint64_t offset = 0,
+                        std::string_view name = "w") {
+        return Hand(1, 0).tensor(name, std::move(ne), type, offset).refusal();
+    };
+    EXPECT_EQ(one({16}), "nothing");
+    EXPECT_THAT(one({17}), HasSubstr("tensor w needs 68 bytes at offset 0 of the data, which has 64"));
+    EXPECT_THAT(one({15}, kF32, 32), HasSubstr("at offset 32"));
+    EXPECT_THAT(one({8}, kF32, kAllOnes - 15), HasSubstr("at offset 18446744073709551600"));
+    EXPECT_THAT(one({0}), HasSubstr("expected positive dimensions"));
+    EXPECT_THAT(one({std::uint64_t{1} << 32, std::uint64_t{1} << 31}), HasSubstr("below 2^63"));
+    EXPECT_THAT(one({std::uint64_t{1} << 62}), HasSubstr("larger than any file"));
+    EXPECT_THAT(one({4, 4, 1, 1, 1}), HasSubstr("5 dimensions, expected at most 4"));
+    EXPECT_THAT(one({33}, kQ4_0), HasSubstr("rows of 33, expected a multiple of 32"));
+    EXPECT_THAT(one({16}, 4), HasSubstr("type id 4"));
+    EXPECT_THAT(one({16}, kF32, 0, ""), HasSubstr("a tensor name has 0 bytes"));
+    EXPECT_THAT(one({16}, kF32, 0, std::string(64, 'x')), HasSubstr("a tensor name has 64 bytes"));
+    EXPECT_THAT(Hand(2, 0).tensor("w", {4}, kF32, 0).tensor("w", {4}, kF32, 32).refusal(),
+                HasSubstr("tensor w occurs twice"));
+    EXPECT_THAT(Hand(kAllOnes, 0).refusal(), HasSubstr("tensors at byte"));
+}
+
+TEST(Parse, NamesWhatAPairCannotBe) {
+    using testing::HasSubstr;
+    constexpr std::uint32_t kU32 = 4, kString = 8, kArray = 9;
+    EXPECT_THAT(Hand(0, 1).name("").put(kU32).put(1u).refusal(), HasSubstr("empty metadata key"));
+    EXPECT_THAT(Hand(0, 1).name("k").put(13u).put(1u).refusal(),
+                HasSubstr("value type 13, expected 0 to 12"));
+    EXPECT_THAT(Hand(0, 2).name("k").put(kU32).put(1u).name("k").put(kU32).put(1u).refusal(),
+                HasSubstr("metadata key k occurs twice"));
+    EXPECT_THAT(Hand(0, 1).name("k").put(kArray).put(kArray).put(std::uint64_t{0}).refusal(),
+                HasSubstr("array of arrays"));
+    EXPECT_THAT(Hand(0, 1).name("k").put(kArray).put(kU32).put(kAllOnes).refusal(),
+                HasSubstr("elements of k"));
+    EXPECT_THAT(Hand(0, 1).name("k").put(kString).put(kAllOnes).refusal(), HasSubstr("k at byte"));
+    EXPECT_THAT(Hand(0, kAllOnes).refusal(), HasSubstr("metadata pairs"));
+    for (const std::uint32_t bad : {0u, 24u, 1u << 31})
+        EXPECT_THAT(Hand(0, 1).name("general.alignment").put(kU32).put(bad).refusal(),
+                    HasSubstr("expected a power of two"));
+}
+
+TEST(Parse, TellsOtherFilesApart) {
+    using testing::HasSubstr;
+    EXPECT_THAT(Hand(0, 0, 1).refusal(), HasSubstr("GGUF version 1"));
+    EXPECT_THAT(Hand(0, 0, 4).refusal(), HasSubstr("GGUF version 4"));
+    EXPECT_THAT(Hand(0, 0, 0x03000000).refusal(), HasSubstr("big-endian"));
+    EXPECT_EQ(Hand(0, 0, 2).refusal(), "nothing");
+    EXPECT_THROW(parse_header(std::as_bytes(std::span("GGML....")), "other"), Error);
 }
 
 }  // namespace

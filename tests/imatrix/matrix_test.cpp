@@ -96,11 +96,11 @@ TEST(Merge, TellsWhenChunkSizesDisagree) {
 
 TEST(Merge, KeepsOnlyExtraKeysThatAgree) {
     Matrix a = sample(), b = sample();
-    a.extra.set("assay.model", gguf::text("m"));
-    a.extra.set("assay.text", gguf::text("one"));
-    a.extra.set("assay.only_a", gguf::u32(1));
-    b.extra.set("assay.model", gguf::text("m"));
-    b.extra.set("assay.text", gguf::text("two"));
+    a.extra.set("assay.model.name", gguf::text("m"));
+    a.extra.set("assay.text.name", gguf::text("one"));
+    a.extra.set("assay.only.a", gguf::u32(1));
+    b.extra.set("assay.model.name", gguf::text("m"));
+    b.extra.set("assay.text.name", gguf::text("two"));
     Notes notes;
     Matrix all;
     merge(all, a, notes);
@@ -108,7 +108,18 @@ TEST(Merge, KeepsOnlyExtraKeysThatAgree) {
     EXPECT_EQ(all.chunk_size, 4u);
     merge(all, b, notes);
     ASSERT_EQ(all.extra.values().size(), 1u);
-    EXPECT_EQ(all.extra.get_string("assay.model"), "m");
+    EXPECT_EQ(all.extra.get_string("assay.model.name"), "m");
+}
+
+// Runs over as many chunks of different texts count alike; counts without their sums would be no file.
+TEST(Merge, KeepsNoPartOfAGroupOfExtraKeys) {
+    Matrix a = sample(), b = sample();
+    for (Matrix* matrix : {&a, &b}) matrix->extra.set("assay.perplexity.count", gguf::u32(31));
+    a.extra.set("assay.perplexity.nll", gguf::f64(70.5));
+    b.extra.set("assay.perplexity.nll", gguf::f64(71.5));
+    Notes notes;
+    merge(a, b, notes);
+    EXPECT_TRUE(a.extra.values().empty());
 }
 
 TEST(Counts, CollapseOnlyWhenEqual) {

@@ -84,6 +84,14 @@ TEST(HtmlReport, DrawsTheCurveFromTheChunks) {
     EXPECT_NE(page.find("Perplexity</dt><dd>7.3891"), std::string::npos);
 }
 
+TEST(HtmlReport, TakesNumbersAtTheEdgeOfDouble) {
+    ReportData data = plain();
+    similarity::Similarity& similarity = data.matrices[0].similarity.emplace();
+    similarity.add(similarity::Kind::Layer, 0, 5e-310, 1);  // no normal number
+    const json numbers = numbers_in(html_report(data));
+    EXPECT_NEAR(numbers["matrices"][0]["similarity"]["layer"][0]["cos_sim"].get<double>(), 5e-310, 1e-315);
+}
+
 TEST(HtmlReport, RefusesNothing) { EXPECT_THROW(html_report({}), Error); }
 
 // 100 layers with 256 experts and a dozen weights each.

@@ -35,12 +35,7 @@ TEST(Json, TurnsWhatIsNoTextOrNumberIntoSomethingThatIs) {
     EXPECT_TRUE(parsed["tensors"][0]["energy"].is_null());
 }
 
-TEST(Json, GivesPerplexityAndSimilarity) {
-    perplexity::Sums sums;
-    EXPECT_TRUE(json::parse(perplexity_json(sums))["perplexity"].is_null());
-    sums.add(1);
-    sums.add(3);
-    EXPECT_EQ(json::parse(perplexity_json(sums))["tokens"], 2);
+TEST(Json, GivesSimilarity) {
     similarity::Similarity similarity;
     similarity.add(similarity::Kind::Ffn, 1, 1, 2);
     const auto parsed = json::parse(similarity_json(similarity));

@@ -38,5 +38,18 @@ TEST(Lines, EmptyListsAreLeftOut) {
               "\n======================== sorted attention importances\n  0: Layer   5, <cos_sim> = -0.5\n");
 }
 
+TEST(Lines, ResidualTableHasTheLayersOfAllParts) {
+    using similarity::Kind;
+    similarity::Similarity similarity;
+    for (int layer = 0; layer < 3; ++layer) similarity.add(Kind::Residual, layer, {1.0, 0.5, 2});
+    EXPECT_EQ(residual_text(similarity), "") << "a file may hold one part without the others";
+    similarity.add(Kind::ResidualAttention, 0, {0.5, 0.25, 2});
+    similarity.add(Kind::ResidualFfn, 1, {2.0, 3.0, 2});
+    EXPECT_EQ(residual_text(similarity),
+              "\nresidual stream: cosine and |change| / |before|\n"
+              "layer       whole layer         attention      feed-forward\n"
+              "    0   0.5000   0.2500   0.2500   0.1250      nan      nan\n");
+}
+
 }  // namespace
 }  // namespace assay::report

@@ -15,9 +15,7 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
     const auto result_floats = static_cast<std::size_t>(kQueryBlock * args.value_dim);
     const std::vector<RowTile> tiles = row_tiles(rows, kQueryBlock);
     const std::int64_t tiles_per_chunk = static_cast<std::int64_t>(tiles.size()) / rows.n_chunks;
-    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(cols);
-    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
-    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+    TileSums sums(out.sums, tiles.size(), cols);
 
     pool_.run(rows.n_chunks * args.n_kv_heads, [&](std::int64_t task, int thread) {
         const std::int64_t chunk = task / args.n_kv_heads;
@@ -55,12 +53,10 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
                 const std::int64_t col = head * args.value_dim;
                 for (std::int64_t r = 0; r < tile.n_rows; ++r)
                     finish_row(result + r * args.value_dim, tile.first_row + r, col, args.value_dim, out,
-                               squares.empty() ? nullptr : squares.data() + t * cols + col,
-                               plain.empty() ? nullptr : plain.data() + t * cols + col);
+                               sums.at(t, col));
             }
     });
-    combine(tiles, cols, squares.data(), out.sums.squares);
-    combine(tiles, cols, plain.data(), out.sums.plain);
+    sums.combine(tiles, out.sums);
 }
 
 }  // namespace assay::backend::cpu

@@ -96,8 +96,8 @@ std::vector<CpuBackend::RowTile> CpuBackend::row_tiles(Rows rows, std::int64_t t
 }
 
 void CpuBackend::finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
-                            const Produced& out, float* squares, float* plain) const {
-    kernels_.add_sums(values, cols, squares, plain);
+                            const Produced& out, const Sums& sums) const {
+    kernels_.add_sums(values, cols, sums.squares, sums.plain);
     if (out.plain.present()) {
         auto* to = reinterpret_cast<float*>(out.plain.at(row, first_col));
         if (to != values) std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
@@ -109,43 +109,50 @@ void CpuBackend::finish_row(const float* values, std::int64_t row, std::int64_t 
         std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
 }
 
-void CpuBackend::combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums,
-                         float* sums) {
-    if (sums == nullptr) return;
-    std::size_t tile = 0;
-    std::vector<double> total(static_cast<std::size_t>(cols));
-    while (tile < tiles.size()) {
-        const std::int64_t chunk = tiles[tile].chunk;
-        std::fill(total.begin(), total.end(), 0.0);
-        for (; tile < tiles.size() && tiles[tile].chunk == chunk; ++tile) {
-            const float* part = tile_sums + static_cast<std::int64_t>(tile) * cols;
-            for (std::int64_t j = 0; j < cols; ++j)
-                total[static_cast<std::size_t>(j)] += static_cast<double>(part[j]);
+CpuBackend::TileSums::TileSums(const Sums& wanted, std::size_t n_tiles, std::int64_t cols)
+    : cols_(cols),
+      squares_(wanted.squares != nullptr ? n_tiles * static_cast<std::size_t>(cols) : 0),
+      plain_(wanted.plain != nullptr ? n_tiles * static_cast<std::size_t>(cols) : 0) {}
+
+Sums CpuBackend::TileSums::at(std::int64_t tile, std::int64_t first_col) noexcept {
+    const std::int64_t place = tile * cols_ + first_col;
+    return {squares_.empty() ? nullptr : squares_.data() + place,
+            plain_.empty() ? nullptr : plain_.data() + place};
+}
+
+void CpuBackend::TileSums::combine(std::span<const RowTile> tiles, const Sums& wanted) const {
+    const auto add = [&](const std::vector<float>& tile_sums, float* sums) {
+        if (sums == nullptr) return;
+        std::vector<double> total(static_cast<std::size_t>(cols_));
+        for (std::size_t tile = 0; tile < tiles.size();) {
+            const std::int64_t chunk = tiles[tile].chunk;
+            std::fill(total.begin(), total.end(), 0.0);
+            for (; tile < tiles.size() && tiles[tile].chunk == chunk; ++tile) {
+                const float* part = tile_sums.data() + static_cast<std::int64_t>(tile) * cols_;
+                for (std::size_t j = 0; j < total.size(); ++j) total[j] += static_cast<double>(part[j]);
+            }
+            for (std::size_t j = 0; j < total.size(); ++j)
+                sums[chunk * cols_ + static_cast<std::int64_t>(j)] = static_cast<float>(total[j]);
         }
-        for (std::int64_t j = 0; j < cols; ++j)
-            sums[chunk * cols + j] = static_cast<float>(total[static_cast<std::size_t>(j)]);
-    }
+    };
+    add(squares_, wanted.squares);
+    add(plain_, wanted.plain);
 }
 
 void CpuBackend::produce(Rows rows, std::int64_t cols, const Produced& out,
                          const std::function<void(std::int64_t, float*)>& make_row) {
     const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);
-    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(cols);
-    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
-    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+    TileSums sums(out.sums, tiles.size(), cols);
     pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int thread) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task)];
         auto* values =
             reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(cols) * sizeof(float)));
-        float* tile_squares = squares.empty() ? nullptr : squares.data() + task * cols;
-        float* tile_plain = plain.empty() ? nullptr : plain.data() + task * cols;
         for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {
             make_row(row, values);
-            finish_row(values, row, 0, cols, out, tile_squares, tile_plain);
+            finish_row(values, row, 0, cols, out, sums.at(task));
         }
     });
-    combine(tiles, cols, squares.data(), out.sums.squares);
-    combine(tiles, cols, plain.data(), out.sums.plain);
+    sums.combine(tiles, out.sums);
 }
 
 }  // namespace assay::backend::cpu

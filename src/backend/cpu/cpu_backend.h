@@ -76,15 +76,28 @@ class CpuBackend : public Backend {
     };
     static std::vector<RowTile> row_tiles(Rows rows, std::int64_t tile_rows);
 
+    /// Sums of each row tile, [tiles, cols], of those that are wanted; zero at first.
+    class TileSums {
+      public:
+        TileSums(const Sums& wanted, std::size_t n_tiles, std::int64_t cols);
+        /// Where those of a tile are, from a column on.
+        Sums at(std::int64_t tile, std::int64_t first_col = 0) noexcept;
+        /// Adds the tiles of each chunk, in order, to the sums that are wanted.
+        void combine(std::span<const RowTile> tiles, const Sums& wanted) const;
+
+      private:
+        std::int64_t cols_;
+        std::vector<float> squares_;
+        std::vector<float> plain_;
+    };
+
     /// Runs make_row(row, f32 result) for every row and leaves the result as `out` asks. cols is the row
     /// length.
     void produce(Rows rows, std::int64_t cols, const Produced& out,
                  const std::function<void(std::int64_t row, float* result)>& make_row);
-    /// Leaves one finished f32 row: operand, plain, and added to the tile's sums.
+    /// Leaves one finished f32 row: operand, plain, and added to `sums`, which are the tile's.
     void finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
-                    const Produced& out, float* squares, float* plain) const;
-    /// Adds tile sums [tiles, cols] in order into sums [chunks, cols].
-    void combine(std::span<const RowTile> tiles, std::int64_t cols, const float* tile_sums, float* sums);
+                    const Produced& out, const Sums& sums) const;
 
     const Kernels& kernels_;
     Gemm gemm_;

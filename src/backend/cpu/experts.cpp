@@ -196,8 +196,9 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
                 for (std::int64_t i = begin; i < std::min(n, begin + kRowTile); ++i)
                     finish_row(
                         row_values(segment.first + i, segment.choices[static_cast<std::size_t>(i)], memory),
-                        segment.first + i, 0, cols, to, squares == nullptr ? nullptr : memory + cols,
-                        plain == nullptr ? nullptr : memory + 2 * cols);
+                        segment.first + i, 0, cols, to,
+                        {squares == nullptr ? nullptr : memory + cols,
+                         plain == nullptr ? nullptr : memory + 2 * cols});
                 if (squares != nullptr) kernels_.axpy(1.0f, memory + cols, cols, squares);
                 if (plain != nullptr) kernels_.axpy(1.0f, memory + 2 * cols, cols, plain);
             }

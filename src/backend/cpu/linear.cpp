@@ -44,9 +44,7 @@ void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, 
     const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
     const auto n_tiles = static_cast<std::int64_t>(tiles.size());
     const std::int64_t ffn = matrix.n_out() / 2;
-    const std::size_t sum_floats = tiles.size() * static_cast<std::size_t>(ffn);
-    std::vector<float> squares(out.sums.squares != nullptr ? sum_floats : 0);
-    std::vector<float> plain(out.sums.plain != nullptr ? sum_floats : 0);
+    TileSums sums(out.sums, tiles.size(), ffn);
     pool_.run(n_tiles * static_cast<std::int64_t>(n_pairs), [&](std::int64_t task, int thread) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task % n_tiles)];
         const auto panel = static_cast<std::size_t>(task / n_tiles);
@@ -57,7 +55,7 @@ void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, 
         std::byte* rest = memory + 2 * product.result_bytes();
         product.run(panel, tile.first_row, tile.n_rows, gate, rest);
         product.run(panel + n_pairs, tile.first_row, tile.n_rows, up, rest);
-        const std::int64_t sums_at = task % n_tiles * ffn + columns.first_col;
+        const Sums tile_sums = sums.at(task % n_tiles, columns.first_col);
         for (std::int64_t r = 0; r < tile.n_rows; ++r) {
             float* g = gate + r * columns.cols;
             float* u = up + r * columns.cols;
@@ -66,13 +64,10 @@ void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, 
                 kernels_.axpy(1.0f, bias + ffn + columns.first_col, columns.cols, u);
             }
             kernels_.gate_row(g, u, columns.cols, activation, g);
-            finish_row(g, tile.first_row + r, columns.first_col, columns.cols, out,
-                       squares.empty() ? nullptr : squares.data() + sums_at,
-                       plain.empty() ? nullptr : plain.data() + sums_at);
+            finish_row(g, tile.first_row + r, columns.first_col, columns.cols, out, tile_sums);
         }
     });
-    combine(tiles, ffn, squares.data(), out.sums.squares);
-    combine(tiles, ffn, plain.data(), out.sums.plain);
+    sums.combine(tiles, out.sums);
 }
 
 }  // namespace assay::backend::cpu

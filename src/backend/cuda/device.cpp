@@ -46,8 +46,6 @@ Device::Device(int index) : index_(index) {
           "setting up the memory pool");
     std::size_t free_bytes = 0;
     check(cudaMemGetInfo(&free_bytes, &total_bytes_), "reading the memory size");
-    check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, index_),
-          "reading the device's size");
 }
 
 void Device::use() const { check(cudaSetDevice(index_), "choosing the device"); }

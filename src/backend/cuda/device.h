@@ -58,7 +58,6 @@ class Device {
     std::size_t total_bytes() const noexcept { return total_bytes_; }
     /// Of the device, with what the pool holds unused.
     std::size_t free_bytes() const;
-    int multiprocessors() const noexcept { return multiprocessors_; }
 
     /// Makes the device that of the calling thread; every entry point does it first.
     void use() const;
@@ -76,7 +75,6 @@ class Device {
     Stream results_;
     cudaMemPool_t pool_ = nullptr;
     std::size_t total_bytes_ = 0;
-    int multiprocessors_ = 0;
 };
 using DevicePtr = std::shared_ptr<const Device>;
 

@@ -19,10 +19,10 @@ void check_lt(cublasStatus_t status, const char* what) {
 cudaDataType_t data_type(DType dtype) { return dtype == DType::F32 ? CUDA_R_32F : CUDA_R_16BF; }
 
 /// The alignment that all rows of a view share, at most 16 bytes: the lowest bit set in address or stride.
-unsigned alignment(const void* data, std::int64_t stride, DType dtype) {
+std::uint32_t alignment(const void* data, std::int64_t stride, DType dtype) {
     const auto bits = reinterpret_cast<std::uintptr_t>(data) |
                       static_cast<std::uintptr_t>(stride * size_of(dtype)) | std::uintptr_t{16};
-    return static_cast<unsigned>(bits & (~bits + 1));
+    return static_cast<std::uint32_t>(bits & (~bits + 1));
 }
 
 /// Without several partial sums: the order of additions is the inner dimension's.
@@ -97,13 +97,10 @@ const cublasLtMatmulAlgo_t& Products::algorithm(const Key& key, const Product& p
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE});
-    const std::uint32_t w_alignment = std::get<8>(key);
-    const std::uint32_t x_alignment = std::get<7>(key);
-    const std::uint32_t out_alignment = std::get<9>(key);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, w_alignment);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, x_alignment);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, out_alignment);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out_alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.w_alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.x_alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.out_alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.out_alignment);
     std::array<cublasLtMatmulHeuristicResult_t, 16> results{};
     int n_results = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
@@ -120,16 +117,16 @@ const cublasLtMatmulAlgo_t& Products::algorithm(const Key& key, const Product& p
 
 void Products::multiply(const Product& p, cudaStream_t stream, void* workspace) {
     if (p.x.rows == 0 || p.n_out == 0) return;
-    const Key key{p.x.dtype,
-                  p.out.dtype,
-                  p.accumulate,
-                  p.bias != nullptr,
-                  p.n_in,
-                  p.n_out,
-                  p.nominal_rows,
-                  alignment(p.x.data, p.x.stride, p.x.dtype),
-                  alignment(p.w, p.n_in, p.x.dtype),
-                  alignment(p.out.data, p.out.stride, p.out.dtype)};
+    const Key key{.operand = p.x.dtype,
+                  .result = p.out.dtype,
+                  .accumulate = p.accumulate,
+                  .bias = p.bias != nullptr,
+                  .n_in = p.n_in,
+                  .n_out = p.n_out,
+                  .nominal_rows = p.nominal_rows,
+                  .x_alignment = alignment(p.x.data, p.x.stride, p.x.dtype),
+                  .w_alignment = alignment(p.w, p.n_in, p.x.dtype),
+                  .out_alignment = alignment(p.out.data, p.out.stride, p.out.dtype)};
     Layouts nominal(p, p.nominal_rows);
     const cublasLtMatmulAlgo_t& chosen = algorithm(key, p, nominal);
     Layouts layouts(p, p.x.rows);

@@ -6,11 +6,11 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <cublasLt.h>
 #include <map>
 #include <span>
-#include <tuple>
 
 #include "backend/backend.h"
 #include "backend/cuda/device.h"
@@ -44,9 +44,21 @@ class Products {
     void multiply_all(std::span<const Product> products);
 
   private:
-    /// Operand and result types, accumulate, bias, n_in, n_out, nominal rows, alignments of x, w and out.
-    using Key = std::tuple<DType, DType, bool, bool, std::int64_t, std::int64_t, std::int64_t, unsigned,
-                           unsigned, unsigned>;
+    /// What an algorithm is chosen by.
+    struct Key {
+        DType operand;
+        DType result;
+        bool accumulate;
+        bool bias;
+        std::int64_t n_in;
+        std::int64_t n_out;
+        std::int64_t nominal_rows;
+        std::uint32_t x_alignment;  ///< in bytes
+        std::uint32_t w_alignment;
+        std::uint32_t out_alignment;
+
+        auto operator<=>(const Key&) const = default;
+    };
     struct Layouts;
 
     static constexpr std::size_t kLanes = 4;

@@ -121,7 +121,6 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         DecodeArgs args;
         args.bytes = reinterpret_cast<const std::uint8_t*>(piece.device->data());
         args.row_bytes = static_cast<std::int64_t>(row_bytes);
-        args.row_meta = source.type->row_meta;
         args.n_rows = count;
         args.n_cols = source.n_in;
         args.scale = scale;
@@ -144,7 +143,8 @@ void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t
                          cudaStream_t stream) {
     for (const std::int32_t row : rows)
         if (row < 0 || row >= table.n_out)
-            throw_error(ErrorKind::Shape, "cuda", "row {} of a table of {} rows", row, table.n_out);
+            throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}", row,
+                        table.n_out);
     const auto row_bytes = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     stage(table, static_cast<std::int64_t>(rows.size()), scale, out, stream,
           [&](std::int64_t i, std::byte* to) {

@@ -52,7 +52,7 @@ class Loader {
     /// source's bytes may go when it returns. Throws Error{Shape} when they are not as many as the shape
     /// says.
     void decode_rows(const WeightSource& source, View out, cudaStream_t stream);
-    /// The same for rows of the table in the order of `rows`. Throws Error{Shape} for a row it has not.
+    /// The same for rows of the table in the order of `rows`. Throws Error{BadFile} for a row it has not.
     void decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale, View out,
                      cudaStream_t stream);
     /// Copies numbers as they are and waits.

@@ -19,7 +19,7 @@ struct Variant {
     bool head_norms = false;
     float attention_soft_cap = 0;
     std::int64_t window = 0;
-    std::int64_t period = 1;       ///< the last layer of each period sees everything
+    std::int64_t period = 1;       ///< the last layer of each period sees everything; 0: none does
     double local_base = 0;         ///< rotary base of windowed layers; 0: the common one
     bool local_scaled = true;      ///< rotary scaling applies to windowed layers too
     bool scale_by_hidden = false;  ///< queries scaled by 1/sqrt(hidden / heads)
@@ -42,7 +42,11 @@ std::int64_t window_of(const Hyperparameters& hp, std::int64_t otherwise) {
 std::int64_t period_of(const Hyperparameters& hp, std::int64_t otherwise) {
     const gguf::Value* value = hp.metadata().find(hp.key("attention.sliding_window_pattern"));
     if (value == nullptr || value->type == gguf::ValueType::Array) return otherwise;
-    return *hp.integer("attention.sliding_window_pattern");
+    const std::int64_t period = *hp.integer("attention.sliding_window_pattern");
+    if (period < 0)
+        throw_error(ErrorKind::BadFile, hp.metadata().where(), "{} is {}, expected 0 or more",
+                    hp.key("attention.sliding_window_pattern"), period);
+    return period;
 }
 
 ModelSpec build_family(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options,
@@ -86,8 +90,7 @@ ModelSpec build_family(const Hyperparameters& hp, const Tensors& tensors, const 
 }  // namespace
 
 ModelSpec build_gemma(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options) {
-    ModelSpec spec = build_family(hp, tensors, options, {});
-    return spec;
+    return build_family(hp, tensors, options, {});
 }
 
 ModelSpec build_gemma2(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options) {

@@ -1,0 +1,84 @@
+// Models in several files.
+#include "gguf/file.h"
+
+#include <cstring>
+#include <gmock/gmock.h>
+
+#include "core/error.h"
+#include "gguf/writer.h"
+#include "support/temp_dir.h"
+
+namespace assay::gguf {
+namespace {
+
+using testing::HasSubstr;
+
+/// A model of two parts, `model-00001-of-00002.gguf` and its sibling, one tensor in each.
+class SplitModel : public testing::Test {
+  protected:
+    SplitModel() {
+        write_part(1, "a", 0);
+        write_part(2, "b", 1);
+    }
+
+    std::filesystem::path part(int number) const {
+        return folder_ / fmt::format("model-{:05}-of-00002.gguf", number);
+    }
+    /// What part `number` holds; `split_no` counts from 0.
+    void write_part(int number, const std::string& tensor, std::uint16_t split_no,
+                    std::uint64_t n_tensors = 2) {
+        const std::vector<float> weights(8, static_cast<float>(number));
+        Writer writer;
+        writer.add("split.no", u16(split_no));
+        writer.add("split.count", u16(2));
+        writer.add("split.tensors.count", u64(n_tensors));
+        writer.add("general.name", text("part " + std::to_string(number)));
+        writer.add_tensor(tensor, {8}, quant::TypeId::F32, std::as_bytes(std::span(weights)));
+        write_file_atomically(part(number), writer.bytes());
+    }
+    std::string refusal(const std::filesystem::path& path) const {
+        try {
+            File::open(path);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "nothing";
+    }
+
+    test::TempDir folder_;
+};
+
+TEST_F(SplitModel, IsOneFile) {
+    const File file = File::open(part(1));
+    EXPECT_EQ(file.n_shards(), 2u);
+    ASSERT_EQ(file.tensors().size(), 2u);
+    EXPECT_EQ(file.metadata().get_string("general.name"), "part 1");
+    EXPECT_EQ(file.size_bytes(), std::filesystem::file_size(part(1)) + std::filesystem::file_size(part(2)));
+    for (const auto& [name, expected] : {std::pair("a", 1.0f), std::pair("b", 2.0f)}) {
+        float first = 0;
+        std::memcpy(&first, file.data(file.get(name)).data(), sizeof first);
+        EXPECT_EQ(first, expected) << name;
+    }
+}
+
+TEST_F(SplitModel, IsOpenedByItsFirstPart) {
+    EXPECT_THAT(refusal(part(2)), HasSubstr("is part 2 of a split model; give the first part"));
+    const auto renamed = folder_ / "renamed.gguf";
+    std::filesystem::rename(part(1), renamed);
+    EXPECT_THAT(refusal(renamed), HasSubstr("give the part named *-00001-of-00002.gguf"));
+}
+
+TEST_F(SplitModel, HasAllItsParts) {
+    std::filesystem::remove(part(2));
+    EXPECT_THAT(refusal(part(1)), HasSubstr("model-00002-of-00002.gguf: cannot open"));
+    write_part(2, "b", 0);
+    EXPECT_THAT(refusal(part(1)), HasSubstr("says it is part 1 of the split model, expected 2"));
+    write_part(2, "a", 1);
+    EXPECT_THAT(refusal(part(1)), HasSubstr("tensor a is also in an earlier part"));
+    write_part(2, "b", 1);
+    write_part(1, "a", 0, 3);
+    EXPECT_THAT(refusal(part(1)), HasSubstr("split.tensors.count is 3, the 2 parts hold 2"));
+}
+
+}  // namespace
+}  // namespace assay::gguf
