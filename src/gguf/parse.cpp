@@ -127,11 +127,14 @@ std::uint64_t tensor_bytes(const Tensor& tensor, const std::string& where) {
         throw_error(ErrorKind::BadFile, where,
                     "tensor {} of type {} has rows of {}, expected a multiple of {}", tensor.name,
                     tensor.type->name, tensor.ne[0], tensor.type->block);
-    const std::uint64_t blocks = elements / tensor.type->block;
-    if (blocks > kMax / tensor.type->block_bytes)
+    const quant::TypeInfo& type = *tensor.type;
+    const std::uint64_t rows = tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
+    const std::uint64_t blocks = tensor.ne[0] / type.block;
+    const std::uint64_t most_bytes = kMax / rows;  // of a row
+    if (type.row_meta > most_bytes || blocks > (most_bytes - type.row_meta) / type.block_bytes)
         throw_error(ErrorKind::BadFile, where, "tensor {} with shape {} is larger than any file", tensor.name,
                     tensor.shape_text());
-    return blocks * tensor.type->block_bytes;
+    return rows * (type.row_meta + blocks * type.block_bytes);
 }
 
 Tensor read_tensor(ByteReader& in) {

@@ -57,6 +57,7 @@ struct TypeInfo {
     std::string_view name;      ///< as quantisers spell it, e.g. "q4_K"
     std::uint32_t block;        ///< weights per block
     std::uint32_t block_bytes;  ///< bytes per block
+    std::uint32_t row_meta;     ///< bytes before the first block of each row: the row scales of ik_llama.cpp
     DecodeRow decode;           ///< scalar reference
 };
 

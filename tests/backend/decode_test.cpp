@@ -21,6 +21,7 @@ std::vector<std::byte> random_rows(const quant::TypeInfo& type, std::int64_t n_i
     std::vector<float> weights(type.block);
     const auto plausible = [](float w) { return w == 0 || (std::abs(w) > 1e-30f && std::abs(w) < 1000); };
     for (std::int64_t row = 0; row < n_rows; ++row) {
+        bytes.resize(bytes.size() + type.row_meta);
         for (std::int64_t b = 0; b < n_in / type.block; ++b) {
             std::vector<std::byte> block(type.block_bytes);
             const auto is_plausible = [&] {

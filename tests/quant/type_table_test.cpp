@@ -41,6 +41,8 @@ TEST(RowBytes, CountsBlocks) {
     EXPECT_EQ(row_bytes(type_info(TypeId::NVFP4), 64), 36u);
     EXPECT_EQ(row_bytes(type_info(TypeId::F64), 3), 24u);
     EXPECT_EQ(row_bytes(type_info(TypeId::Q4_0), 0), 0u);
+    const TypeInfo with_row_scale{TypeId::F32, "row scale", 256, 136, 4, nullptr};
+    EXPECT_EQ(row_bytes(with_row_scale, 512), 276u);
 }
 
 TEST(RowBytes, RefusesPartOfABlock) {
@@ -59,6 +61,10 @@ TEST(RowBytes, RefusesSizesPast64Bits) {
     EXPECT_THROW((void)row_bytes(type_info(TypeId::F64), kMax), Error);
     EXPECT_EQ(row_bytes(type_info(TypeId::F64), kMax / 8), kMax / 8 * 8);
     EXPECT_THROW((void)row_bytes(type_info(TypeId::F64), kMax / 8 + 1), Error);
+    // With bytes before the blocks: the last size that fits, and one block more.
+    const TypeInfo with_row_scale{TypeId::F32, "row scale", 1, 2, 4, nullptr};
+    EXPECT_EQ(row_bytes(with_row_scale, (kMax - 4) / 2), kMax - 1);
+    EXPECT_THROW((void)row_bytes(with_row_scale, (kMax - 4) / 2 + 1), Error);
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ template <typename Type, typename Out> __global__ void decode_kernel(DecodeArgs 
     const std::int64_t col = item % per_row * 8;
     const std::int64_t remaining = args.n_cols - col;
     const int n = remaining < 8 ? static_cast<int>(remaining) : 8;
-    const Bytes block = args.bytes + row * args.row_bytes + col / Type::kWeights * Type::kBytes;
+    const Bytes block =
+        args.bytes + row * args.row_bytes + args.row_meta + col / Type::kWeights * Type::kBytes;
     float w[8] = {};
     if constexpr (kIsPlain<Type>)
         Type::eight(block, 0, n, w);

@@ -22,6 +22,7 @@ struct Codebooks {
 struct DecodeArgs {
     const std::uint8_t* bytes = nullptr;  ///< rows one after another, device memory, 16-byte aligned
     std::int64_t row_bytes = 0;
+    std::int64_t row_meta = 0;
     std::int64_t n_rows = 0;
     std::int64_t n_cols = 0;
     float scale = 1;

@@ -121,6 +121,7 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         DecodeArgs args;
         args.bytes = reinterpret_cast<const std::uint8_t*>(piece.device->data());
         args.row_bytes = static_cast<std::int64_t>(row_bytes);
+        args.row_meta = source.type->row_meta;
         args.n_rows = count;
         args.n_cols = source.n_in;
         args.scale = scale;
