@@ -44,6 +44,8 @@ int recipe_command(const Words& words) {
                     "--sensitivity FILE may stand for the matrix");
     const std::string matrix_path = line.positional.empty() ? "" : line.positional.front();
     const recipe::Options options = read_recipe_options(given);
+    const std::string rules = given.last("--rules").value_or("tensor-types.txt");
+    check_writable(rules, {*model_path, matrix_path});
     tell_when_lost(*model_path);
     const gguf::File model = gguf::File::open(*model_path);
     imatrix::Notes notes;
@@ -53,7 +55,6 @@ int recipe_command(const Words& words) {
     ThreadPool pool(recipe_threads(given));
     const recipe::Recipe result = recipe::make_recipe(model, matrix, options, pool);
 
-    const std::string rules = given.last("--rules").value_or("tensor-types.txt");
     std::filesystem::path legacy = matrix_path;
     if (!matrix_path.empty()) legacy.replace_extension(".dat");
     const recipe::CommandNames names{*model_path, matrix_path, legacy.string(), rules,
