@@ -220,7 +220,9 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
 }
 
 Result Run::run() {
-    check_writable(options_.output);
+    std::vector<std::filesystem::path> parts;
+    for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
+    check_writable(options_.output, parts);
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());

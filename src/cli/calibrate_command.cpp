@@ -75,9 +75,21 @@ std::string times_text(const calibrate::PassSeconds& passes) {
     return text;
 }
 
+/// Fails now rather than after the run, and before anything that is still needed would be replaced.
+void check_outputs(const Arguments& arguments) {
+    const calibrate::Options& options = arguments.options;
+    std::vector<std::filesystem::path> kept{options.model};
+    if (arguments.text_from != TextFrom::Prompt) kept.emplace_back(arguments.text_source);
+    check_writable(options.output, kept);
+    if (arguments.report.empty()) return;
+    kept.push_back(options.output);
+    kept.insert(kept.end(), options.in_files.begin(), options.in_files.end());
+    check_writable(arguments.report, kept);
+}
+
 int collect(Arguments arguments) {
     const calibrate::Options& options = arguments.options;
-    if (!arguments.report.empty()) check_writable(arguments.report);
+    check_outputs(arguments);
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
@@ -88,13 +100,13 @@ int collect(Arguments arguments) {
         tell_stopped(result, options, observer);
         return kStopped;
     }
-    print_result(arguments, result);
     if (!arguments.report.empty()) {
         const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
         const gguf::File model = gguf::File::open(arguments.options.model);
         write_report(arguments.report, {&labelled, 1}, {recipe::weights_wanting_data(model), {}});
         observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
     }
+    print_result(arguments, result);
     const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
     observer.tell(Verbosity::Info, fmt::format("{} tokens in {}, {:.0f} tokens/s", result.tokens,
                                                time_text(result.seconds), speed));

@@ -28,6 +28,7 @@ Given::Given(const Words& words, std::span<const OptionRow> rows, std::span<cons
         CLI::Option* option = app.add_option_function<Words>(
             name, [this, name](const Words& values) { values_[name] = values; });
         option->expected(1)->take_all();
+        option->allow_extra_args(false);  // or a value in brackets would be taken for a list
         const auto variable =
             std::find_if(variables.begin(), variables.end(),
                          [&](const Variable& candidate) { return candidate.option == name; });

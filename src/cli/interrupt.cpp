@@ -9,8 +9,9 @@ namespace {
 // A signal handler can reach nothing but a variable of static life.
 volatile std::sig_atomic_t interrupt_count = 0;
 
-extern "C" void on_interrupt(int) {
+extern "C" void on_interrupt(int number) {
     interrupt_count = 1;
+    if (number == SIGHUP) return;  // it often comes twice, from the terminal and from the shell
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
 }
@@ -24,6 +25,9 @@ void catch_interrupts() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    struct sigaction before {};
+    sigaction(SIGHUP, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
 bool interrupted() noexcept { return interrupt_count != 0; }

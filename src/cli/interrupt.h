@@ -1,5 +1,5 @@
-// Ctrl-C and termination: the first asks the run to stop at a place where its result is whole, the second
-// kills as usual.
+// Ctrl-C, termination and a terminal that goes away: the first asks the run to stop at a place where its
+// result is whole, a second Ctrl-C or termination kills as usual.
 #pragma once
 
 namespace assay::cli {
@@ -7,7 +7,7 @@ namespace assay::cli {
 /// The exit code of a command that stopped as asked: what shells return for a program that SIGINT ended.
 inline constexpr int kStopped = 130;
 
-/// From now on SIGINT and SIGTERM set a flag.
+/// From now on SIGINT, SIGTERM and SIGHUP set a flag; SIGHUP not where it is ignored, as under nohup.
 void catch_interrupts();
 bool interrupted() noexcept;
 

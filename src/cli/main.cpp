@@ -1,12 +1,25 @@
 // The program: finds the command, and is the one place where errors become a sentence and an exit code.
 #include <csignal>
+#include <fcntl.h>
 #include <new>
+#include <unistd.h>
 
 #include "cli/dispatch.h"
 #include "cli/output.h"
 #include "core/error.h"
 
+namespace {
+
+/// Else the next file opened would be taken for a standard stream, and what is written to one would go there.
+void occupy_closed_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) < 0) return;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+    occupy_closed_streams();
     // A reader that goes away is an error of writing, told like any other.
     std::signal(SIGPIPE, SIG_IGN);
     try {

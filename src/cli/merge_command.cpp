@@ -10,8 +10,12 @@ namespace assay::cli {
 int merge_matrices(const Arguments& arguments) {
     const calibrate::Options& options = arguments.options;
     const bool talks = arguments.verbosity >= Verbosity::Info;
-    check_writable(options.output);
-    if (!arguments.report.empty()) check_writable(arguments.report);
+    check_writable(options.output, {options.model});
+    if (!arguments.report.empty()) {
+        std::vector<std::filesystem::path> kept = options.in_files;
+        kept.insert(kept.end(), {options.output, options.model});
+        check_writable(arguments.report, kept);
+    }
     if (talks) say("No prompt provided; combining precomputed matrices only.");
     LabelledMatrix total{options.output.string(), imatrix::Matrix()};
     imatrix::Notes notes;

@@ -45,7 +45,7 @@ int recipe_command(const Words& words) {
     const std::string matrix_path = line.positional.empty() ? "" : line.positional.front();
     const recipe::Options options = read_recipe_options(given);
     const std::string rules = given.last("--rules").value_or("tensor-types.txt");
-    check_writable(rules);
+    check_writable(rules, {*model_path, matrix_path});
     tell_when_lost(*model_path);
     const gguf::File model = gguf::File::open(*model_path);
     imatrix::Notes notes;

@@ -77,7 +77,9 @@ int report_command(const Words& words) {
     if (asks_for_recipe(given) && !model_path)
         throw Error(ErrorKind::Usage, "report", "a recipe needs the model it is for: -m MODEL");
     const std::filesystem::path page = given.last("--output").value_or("report.html");
-    check_writable(page);
+    std::vector<std::filesystem::path> kept(line.positional.begin(), line.positional.end());
+    if (model_path) kept.emplace_back(*model_path);
+    check_writable(page, kept);
     imatrix::Notes notes;
     std::vector<LabelledMatrix> matrices;
     for (const std::string& path : line.positional)

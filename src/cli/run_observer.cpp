@@ -101,14 +101,16 @@ void RunObserver::on_progress(const calibrate::Progress& progress) {
 }
 
 void RunObserver::on_perplexity(std::int64_t chunk, double running) {
-    if (numbers_ == NumbersAs::Json) return;
+    if (numbers_ == NumbersAs::Json || lost_output_) return;
     put_stderr(progress_.erase());
-    if (numbers_ == NumbersAs::Csv) {
-        print(fmt::format("{}{},{}\n", chunk == 1 ? "chunk,perplexity\n" : "", chunk, running));
-        return;
+    const bool csv = numbers_ == NumbersAs::Csv;
+    try {
+        print(csv ? fmt::format("{}{},{}\n", chunk == 1 ? "chunk,perplexity\n" : "", chunk, running)
+                  : report::chunk_text(static_cast<std::uint64_t>(chunk), running));
+    } catch (const Error& error) {
+        lost_output_ = error;  // the sums of this wave are not lost with it: the run stops and saves them
     }
-    print(report::chunk_text(static_cast<std::uint64_t>(chunk), running));
-    progress_.stdout_left_open(true);
+    progress_.stdout_left_open(!csv);
 }
 
 void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) {
@@ -117,12 +119,13 @@ void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format fo
          fmt::format("save_imatrix: stored collected data after {} chunks in {}", chunks, path.string()));
 }
 
-bool RunObserver::stop_requested() const { return interrupted(); }
+bool RunObserver::stop_requested() const { return interrupted() || lost_output_; }
 
 void RunObserver::end_progress() { put_stderr(progress_.erase()); }
 
 void RunObserver::end_chunks() {
     end_progress();
+    if (lost_output_) throw Error(*lost_output_);
     if (numbers_ == NumbersAs::Text) print("\n");
     progress_.stdout_left_open(false);
 }

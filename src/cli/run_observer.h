@@ -1,9 +1,12 @@
 // What a run prints while it runs: the lines on stdout that scripts read, progress and messages on stderr.
 #pragma once
 
+#include <optional>
+
 #include "calibrate/job.h"
 #include "cli/arguments.h"
 #include "cli/progress.h"
+#include "core/error.h"
 
 namespace assay::cli {
 
@@ -25,7 +28,8 @@ class RunObserver : public calibrate::Observer {
     void tell(Verbosity level, const std::string& line);
     /// Takes the progress off the terminal.
     void end_progress();
-    /// Ends the line of chunks, where there is one.
+    /// Ends the line of chunks, where there is one. Throws Error{Io} where standard output was lost
+    /// meanwhile.
     void end_chunks();
     /// Of the last save.
     imatrix::Format format() const noexcept { return format_; }
@@ -36,6 +40,7 @@ class RunObserver : public calibrate::Observer {
     ProgressLine progress_;
     std::int64_t n_chunks_ = 0;
     bool pass_told_ = false;
+    std::optional<Error> lost_output_;
     imatrix::Format format_ = imatrix::Format::Gguf;
 };
 

@@ -102,7 +102,11 @@ int sensitivity_command(const Words& words) {
     if (const auto by = given.last("--by")) options.by = parse_by(*by);
     options.matrix = given.last("--imatrix").value_or("");
     const auto output = given.last("--output");
-    if (output) check_writable(*output);
+    if (output) {
+        std::vector<std::filesystem::path> kept{arguments.options.model, options.matrix};
+        if (arguments.text_from != TextFrom::Prompt) kept.emplace_back(arguments.text_source);
+        check_writable(*output, kept);
+    }
     if (arguments.verbosity >= Verbosity::Warnings) warn(arguments.warnings);
     options.run = arguments.options;
     options.run.text = read_text(arguments);
@@ -116,12 +120,12 @@ int sensitivity_command(const Words& words) {
         observer.tell(Verbosity::Errors,
                       fmt::format("assay: stopped as asked after {} chunks", result.table.n_chunks));
     if (result.table.n_chunks == 0) return kStopped;
-    print_table(result.table, arguments.numbers);
     if (output) {
         const std::string text = report::sensitivity_json(result.table);
         write_file_atomically(*output, std::as_bytes(std::span(text)));
         observer.tell(Verbosity::Errors, "wrote " + *output);
     }
+    print_table(result.table, arguments.numbers);
     observer.tell(Verbosity::Info, fmt::format("{} tokens through {} variants in {}", result.tokens,
                                                result.table.units.size(), time_text(result.seconds)));
     return result.stopped ? kStopped : 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "core/descriptor.h"
 #include "core/error.h"
 
 namespace assay {
@@ -18,26 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void throw_errno(const fs::path& path, std::string_view doing) {
-    throw_error(ErrorKind::Io, path.string(), "{}: {}", doing, std::strerror(errno));
-}
-
-/// An open descriptor, closed at the end of its scope.
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const noexcept { return fd_; }
-    int release() noexcept { return std::exchange(fd_, -1); }
-
-  private:
-    int fd_;
-};
-
 Descriptor open_regular(const fs::path& path, struct stat& info) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw_errno(path, "cannot open");
@@ -45,31 +25,6 @@ Descriptor open_regular(const fs::path& path, struct stat& info) {
     if (::fstat(fd, &info) != 0) throw_errno(path, "cannot read its size");
     if (S_ISDIR(info.st_mode)) throw_error(ErrorKind::Io, path.string(), "is a folder, expected a file");
     return Descriptor(file.release());
-}
-
-void write_all(int fd, std::span<const std::byte> bytes, const fs::path& path) {
-    while (!bytes.empty()) {
-        const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno(path, "cannot write");
-        bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-}
-
-bool is_device_or_pipe(const fs::path& path) {
-    struct stat info {};
-    return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
-}
-
-void write_into(const fs::path& path, std::span<const std::byte> bytes) {
-    Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (file.get() < 0) throw_errno(path, "cannot open");
-    write_all(file.get(), bytes, path);
-    if (::close(file.release()) != 0) throw_errno(path, "cannot close");
-}
-
-fs::path folder_of(const fs::path& path) {
-    return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
 /// Pages are dropped or fetched whole; madvise wants an aligned start.
@@ -179,42 +134,6 @@ std::string read_file(const fs::path& path) {
         if (n == 0) return content;
         content.append(buffer, static_cast<std::size_t>(n));
     }
-}
-
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
-    if (is_device_or_pipe(path)) return write_into(path, bytes);
-    const std::string pattern = path.string() + ".tmp-XXXXXX";
-    std::string temporary = pattern;
-    const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-    if (fd < 0) throw_errno(path, "cannot create a file beside it");
-    Descriptor file(fd);
-    try {
-        write_all(fd, bytes, path);
-        struct stat old {};
-        const mode_t mode = ::stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : 0644;
-        if (::fchmod(fd, mode) != 0) throw_errno(path, "cannot set its permissions");
-        if (::fsync(fd) != 0) throw_errno(path, "cannot flush to disk");
-        if (::close(file.release()) != 0) throw_errno(path, "cannot close");
-        if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(path, "cannot rename into place");
-    } catch (...) {
-        ::unlink(temporary.c_str());
-        throw;
-    }
-    // The rename itself survives a power cut only once the folder is flushed; not every file system allows
-    // it.
-    const Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.get() >= 0) ::fsync(folder.get());
-}
-
-void check_writable(const fs::path& path) {
-    std::error_code ignored;
-    if (fs::is_directory(path, ignored))
-        throw_error(ErrorKind::Io, path.string(), "is a folder, expected a file name to write to");
-    if (is_device_or_pipe(path)) {
-        if (::access(path.c_str(), W_OK) != 0) throw_errno(path, "cannot be written");
-        return;
-    }
-    if (::access(folder_of(path).c_str(), W_OK) != 0) throw_errno(path, "its folder cannot be written");
 }
 
 }  // namespace assay

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace assay {
 
@@ -80,12 +81,13 @@ class DirectFile {
 std::string read_file(const std::filesystem::path& path);
 
 /// Replaces `path` by `bytes` so that at every moment either the old or the new file is there whole: writes
-/// a temporary file beside it, flushes it to disk, renames. A device or a pipe (/dev/null, /dev/stdout) stays
-/// what it is: the bytes go into it. Throws Error{Io} and leaves nothing behind.
+/// a temporary file beside it, flushes it to disk, renames. Behind a symbolic link it is the file linked to
+/// that is replaced. A device or a pipe is written to, and stays. Throws Error{Io} and leaves nothing behind.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 /// Throws Error{Io} now if write_file_atomically(path) could not work later: folder missing or not writable,
-/// or `path` a directory. Leaves the file as it is.
-void check_writable(const std::filesystem::path& path);
+/// the file write-protected, a directory or a disk; and Error{Usage} where it would replace one of `kept`,
+/// by whatever spelling. Leaves the file as it is.
+void check_writable(const std::filesystem::path& path, const std::vector<std::filesystem::path>& kept = {});
 
 }  // namespace assay

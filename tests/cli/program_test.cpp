@@ -53,11 +53,12 @@ class Program : public testing::Test {
         fixture_ = nullptr;
     }
 
-    /// `$RUN` in the line is the program with model, text and context of the fixture, in f32.
+    /// `$RUN` in the line is the program with model, text and context of the fixture, in f32; `$MODEL` and
+    /// `$TEXT` these two.
     Outcome run(const std::string& line) const {
-        const std::string base =
-            fmt::format("RUN=\"$ASSAY -m {} -f {} -c {} --device cpu --precision f32 -t 2\"; ",
-                        fixture_->model().string(), fixture_->run().text.string(), fixture_->run().n_ctx);
+        const std::string base = fmt::format(
+            "MODEL={} TEXT={}; RUN=\"$ASSAY -m $MODEL -f $TEXT -c {} --device cpu --precision f32 -t 2\"; ",
+            fixture_->model().string(), fixture_->run().text.string(), fixture_->run().n_ctx);
         return shell(folder_, base + line);
     }
     std::filesystem::path file(const std::string& name) const { return folder_ / name; }
@@ -280,12 +281,64 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
-            "missing/x: its folder cannot be written"},
+            "missing/x: cannot create a file in its folder"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
         Bad{"echo nonsense > x; $ASSAY stats x", "x: "},
         Bad{"$ASSAY --version > /dev/full", "standard output: writing failed: No space left on device"}));
+
+TEST_F(Program, NeverReplacesWhatItReads) {
+    const Outcome o = run(fmt::format(
+        "cp {} model.gguf; cp {} text; ln -s model.gguf link.gguf; sum=$(cat model.gguf text | cksum); "
+        "RUN=\"$RUN -m model.gguf -f text --chunks 2\"; "
+        "for out in model.gguf link.gguf ./text; do $RUN -o $out && echo ran; done; "
+        "$RUN -o m.gguf --report m.gguf && echo ran; test -e m.gguf && echo wrote; "
+        "$RUN -o m.gguf --report model.gguf && echo ran; "
+        "$RUN -o m.gguf 2>/dev/null >&2; "
+        "$ASSAY --in-file m.gguf -m model.gguf -o model.gguf && echo ran; "
+        "$ASSAY report m.gguf -o m.gguf && echo ran; "
+        "$ASSAY recipe m.gguf -m model.gguf --target-bpw 8 --rules model.gguf >/dev/null && echo ran; "
+        "$ASSAY sensitivity -m model.gguf -f text -c 128 --chunks 1 --type q4_0 -o text > /dev/null && echo "
+        "ran; "
+        "test \"$sum\" = \"$(cat model.gguf text | cksum)\" && echo unharmed; $ASSAY stats m.gguf > "
+        "/dev/null",
+        fixture_->model().string(), fixture_->run().text.string()));
+    EXPECT_EQ(o.out, "unharmed\n");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_THAT(o.err, HasSubstr("assay: link.gguf: the result would replace model.gguf"));
+}
+
+TEST_F(Program, BracketsInAValueAreText) {
+    const std::string tokenize = "$ASSAY tokenize -m " + fixture_->model().string() + " ";
+    const Outcome o = run(tokenize + "-p '[Hello, world]' > a; printf '[Hello, world]' > text; " + tokenize +
+                          "-f text > b; cmp a b && " + tokenize + "-p '[]' --no-bos | wc -l");
+    EXPECT_EQ(o.code, 0) << o.out << o.err;
+    EXPECT_THAT(o.out, MatchesRegex("[12]\n"));
+}
+
+TEST_F(Program, ClosedStreamsAreNotMistakenForFiles) {
+    // A closed standard stream is occupied, so that no file opened later gets its number.
+    const Outcome in = run("$RUN -f /dev/stdin <&-");
+    EXPECT_EQ(in.code, 1);
+    EXPECT_THAT(in.err, HasSubstr("assay: /dev/stdin: the text is empty"));
+    const Outcome out = run("$ASSAY inspect $MODEL >&-");
+    EXPECT_EQ(out.code, 1);
+    EXPECT_THAT(out.err, HasSubstr("standard output: writing failed"));
+}
+
+TEST_F(Program, LostStandardOutputDoesNotTakeTheSumsWithIt) {
+    const Outcome o = run("$RUN --chunks 6 --wave 2 -ofreq 0 -o m.gguf > /dev/full");
+    EXPECT_EQ(o.code, 1);
+    EXPECT_THAT(o.err, HasSubstr("save_imatrix: stored collected data after 2 chunks in m.gguf"));
+    EXPECT_THAT(o.err,
+                testing::EndsWith("assay: standard output: writing failed: No space left on device\n"));
+    EXPECT_FALSE(test::read_matrix(file("m.gguf")).empty());
+    const Outcome table =
+        run("$ASSAY sensitivity -m $MODEL -f $TEXT -c 128 --chunks 2 --type q4_0 -o s.json > /dev/full");
+    EXPECT_EQ(table.code, 1);
+    EXPECT_EQ(nlohmann::json::parse(text_of(file("s.json"))).count("units"), 1u);
+}
 
 TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {
     const Outcome o = run("{ $RUN --chunks 2; echo $? > code; } | true");
@@ -293,19 +346,33 @@ TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {
     EXPECT_THAT(o.err, HasSubstr("assay: standard output: writing failed: Broken pipe"));
 }
 
+/// Runs the text over and over on the slowest kernels, and sends the signal when the first chunk is done.
+std::string interrupted(const std::string& signals) {
+    return fmt::format(
+        "for i in 1 2 3 4 5 6 7 8 9 10; do cat $TEXT $TEXT $TEXT $TEXT $TEXT $TEXT $TEXT $TEXT; done > "
+        "long.txt; rm -f live m.gguf; "
+        "$RUN -f long.txt --wave 1 -t 1 --isa scalar -o m.gguf > live & pid=$!; "
+        "while kill -0 $pid && ! grep -q , live; do sleep 0.02; done; {}; wait $pid",
+        signals);
+}
+
 TEST_F(Program, InterruptSavesWholeChunksAndTellsHowToGoOn) {
-    // The text over and over, chunk by chunk on the slowest kernels, so that the signal comes in the middle.
-    const Outcome o = run(
-        fmt::format("for i in 1 2 3 4 5 6 7 8 9 10; do cat {0} {0} {0} {0} {0} {0} {0} {0}; done > long.txt; "
-                    "$RUN -f long.txt --wave 1 -t 1 --isa scalar -o m.gguf > live & pid=$!; "
-                    "while kill -0 $pid && ! grep -q , live; do sleep 0.02; done; kill -INT $pid; wait $pid",
-                    fixture_->run().text.string()));
-    EXPECT_EQ(o.code, 130) << o.err;
-    EXPECT_THAT(o.err,
-                ContainsRegex("assay: stopped as asked after [0-9]+ of [0-9]+ chunks; go on with --in-file "
-                              "m.gguf --chunk [0-9]+"));
-    EXPECT_THAT(text_of(file("live")), Not(HasSubstr("Final estimate")));
-    EXPECT_FALSE(test::read_matrix(file("m.gguf")).empty());
+    for (const char* signals : {"kill -INT $pid", "kill -HUP $pid; kill -HUP $pid"}) {
+        const Outcome o = run(interrupted(signals));
+        EXPECT_EQ(o.code, 130) << o.err;
+        EXPECT_THAT(o.err, ContainsRegex(
+                               "assay: stopped as asked after [0-9]+ of [0-9]+ chunks; go on with --in-file "
+                               "m.gguf --chunk [0-9]+"));
+        EXPECT_THAT(text_of(file("live")), Not(HasSubstr("Final estimate")));
+        EXPECT_FALSE(test::read_matrix(file("m.gguf")).empty());
+    }
+}
+
+TEST_F(Program, HangupIsNothingToARunThatIgnoresIt) {
+    const Outcome o =
+        run("trap '' HUP; $RUN --chunks 3 --wave 1 -t 1 --isa scalar -o m.gguf > live & pid=$!; "
+            "while kill -HUP $pid; do sleep 0.01; done 2>&-; wait $pid");
+    EXPECT_EQ(o.code, 0) << o.err;
 }
 
 }  // namespace

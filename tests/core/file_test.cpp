@@ -1,8 +1,6 @@
 #include "core/file.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -49,42 +47,6 @@ TEST(DirectFile, SaysWhereAFileEndsThatHasBecomeShorter) {
 }
 
 TEST(DirectFile, RefusesAMissingFile) { EXPECT_THROW(DirectFile("/nowhere/file"), Error); }
-
-std::string text(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-TEST(WriteFile, ReplacesTheWholeFileAndKeepsItsPermissions) {
-    const test::TempDir folder;
-    const auto path = folder / "file";
-    write_file_atomically(path, pattern(1000));
-    std::filesystem::permissions(path,
-                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-    write_file_atomically(path, pattern(10));
-    EXPECT_EQ(read_file(path), text(pattern(10)));
-    EXPECT_EQ(std::filesystem::status(path).permissions(),
-              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-    EXPECT_THROW(write_file_atomically(folder / "missing" / "file", {}), Error);
-    EXPECT_THROW(write_file_atomically(folder.path(), {}), Error);
-    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1)
-        << "nothing left behind";
-}
-
-// As /dev/null and /dev/stdout are: renaming would put a file in their place.
-TEST(WriteFile, WritesIntoWhatIsNoRegularFile) {
-    const test::TempDir folder;
-    const auto path = folder / "pipe";
-    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
-    check_writable(path);
-    write_file_atomically(path, pattern(100));
-    std::vector<std::byte> received(200);
-    EXPECT_EQ(::read(reader, received.data(), received.size()), 100);
-    received.resize(100);
-    EXPECT_EQ(received, pattern(100));
-    ::close(reader);
-    EXPECT_TRUE(std::filesystem::is_fifo(path));
-}
 
 TEST(ScratchFile, HoldsBytesAndLeavesNoName) {
     const test::TempDir folder;
