@@ -16,6 +16,9 @@ namespace assay::cli {
 
 /// "4096", "512m", "1.5G": bytes; k, m, g and t are powers of 1024, "b", "ib" may follow. More than zero.
 std::uint64_t parse_size(std::string_view option, std::string_view text);
+/// More threads than this are taken for this many.
+inline constexpr std::int64_t kMostThreads = 4096;
+
 std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least);
 backend::Precision parse_precision(std::string_view option, std::string_view text);
 imatrix::Format parse_format(std::string_view option, std::string_view text);
@@ -31,6 +34,9 @@ std::string parse_device(std::string_view text);
 
 /// "a,b" as its parts; empty ones are left out.
 std::vector<std::string> split_list(std::string_view text);
+
+/// The same where one part is the least: "" is what a script's unset variable leaves.
+std::vector<std::string> parse_list(std::string_view option, std::string_view text);
 
 /// \n \r \t \' \" \\ and \xHH as the bytes they stand for; anything else stays.
 std::string unescape(std::string_view text);

@@ -1,6 +1,7 @@
 #include "core/thread_pool.h"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -8,20 +9,35 @@
 
 namespace assay {
 
-ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
-    if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
-    for (int i = 1; i < n_threads; ++i) {
-        const auto place = static_cast<std::size_t>(i) < places.size()
-                               ? std::optional(places[static_cast<std::size_t>(i)])
-                               : std::nullopt;
-        threads_.emplace_back([this, i, place] {
-            if (place) settle_thread(*place);
-            work(i);
-        });
+std::thread start_thread(std::function<void()> work) {
+    try {
+        return std::thread(std::move(work));
+    } catch (const std::system_error& error) {
+        throw_error(ErrorKind::Io, "threads", "the system gives no more of them: {}", error.code().message());
     }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
+    if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
+    try {
+        for (int i = 1; i < n_threads; ++i) {
+            const auto place = static_cast<std::size_t>(i) < places.size()
+                                   ? std::optional(places[static_cast<std::size_t>(i)])
+                                   : std::nullopt;
+            threads_.push_back(start_thread([this, i, place] {
+                if (place) settle_thread(*place);
+                work(i);
+            }));
+        }
+    } catch (...) {
+        end_threads();
+        throw;
+    }
+}
+
+ThreadPool::~ThreadPool() { end_threads(); }
+
+void ThreadPool::end_threads() noexcept {
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "core/thread_pool.h"
+
 namespace assay::engine {
 
 namespace {
@@ -24,7 +26,7 @@ Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOption
     if (options_.kept != nullptr) options_.kept->clear();
     if (options_.stream_bytes > 0)
         stream_ = std::make_unique<WeightStream>(file_, reads_of(jobs_), options_.stream_bytes);
-    thread_ = std::thread([this] { work(); });
+    thread_ = start_thread([this] { work(); });
 }
 
 Loader::~Loader() {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/thread_pool.h"
 #include "engine/sink_order.h"
 
 namespace assay::engine {
@@ -108,7 +109,8 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
         }
     };
     try {
-        for (std::size_t i = 0; i < parts.size(); ++i) threads.emplace_back(run_member, i);
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            threads.push_back(start_thread([&run_member, i] { run_member(i); }));
         const std::int64_t n_steps = members_.front()->n_steps();
         for (std::int64_t told = 0; told < n_steps;) {
             const std::int64_t steps = standing.wait_beyond(told);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/thread_pool.h"
+
 namespace assay::engine {
 
 namespace {
@@ -75,7 +77,7 @@ WeightStream::WeightStream(const gguf::File& file, std::vector<std::vector<Tenso
       ring_(memory_.bytes().size()) {
     for (std::size_t shard = 0; shard < file.n_shards(); ++shard)
         shards_.emplace_back(file.shard(shard).path());
-    thread_ = std::thread([this] { work(); });
+    thread_ = start_thread([this] { work(); });
 }
 
 WeightStream::~WeightStream() {

@@ -279,6 +279,12 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f missing.txt --type q4_0", "missing.txt: "},
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
+        Bad{"$RUN --in-file \"$UNSET\"", "--in-file: needs a value"},
+        Bad{"$RUN --report \"$UNSET\"", "--report: needs the name of a file"},
+        Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --sensitivity ''", "--sensitivity: needs a value"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "output: needs the name of a file"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
@@ -335,6 +341,16 @@ TEST_F(Program, LostStandardOutputDoesNotTakeTheSumsWithIt) {
         run("$ASSAY sensitivity -m $MODEL -f $TEXT -c 128 --chunks 2 --type q4_0 -o s.json > /dev/full");
     EXPECT_EQ(table.code, 1);
     EXPECT_EQ(nlohmann::json::parse(text_of(file("s.json"))).count("units"), 1u);
+}
+
+TEST_F(Program, ThreadsThatCannotBeHadAreAnErrorLikeAnyOther) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "the sanitizer needs the address space that is taken away here";
+#endif
+    const Outcome o = run("ulimit -v 400000; $RUN --chunks 2 -t 1000 -o m.gguf");
+    EXPECT_EQ(o.code, 1);
+    EXPECT_THAT(o.err, testing::EndsWith("\n"));
+    EXPECT_THAT(o.err, HasSubstr("assay: threads: the system gives no more of them: "));
 }
 
 TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {
