@@ -33,6 +33,12 @@ void set_integer(std::int64_t& field, const Given& given, std::string_view optio
         throw_error(ErrorKind::Usage, option, "{} is too large, the most is {}", field, kMostInt);
 }
 
+/// A name that is not empty: what a script's unset variable leaves is a mistake, not a wish.
+const std::string& needed(std::string_view option, const std::string& name, std::string_view of = "file") {
+    if (name.empty()) throw_error(ErrorKind::Usage, option, "needs the name of a {}, found ''", of);
+    return name;
+}
+
 void choose_text(Arguments& out, const Given& given) {
     const std::initializer_list<std::string_view> texts{"--file", "--binary-file", "--prompt"};
     if (given.times(texts) > 1)
@@ -95,16 +101,16 @@ void read_metadata(Arguments& out, const Given& given) {
 void read_files(Arguments& out, const Given& given) {
     calibrate::Options& options = out.options;
     options.model = given.last("--model").value_or("");
-    if (const auto output = given.last("--output")) options.output = *output;
-    if (options.output.empty()) throw Error(ErrorKind::Usage, "--output", "needs the name of a file");
+    if (const auto output = given.last("--output")) options.output = needed("--output", *output);
     if (const auto format = given.last("--output-format"))
         options.format = parse_format("--output-format", *format);
     options.save_every_given = given.has("--output-frequency");
     set_integer(options.save_every, given, "--output-frequency", 0);
     set_integer(options.snapshot_every, given, "--save-frequency", 0);
     for (const std::string& list : given.all("--in-file"))
-        for (std::string& path : split_list(list)) options.in_files.emplace_back(std::move(path));
-    out.report = given.last("--report").value_or("");
+        for (std::string& path : parse_list("--in-file", list))
+            options.in_files.emplace_back(std::move(path));
+    if (const auto report = given.last("--report")) out.report = needed("--report", *report);
     const std::string_view numbers = given.winner({"--json", "--csv"});
     if (numbers == "--json") out.numbers = NumbersAs::Json;
     if (numbers == "--csv") out.numbers = NumbersAs::Csv;
@@ -163,7 +169,8 @@ void read_machine(Arguments& out, const Given& given) {
                         *word);
     }
     set_integer(options.wave_chunks, given, "--wave", 0);
-    if (const auto folder = given.last("--spill")) options.spill_folder = *folder;
+    if (const auto folder = given.last("--spill"))
+        options.spill_folder = needed("--spill", *folder, "folder");
     if (const auto size = given.last("--memory")) options.memory_bytes = parse_size("--memory", *size);
     if (const auto size = given.last("--device-memory"))
         options.device_memory_bytes = parse_size("--device-memory", *size);

@@ -1,6 +1,7 @@
 #include "cli/recipe_options.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "cli/values.h"
 #include "core/error.h"
@@ -23,21 +24,21 @@ recipe::Options read_recipe_options(const Given& given) {
     if (given.has("--exact")) options.max_rows = 0;
     for (const std::string& text : given.all("--keep")) options.keep.push_back(recipe::parse_keep(text));
     for (const std::string& list : given.all("--types"))
-        for (const std::string& word : split_list(list)) {
+        for (const std::string& word : parse_list("--types", list)) {
             const auto type = recipe::parse_type(word);
             if (!type) throw_error(ErrorKind::Usage, "--types", "unknown type '{}'", word);
             options.types.push_back(*type);
         }
     for (const std::string& list : given.all("--sensitivity"))
-        for (const std::string& path : split_list(list))
+        for (const std::string& path : parse_list("--sensitivity", list))
             options.sensitivity.push_back(recipe::read_sensitivity(path));
     return options;
 }
 
 int recipe_threads(const Given& given) {
     const auto threads = given.last("--threads");
-    if (!threads) return available_processors();
-    return static_cast<int>(std::min(parse_integer("--threads", *threads, 1), kMostThreads));
+    const std::int64_t n = threads ? parse_integer("--threads", *threads, INT32_MIN) : 0;
+    return n > 0 ? static_cast<int>(std::min(n, kMostThreads)) : available_processors();
 }
 
 }  // namespace assay::cli

@@ -34,7 +34,7 @@ bool asks_for_recipe(const Given& given);
 /// Throws Error{Usage} for values that mean nothing.
 recipe::Options read_recipe_options(const Given& given);
 
-/// Those given, else one for each core.
+/// Those given; one for each core for none or less than one.
 int recipe_threads(const Given& given);
 
 }  // namespace assay::cli

@@ -139,6 +139,12 @@ std::vector<std::string> split_list(std::string_view text) {
     return parts;
 }
 
+std::vector<std::string> parse_list(std::string_view option, std::string_view text) {
+    std::vector<std::string> parts = split_list(text);
+    if (parts.empty()) throw_error(ErrorKind::Usage, option, "needs a value, found '{}'", text);
+    return parts;
+}
+
 std::string unescape(std::string_view text) {
     std::string out;
     out.reserve(text.size());

@@ -35,6 +35,9 @@ std::string parse_device(std::string_view text);
 /// "a,b" as its parts; empty ones are left out.
 std::vector<std::string> split_list(std::string_view text);
 
+/// The same where one part is the least: "" is what a script's unset variable leaves.
+std::vector<std::string> parse_list(std::string_view option, std::string_view text);
+
 /// \n \r \t \' \" \\ and \xHH as the bytes they stand for; anything else stays.
 std::string unescape(std::string_view text);
 

@@ -9,6 +9,14 @@
 
 namespace assay {
 
+std::thread start_thread(std::function<void()> work) {
+    try {
+        return std::thread(std::move(work));
+    } catch (const std::system_error& error) {
+        throw_error(ErrorKind::Io, "threads", "the system gives no more of them: {}", error.code().message());
+    }
+}
+
 ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
     if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
     try {
@@ -16,21 +24,20 @@ ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
             const auto place = static_cast<std::size_t>(i) < places.size()
                                    ? std::optional(places[static_cast<std::size_t>(i)])
                                    : std::nullopt;
-            threads_.emplace_back([this, i, place] {
+            threads_.push_back(start_thread([this, i, place] {
                 if (place) settle_thread(*place);
                 work(i);
-            });
+            }));
         }
-    } catch (const std::system_error& failure) {
+    } catch (...) {
         end_threads();
-        throw_error(ErrorKind::Io, "threads", "{} of {} could be made: {}", size(), n_threads,
-                    failure.code().message());
+        throw;
     }
 }
 
 ThreadPool::~ThreadPool() { end_threads(); }
 
-void ThreadPool::end_threads() {
+void ThreadPool::end_threads() noexcept {
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;

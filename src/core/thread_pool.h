@@ -12,6 +12,9 @@
 
 namespace assay {
 
+/// Throws Error{Io} where the system gives none: its limits of processes or of memory are reached.
+std::thread start_thread(std::function<void()> work);
+
 /// run() is for one caller at a time. Tasks are taken in increasing order by whichever thread is free, so a
 /// result must not depend on which thread does a task: let each task own its output and reduce in task order.
 class ThreadPool {
@@ -19,7 +22,7 @@ class ThreadPool {
     /// `n_threads` >= 1 counts the calling thread, which works too. `places` (choose_places()) has a
     /// processor for each, or nothing. The caller stays free to move: threads that it makes later would
     /// inherit its place, and readers and loaders must not wait for one processor. Its own place is left to
-    /// it. Throws Error{Usage} for fewer than one, Error{Io} when the system makes no more.
+    /// it. Throws Error{Usage} for fewer than one, and as start_thread().
     explicit ThreadPool(int n_threads, const std::vector<int>& places = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -32,9 +35,9 @@ class ThreadPool {
     void run(std::int64_t n_tasks, const std::function<void(std::int64_t task, int thread)>& body);
 
   private:
-    void end_threads();
     void work(int thread);
     void drain(int thread);
+    void end_threads() noexcept;
 
     std::mutex mutex_;
     std::condition_variable wake_;

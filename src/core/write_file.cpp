@@ -102,6 +102,7 @@ void write_file_atomically(const fs::path& path, std::span<const std::byte> byte
 }
 
 void check_writable(const fs::path& path, const std::vector<fs::path>& kept) {
+    if (path.empty()) throw Error(ErrorKind::Usage, "output", "needs the name of a file, found ''");
     struct stat old {};
     const bool replaces = ::stat(path.c_str(), &old) == 0;
     if (!replaces && errno != ENOENT) throw_errno(path, "cannot be written");

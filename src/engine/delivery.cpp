@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "core/thread_pool.h"
+
 namespace assay::engine {
 
 Parcel ParcelPool::take(backend::Backend& backend, std::size_t bytes) {
@@ -40,7 +42,11 @@ std::size_t ParcelPool::size() {
 
 Delivery::Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool,
                    std::uint64_t most_bytes)
-    : backend_(backend), sink_(sink), pool_(pool), most_bytes_(most_bytes), thread_([this] { work(); }) {}
+    : backend_(backend),
+      sink_(sink),
+      pool_(pool),
+      most_bytes_(most_bytes),
+      thread_(start_thread([this] { work(); })) {}
 
 Delivery::~Delivery() {
     {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "core/thread_pool.h"
+
 namespace assay::engine {
 
 std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
@@ -20,7 +22,7 @@ Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOption
     if (all_kept_) return;
     if (options_.kept != nullptr) options_.kept->clear();
     reader_ = std::move(reader);
-    thread_ = std::thread([this] { work(); });
+    thread_ = start_thread([this] { work(); });
 }
 
 Loader::~Loader() {

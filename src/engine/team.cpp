@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/thread_pool.h"
 #include "engine/sink_order.h"
 
 namespace assay::engine {
@@ -111,7 +112,7 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     };
     try {
         for (std::size_t i = 0; i < parts.size(); ++i)
-            threads.emplace_back(run_member, i, std::move(readers[i]));
+            threads.push_back(start_thread([&, i] { run_member(i, std::move(readers[i])); }));
         const std::int64_t n_steps = members_.front()->n_steps();
         for (std::int64_t told = 0; told < n_steps;) {
             const std::int64_t steps = standing.wait_beyond(told);
@@ -120,7 +121,8 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
         }
     } catch (...) {
         standing.fail(std::current_exception());
-        readers.clear();  // of members that did not start; the others must not wait for them
+        // The others must not wait for members that did not start.
+        for (std::size_t i = threads.size(); i < parts.size(); ++i) readers[i].reset();
     }
     for (std::thread& thread : threads) thread.join();
     standing.rethrow();

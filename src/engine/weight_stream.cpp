@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/error.h"
+#include "core/thread_pool.h"
 
 namespace assay::engine {
 
@@ -78,7 +79,7 @@ WeightStream::WeightStream(const gguf::File& file, std::vector<std::vector<Tenso
       readers_(n_readers) {
     for (std::size_t shard = 0; shard < file.n_shards(); ++shard)
         shards_.emplace_back(file.shard(shard).path());
-    thread_ = std::thread([this] { work(); });
+    thread_ = start_thread([this] { work(); });
 }
 
 WeightStream::~WeightStream() {

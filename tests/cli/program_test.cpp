@@ -282,6 +282,12 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
             "missing/x: cannot create a file in its folder"},
+        Bad{"$RUN --in-file \"$UNSET\"", "--in-file: needs a value"},
+        Bad{"$RUN --report \"$UNSET\"", "--report: needs the name of a file"},
+        Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --sensitivity ''", "--sensitivity: needs a value"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "output: needs the name of a file"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
@@ -338,6 +344,16 @@ TEST_F(Program, LostStandardOutputDoesNotTakeTheSumsWithIt) {
         run("$ASSAY sensitivity -m $MODEL -f $TEXT -c 128 --chunks 2 --type q4_0 -o s.json > /dev/full");
     EXPECT_EQ(table.code, 1);
     EXPECT_EQ(nlohmann::json::parse(text_of(file("s.json"))).count("units"), 1u);
+}
+
+TEST_F(Program, ThreadsThatCannotBeHadAreAnErrorLikeAnyOther) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "the sanitizer needs the address space that is taken away here";
+#endif
+    const Outcome o = run("ulimit -v 400000; $RUN --chunks 2 -t 1000 -o m.gguf");
+    EXPECT_EQ(o.code, 1);
+    EXPECT_THAT(o.err, testing::EndsWith("\n"));
+    EXPECT_THAT(o.err, HasSubstr("assay: threads: the system gives no more of them: "));
 }
 
 TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {

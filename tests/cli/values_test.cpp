@@ -53,6 +53,9 @@ TEST(SplitList, LeavesEmptyPartsOut) {
     EXPECT_THAT(split_list("a,b"), testing::ElementsAre("a", "b"));
     EXPECT_THAT(split_list(",a,,"), testing::ElementsAre("a"));
     EXPECT_THAT(split_list(""), testing::IsEmpty());
+    EXPECT_THAT(parse_list("--x", "a,b"), testing::ElementsAre("a", "b"));
+    EXPECT_THROW(parse_list("--x", ""), Error);
+    EXPECT_THROW(parse_list("--x", ",,"), Error);
 }
 
 TEST(Unescape, ReplacesWhatItKnowsAndKeepsTheRest) {
