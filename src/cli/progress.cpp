@@ -1,6 +1,8 @@
 #include "cli/progress.h"
 
+#include <cstdlib>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -33,19 +35,26 @@ std::string progress_text(const calibrate::Progress& progress, std::int64_t n_ch
 }
 
 ProgressLine::Terminals ProgressLine::Terminals::detect() {
-    return {isatty(STDERR_FILENO) == 1, isatty(STDOUT_FILENO) == 1};
+    const char* kind = std::getenv("TERM");
+    const bool redraws = kind != nullptr && std::string_view(kind) != "dumb";
+    struct winsize size {};
+    const bool sized = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return {isatty(STDERR_FILENO) == 1, isatty(STDOUT_FILENO) == 1,
+            !redraws ? 0
+            : sized  ? size.ws_col
+                     : Terminals().columns};
 }
 
 std::string ProgressLine::update(const calibrate::Progress& progress, std::int64_t n_chunks) {
     const double since = progress.elapsed_seconds - last_seconds_;
-    if (!enabled_ || since < (terminals_.stderr_is_terminal ? kRedrawSeconds : kPlainSeconds)) return {};
+    const bool redraws = terminals_.stderr_is_terminal && terminals_.columns > 0;
+    if (!enabled_ || since < (redraws ? kRedrawSeconds : kPlainSeconds)) return {};
     last_seconds_ = progress.elapsed_seconds;
     const std::string text = progress_text(progress, n_chunks);
-    if (!terminals_.stderr_is_terminal) return text + "\n";
-    std::string out = stdout_open_ ? "\n" : "";
-    stdout_open_ = false;
+    const std::string begin = drawn_ ? "" : begin_message();
+    if (!redraws) return begin + text + "\n";
     drawn_ = true;
-    return out + kEraseLine + text;
+    return begin + kEraseLine + text.substr(0, static_cast<std::size_t>(terminals_.columns - 1));
 }
 
 std::string ProgressLine::erase() {

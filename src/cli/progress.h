@@ -1,4 +1,4 @@
-// The line that says how far a run is: redrawn on a terminal, now and then a plain line elsewhere.
+// The line that says how far a run is: redrawn on a terminal that can, now and then a plain line elsewhere.
 #pragma once
 
 #include <string>
@@ -19,10 +19,13 @@ class ProgressLine {
     struct Terminals {
         bool stderr_is_terminal = false;
         bool stdout_is_terminal = false;
+        int columns = 80;  ///< of stderr; 0 where a line cannot be redrawn
         static Terminals detect();
     };
     ProgressLine(Terminals terminals, bool enabled) : terminals_(terminals), enabled_(enabled) {}
 
+    /// A line longer than the terminal is wide would leave its beginning behind at each redrawing.
+    void resize(int columns) noexcept { terminals_.columns = columns; }
     /// What to write to stderr for this progress; mostly nothing.
     std::string update(const calibrate::Progress& progress, std::int64_t n_chunks);
     /// What to write to stderr before text goes to stdout.

@@ -43,6 +43,8 @@ RunObserver::RunObserver(const Arguments& arguments)
       verbosity_(arguments.verbosity),
       progress_(ProgressLine::Terminals::detect(), arguments.verbosity >= Verbosity::Info) {}
 
+RunObserver::~RunObserver() { put_stderr(progress_.begin_message()); }
+
 void RunObserver::tell(Verbosity level, const std::string& line) {
     if (level > verbosity_) return;
     put_stderr(progress_.begin_message() + line + "\n");
@@ -97,6 +99,7 @@ void RunObserver::on_progress(const calibrate::Progress& progress) {
         tell(Verbosity::Info, fmt::format("compute_imatrix: {:.2f} seconds per pass - ETA {:.2f} minutes",
                                           progress.elapsed_seconds, total / 60));
     }
+    progress_.resize(ProgressLine::Terminals::detect().columns);
     put_stderr(progress_.update(progress, n_chunks_));
 }
 

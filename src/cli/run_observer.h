@@ -13,6 +13,8 @@ namespace assay::cli {
 class RunObserver : public calibrate::Observer {
   public:
     explicit RunObserver(const Arguments& arguments);
+    /// Leaves an own line to what follows, also when an error ends the run.
+    ~RunObserver() override;
 
     void on_note(const std::string& sentence) override;
     void on_loading(const std::filesystem::path& in_file) override;

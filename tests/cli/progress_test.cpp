@@ -46,6 +46,23 @@ TEST(ProgressLine, DoesNotOverwriteWhatStdoutLeftOnTheSameTerminal) {
     EXPECT_EQ(line.begin_message(), "");
 }
 
+TEST(ProgressLine, FitsTheTerminal) {
+    ProgressLine line({.stderr_is_terminal = true, .stdout_is_terminal = false, .columns = 40}, true);
+    EXPECT_EQ(line.update(at(1, 0.1), 20), "\r\033[K" + progress_text(at(1, 0.1), 20).substr(0, 39));
+    line.resize(10);
+    EXPECT_EQ(line.update(at(2, 0.1), 20), "\r\033[K" + progress_text(at(2, 0.1), 20).substr(0, 9));
+}
+
+TEST(ProgressLine, WritesNoCodesToATerminalWithoutThem) {
+    ProgressLine line({.stderr_is_terminal = true, .stdout_is_terminal = true, .columns = 0}, true);
+    EXPECT_EQ(line.update(at(1, 0.1), 20), "");
+    line.stdout_left_open(true);
+    EXPECT_EQ(line.update(at(61, 0.1), 20), "\n" + progress_text(at(61, 0.1), 20) + "\n");
+    EXPECT_EQ(line.erase() + line.begin_message(), "");
+    line.stdout_left_open(true);
+    EXPECT_EQ(line.begin_message(), "\n");
+}
+
 TEST(ProgressLine, IsARarePlainLineElsewhere) {
     ProgressLine line({}, true);
     line.stdout_left_open(true);
