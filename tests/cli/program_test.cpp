@@ -280,6 +280,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
         Bad{"$RUN --in-file \"$UNSET\"", "--in-file: needs a value"},
+        Bad{"cat $MODEL | $ASSAY inspect /dev/stdin", "/dev/stdin: is a pipe, expected a file on disk"},
         Bad{"$RUN --report \"$UNSET\"", "--report: needs the name of a file"},
         Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},
