@@ -44,6 +44,7 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     for (const std::string& note : notes) observer.on_note(note);
     if (!options.dataset.empty()) start.datasets.push_back(options.dataset);
     start.chunk_size = static_cast<std::uint32_t>(options.n_ctx);
+    start.recount_chunks();
     return start;
 }
 
@@ -79,6 +80,8 @@ class Run {
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
     void save(const std::filesystem::path& path);
+    /// Where the disk refuses this the run goes on: its sums are in memory, and the last save may succeed.
+    void save_meanwhile(const std::filesystem::path& path);
     /// Moves what was collected into the result.
     void finish(Result& result);
 
@@ -187,6 +190,15 @@ void Run::save(const std::filesystem::path& path) {
     observer_.on_saved(path, format_, chunks_done_);
 }
 
+void Run::save_meanwhile(const std::filesystem::path& path) {
+    try {
+        save(path);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::Io) throw;
+        observer_.on_note(fmt::format("{}; the run goes on without this file", error.what()));
+    }
+}
+
 void Run::finish(Result& result) {
     result.n_chunks = chunks_.n_chunks;
     result.chunks_done = chunks_done_;
@@ -229,13 +241,12 @@ Result Run::run() {
     const WavePlan waves = plan_team(options_, devices_, team_, file_.size_bytes(), chunks_.n_chunks);
     SaveRules rules{options_.save_every,
                     options_.save_every_given || (!waves.streamed && waves.device_bytes == 0),
-                    options_.snapshot_every};
+                    options_.snapshot_every, collector_.committed().matrix.chunk_count};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
     prepare(waves);
     announce(waves, std::ssize(schedule(chunks_.n_chunks, waves.wave_chunks, rules)));
     start_ = Clock::now();
     Result result;
-    if (chunks_.n_chunks == 0) save(options_.output);  // what was loaded, if anything, as the peers do
     std::int64_t wave_chunks = waves.wave_chunks;
     try {
         while (chunks_done_ < chunks_.n_chunks) {
@@ -248,9 +259,12 @@ Result Run::run() {
                 wave_chunks = smaller_wave(count, error);
                 continue;
             }
-            if (end.save) save(options_.output);
-            if (end.snapshot) save(options_.output.string() + ".at_" + std::to_string(end.chunks_done));
+            if (end.save && chunks_done_ < chunks_.n_chunks) save_meanwhile(options_.output);
+            if (end.snapshot)
+                save_meanwhile(
+                    fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
         }
+        save(options_.output);
     } catch (const Stopped&) {
         collector_.abandon();
         result.stopped = true;

@@ -17,12 +17,13 @@ WaveEnd next_wave(std::int64_t done, std::int64_t n_chunks, std::int64_t wave_ch
                   const SaveRules& rules) {
     const std::int64_t save = next_multiple(done, rules.save_every, n_chunks);
     std::int64_t end = std::min(done + wave_chunks, n_chunks);
-    end = std::min(end, next_multiple(done, rules.snapshot_every, n_chunks));
+    const std::int64_t before = rules.chunks_before;
+    end = std::min(end, next_multiple(before + done, rules.snapshot_every, before + n_chunks) - before);
     if (rules.save_every_binding) end = std::min(end, save);
     WaveEnd wave;
     wave.chunks_done = end;
     wave.save = end == n_chunks || (rules.save_every > 0 && end >= save);
-    wave.snapshot = rules.snapshot_every > 0 && end % rules.snapshot_every == 0;
+    wave.snapshot = rules.snapshot_every > 0 && (before + end) % rules.snapshot_every == 0;
     return wave;
 }
 

@@ -10,6 +10,7 @@ struct SaveRules {
     std::int64_t save_every = 10;     ///< 0: only at the end
     bool save_every_binding = false;  ///< waves must end at its multiples
     std::int64_t snapshot_every = 0;  ///< waves always end at its multiples
+    std::int64_t chunks_before = 0;   ///< that the matrix held at the start; snapshots count them too
 };
 
 /// What happens after `chunks_done` chunks.

@@ -71,8 +71,9 @@ Other options of llama-imatrix are accepted; a warning says why each has no effe
 LLAMA_ARG_CTX_SIZE, LLAMA_ARG_THREADS, LLAMA_ARG_DEVICE, LLAMA_ARG_N_GPU_LAYERS and
 LLAMA_ARG_LOG_VERBOSITY stand in for options that are not given.
 
-Results go to standard output, everything else to standard error. Ctrl-C saves the chunks that are complete;
-a second one ends at once. The exit code is 0, 1 after an error, 130 after Ctrl-C.
+Results go to standard output, everything else to standard error. Ctrl-C saves the chunks that are complete,
+and so does a terminal that goes away; a second Ctrl-C ends at once. The exit code is 0, 1 after an error,
+130 after Ctrl-C.
 
 examples
   assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf

@@ -41,6 +41,9 @@ void advise(const std::byte* data, std::size_t size, std::size_t offset, std::si
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
     struct stat info {};
     const Descriptor file = open_regular(path, info);
+    if (S_ISFIFO(info.st_mode))
+        throw_error(ErrorKind::Io, path.string(),
+                    "is a pipe, expected a file on disk: it is not read in order");
     size_ = static_cast<std::size_t>(info.st_size);
     if (size_ == 0) return;
     void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);

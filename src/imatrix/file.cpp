@@ -1,5 +1,6 @@
 #include "imatrix/file.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 
@@ -49,6 +50,8 @@ Matrix load(const std::filesystem::path& path, const LoadOptions& options, Notes
 std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& notes) {
     if (matrix.chunk_size == 0)
         throw_error(ErrorKind::Shape, "matrix", "its chunk size is not known, so its counts mean nothing");
+    if (std::ranges::all_of(matrix.entries, [](const auto& item) { return item.second.max_count() == 0; }))
+        throw Error(ErrorKind::Shape, "matrix", "it holds no data, so none is stored");
     for (const auto& [name, entry] : matrix.entries) check_entry(name, entry);
     if (format == Format::Legacy) return serialise_legacy(matrix, notes);
     return serialise_gguf(matrix, format == Format::GgufExact, notes);

@@ -50,7 +50,8 @@ Matrix parse(std::span<const std::byte> bytes, const std::string& where, const L
 /// The file's bytes. Notes tell of partial data, of entries left out (legacy: no data at all; GGUF: a name
 /// whose tensors would exceed the 63 bytes that readers accept) and of columns that a legacy file cannot
 /// hold. Throws Error{Numeric} for a sum that is not finite in F32, Error{Shape} for an entry whose lengths
-/// do not fit together or, in the legacy format, exceed 2^31.
+/// do not fit together or, in the legacy format, exceed 2^31, and for a matrix without any count: no reader
+/// would take it, and it must not replace a good one.
 std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& notes);
 
 /// Writes serialise() beside `path`, flushes and renames. Throws as serialise, and Error{Io}.

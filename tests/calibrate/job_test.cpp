@@ -60,6 +60,61 @@ TEST(Job, SnapshotsHoldWholeChunks) {
     EXPECT_EQ(recorder.saved.size(), 4u);  // .at_2, .at_4, .at_6 and the file itself
 }
 
+TEST(Job, SnapshotsOfAContinuedRunCountOn) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.snapshot_every = 2;
+    options.max_chunks = 2;
+    Recorder recorder;
+    run(options, recorder);
+    options.in_files = {options.output.string() + ".at_2"};
+    options.skip_chunks = 2;
+    run(options, recorder = {});
+    imatrix::Notes notes;
+    EXPECT_EQ(imatrix::load(options.output.string() + ".at_2", {}, notes).chunk_count, 2u) << "as it was";
+    EXPECT_EQ(imatrix::load(options.output.string() + ".at_4", {}, notes).chunk_count, 4u);
+}
+
+TEST(Job, ASaveThatFailsOnTheWayDoesNotEndTheRun) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.save_every = 2;
+    options.save_every_given = true;
+    options.snapshot_every = 4;
+    std::filesystem::create_directory(options.output.string() + ".at_4");
+    /// The output's place is taken by a folder until the last wave.
+    struct InTheWay : Recorder {
+        explicit InTheWay(std::filesystem::path path) : place(std::move(path)) {}
+        void on_perplexity(std::int64_t chunk, double running) override {
+            Recorder::on_perplexity(chunk, running);
+            if (chunk == 1) std::filesystem::create_directory(place);
+            if (chunk == 5) std::filesystem::remove(place);
+        }
+        std::filesystem::path place;
+    } recorder(options.output);
+    run(options, recorder);
+    EXPECT_EQ(recorder.notes.size(), 3u) << "after two chunks, after four, and the snapshot";
+    imatrix::Notes notes;
+    EXPECT_EQ(imatrix::load(options.output, {}, notes).chunk_count, 6u);
+}
+
+TEST(Job, NoChunksLeaveTheMatrixAsItWas) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.max_chunks = 0;
+    Recorder recorder;
+    EXPECT_THROW(run(options, recorder), Error) << "there is nothing to store";
+    EXPECT_FALSE(std::filesystem::exists(options.output));
+    options.max_chunks = 2;
+    run(options, recorder);
+    options.max_chunks = 0;
+    options.in_files = {options.output};
+    options.output = fixture.folder().path() / "copy.gguf";
+    run(options, recorder = {});
+    imatrix::Notes notes;
+    EXPECT_EQ(imatrix::load(options.output, {}, notes).chunk_count, 2u);
+}
+
 TEST(Job, StopsAtWholeChunksAndSaves) {
     const test::Fixture fixture("llama-dense");
     Options options = options_for(fixture);

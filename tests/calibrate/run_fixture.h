@@ -11,7 +11,7 @@
 namespace assay::calibrate {
 
 /// Remembers what it was told; asks to stop after `stop_after` chunks when that is not negative.
-class Recorder final : public Observer {
+class Recorder : public Observer {
   public:
     void on_note(const std::string& sentence) override { notes.push_back(sentence); }
     void on_loading(const std::filesystem::path&) override {}

@@ -39,6 +39,14 @@ TEST(Schedule, BindingSavesAndSnapshotsEndWaves) {
     EXPECT_TRUE(waves[5].save);
 }
 
+TEST(Schedule, SnapshotsCountWhatWasThereBefore) {
+    const auto waves = schedule(12, 8, {.save_every = 0, .snapshot_every = 5, .chunks_before = 7});
+    EXPECT_EQ(ends(waves), (std::vector<std::int64_t>{3, 8, 12}));
+    EXPECT_TRUE(waves[0].snapshot);
+    EXPECT_TRUE(waves[1].snapshot);
+    EXPECT_FALSE(waves[2].snapshot);
+}
+
 TEST(Schedule, NothingToDoHasNoWaves) { EXPECT_TRUE(schedule(0, 8, {}).empty()); }
 
 }  // namespace

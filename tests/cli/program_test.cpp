@@ -283,6 +283,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
             "missing/x: cannot create a file in its folder"},
         Bad{"$RUN --in-file \"$UNSET\"", "--in-file: needs a value"},
+        Bad{"cat $MODEL | $ASSAY inspect /dev/stdin", "/dev/stdin: is a pipe, expected a file on disk"},
         Bad{"$RUN --report \"$UNSET\"", "--report: needs the name of a file"},
         Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},

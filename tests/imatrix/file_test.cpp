@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "gguf/file.h"
@@ -229,6 +231,20 @@ TEST(File, SaveThenLoad) {
     EXPECT_EQ(load(path, {}, notes).entries.size(), 3u);
     std::filesystem::remove(path);
     EXPECT_NE(message_of([&] { load(path, {}, notes); }), "");
+}
+
+TEST(Save, WritesNoMatrixThatNoReaderTakes) {
+    Matrix matrix;
+    matrix.chunk_size = 512;
+    Notes notes;
+    for (const Format format : {Format::Gguf, Format::Legacy})
+        EXPECT_THAT(message_of([&] { serialise(matrix, format, notes); }), testing::HasSubstr("no data"));
+    Entry& entry = matrix.entries["blk.0.attn_q.weight"];
+    entry.width = 2;
+    entry.sum_sq = {0, 0};
+    entry.counts = {0};
+    for (const Format format : {Format::Gguf, Format::Legacy})
+        EXPECT_THAT(message_of([&] { serialise(matrix, format, notes); }), testing::HasSubstr("no data"));
 }
 
 }  // namespace
