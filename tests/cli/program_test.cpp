@@ -347,16 +347,6 @@ TEST_F(Program, LostStandardOutputDoesNotTakeTheSumsWithIt) {
     EXPECT_EQ(nlohmann::json::parse(text_of(file("s.json"))).count("units"), 1u);
 }
 
-TEST_F(Program, ThreadsThatCannotBeHadAreAnErrorLikeAnyOther) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "the sanitizer needs the address space that is taken away here";
-#endif
-    const Outcome o = run("ulimit -v 400000; $RUN --chunks 2 -t 1000 -o m.gguf");
-    EXPECT_EQ(o.code, 1);
-    EXPECT_THAT(o.err, testing::EndsWith("\n"));
-    EXPECT_THAT(o.err, HasSubstr("assay: threads: the system gives no more of them: "));
-}
-
 TEST_F(Program, ClosedPipeIsAnErrorLikeAnyOther) {
     const Outcome o = run("{ $RUN --chunks 2; echo $? > code; } | true");
     EXPECT_EQ(text_of(file("code")), "1\n");
