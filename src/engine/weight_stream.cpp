@@ -108,8 +108,7 @@ void WeightStream::work() {
             const std::lock_guard lock(mutex_);
             reading_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
             stages_.push_back(std::move(stage));
-            release_done();  // the last readers may have left meanwhile
-            changed_.notify_all();
+            release_done();  // the last readers may have left meanwhile; wakes those who wait
         }
     } catch (...) {
         const std::lock_guard lock(mutex_);
