@@ -23,6 +23,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
+#include "core/kinds.h"
 #include "quant/type_table.h"
 
 namespace assay::backend {
@@ -134,22 +136,25 @@ class Matrix {
 };
 using MatrixPtr = std::shared_ptr<const Matrix>;
 
-enum class NormKind : std::uint8_t { None, Rms, Layer };
-
-/// weight and bias [cols] f32 in backend memory; null: 1 and 0.
+/// weight and bias f32 in backend memory; null: 1 and 0. Each of n_slices equal slices of the columns is
+/// normalised by itself.
 struct Norm {
     NormKind kind = NormKind::None;
-    const float* weight = nullptr;
+    const float* weight = nullptr;  ///< [cols]; repeats: [cols / n_slices], the same for every slice
     const float* bias = nullptr;
     float eps = 0;
+    std::int64_t n_slices = 1;
+    bool repeats = false;
 };
 
 /// frequencies [n_rot/2] f32 in backend memory: radians per position.
 struct Rope {
-    bool halves = false;  ///< pairs (i, i + n_rot/2) instead of (2i, 2i+1)
+    Pairing pairing = Pairing::Adjacent;
     const float* frequencies = nullptr;
     std::int64_t n_rot = 0;  ///< 0: no rotation
     float magnitude = 1;
+    std::int64_t first = 0;  ///< components [first, first + n_rot) of a head turn
+    bool backwards = false;  ///< by the negative angle
 };
 
 struct AttentionArgs {
@@ -161,20 +166,71 @@ struct AttentionArgs {
     std::int64_t head_dim = 0;
     std::int64_t value_dim = 0;
     float scale = 1;
-    float soft_cap = 0;                  ///< 0: none
-    std::int64_t window = 0;             ///< 0: all earlier positions
+    float soft_cap = 0;       ///< 0: none
+    bool causal = true;       ///< a query sees no later position
+    std::int64_t window = 0;  ///< 0: none
+    WindowKind window_kind = WindowKind::Sliding;
     const float* query_scale = nullptr;  ///< [chunk_tokens] factor of the scores by query position; null: 1
+    const float* sinks = nullptr;   ///< [n_heads] a score beside the keys' that carries no value; null: none
+    const float* slopes = nullptr;  ///< [n_heads] ALiBi: score -= slope * |p - r|; null: none
 };
 
-enum class Activation : std::uint8_t { Silu, Gelu };
-
-enum class Gating : std::uint8_t { Softmax, Sigmoid, SoftmaxSelected };
-
+/// model::Router as a backend sees it. Pointers are f32 in backend memory.
 struct RouteArgs {
     std::int64_t n_used = 0;
     Gating gating = Gating::Softmax;
-    bool normalise = false;
+    bool normalise = false;  ///< weights of the chosen are divided by max(their sum, 2^-14)
     float weight_scale = 1;
+    const float* selection_bias = nullptr;  ///< [n_experts], for the choice only; null: 0
+    bool select_logits = false;             ///< the choice is by logit + bias instead of gated score + bias
+    std::int64_t n_groups = 1;              ///< consecutive groups of equal size
+    std::int64_t n_groups_used =
+        1;  ///< those with the largest sum of their two best scores; ties: the lower index
+    /// Experts of each row, host memory, [rows, n_used], instead of by score; empty: by score.
+    std::span<const std::int32_t> chosen;
+};
+
+/// Linear attention with a state for each head of a chunk: ScanKind. All views f32. Head h reads key head
+/// h / (n_heads / n_key_heads), interleaved: h % n_key_heads.
+struct ScanArgs {
+    ScanKind kind = ScanKind::Gated;
+    View q, k;                              ///< [rows, n_key_heads * key_dim]
+    View v;                                 ///< [rows, n_heads * value_dim]
+    View decay;                             ///< [rows, n_heads] or [rows, n_heads * key_dim]
+    const float* constant_decay = nullptr;  ///< [n_heads], where `decay` is absent
+    View beta;                              ///< Delta: [rows, n_heads]
+    View a, b;                              ///< Rank1: [rows, n_heads * key_dim]
+    const float* bonus = nullptr;           ///< Bonus: [n_heads * key_dim]
+    std::int64_t n_heads = 0;
+    std::int64_t n_key_heads = 0;
+    std::int64_t key_dim = 0;
+    std::int64_t value_dim = 0;
+    bool interleaved = false;
+    float scale = 1;  ///< of what leaves
+};
+
+/// S[c][n] = exp(dt[c] a[c][n]) S[c][n] + dt[c] x[c] b[n]; out[c] = sum_n S[c][n] c[n] + d[c] x[c].
+struct SelectiveScanArgs {
+    View x, dt;                ///< [rows, channels] f32
+    View b, c;                 ///< [rows, n_state] f32
+    const float* a = nullptr;  ///< [channels, n_state]
+    const float* d = nullptr;  ///< [channels]
+};
+
+/// One link of a chain: what it does to the accumulator of an element.
+struct Link {
+    enum class Kind : std::uint8_t { Apply, Affine, Clamp, Times, Plus, Minus };
+    Kind kind = Kind::Apply;
+    Activation activation = Activation::Identity;
+    float a = 1;  ///< Affine: acc * a + b; Clamp: to [a, b]
+    float b = 0;
+    // The operand of Times, Plus and Minus: a view [rows, n] f32 or activations, or a vector [n], where n
+    // divides the width.
+    View view;
+    const float* vector = nullptr;
+    std::int64_t n = 0;
+    bool tiled = false;     ///< column c takes operand c % n, not c / (width / n)
+    bool previous = false;  ///< the view's row before; 0 at the first row of a chunk
 };
 
 /// Which experts the rows of a call go to. Backends derive their own form.
@@ -189,9 +245,13 @@ using RoutingPtr = std::unique_ptr<Routing>;
 /// Consecutive experts `first`, first + 1, ... whose matrices are at hand.
 struct ExpertBatch {
     std::int64_t first = 0;
-    std::span<const MatrixPtr> gate_up;  ///< per expert: gate rows, then up rows
-    std::span<const MatrixPtr> down;
-    Activation activation = Activation::Silu;
+    std::span<const MatrixPtr> gate_up;   ///< per expert: gate rows, then up rows; without a gate up rows
+    std::span<const MatrixPtr> down;      ///< empty: what gate_up gives is weighted and added
+    const float* gate_up_bias = nullptr;  ///< [batch, n_out of gate_up] f32 in backend memory; null: 0
+    const float* down_bias = nullptr;     ///< [batch, n_out of down]
+    bool gated = true;                    ///< false: act(up)
+    GateFunction function;
+    bool weigh_input = false;  ///< x is multiplied with the expert's weight, and the result is not
     /// Sums of the inputs of each expert's products, [n_chunks, batch, cols].
     Sums input_sums;
     Sums down_sums;
@@ -262,8 +322,9 @@ class Backend {
     // --- operations
     /// out [tokens, hidden] f32 = rows of the table times scale. Throws Error{BadFile} for a token without
     /// row.
+    /// `first`: out [tokens, cols] takes columns [first, first + cols) of a row.
     virtual void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
-                       View out) = 0;
+                       std::int64_t first, View out) = 0;
 
     /// x [rows, cols] f32 or activations, as it is.
     virtual void observe(View x, Rows rows, const Produced& out) = 0;
@@ -275,22 +336,59 @@ class Backend {
     /// activations or f32. Rows beyond the view are never written.
     virtual void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) = 0;
 
-    /// Per head of x [rows, n_heads * head_dim] activations, in place: normalise (weight [head_dim]), then
-    /// rotate.
-    virtual void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope,
-                              Rows rows) = 0;
+    /// Per head of x [rows, n_heads * head_dim] activations or f32, in place: normalise, then rotate;
+    /// norm_last: rotate, then normalise. norm.n_slices is n_heads. Without rotation any head_dim.
+    virtual void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last,
+                              const Rope& rope, Rows rows) = 0;
 
-    /// Causal softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
+    /// out [rows, n_heads * count]: columns [first, first + count) of each of n_heads heads of x. f32 or
+    /// activations on either side.
+    virtual void copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) = 0;
+
+    /// Softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
     virtual void attention(const AttentionArgs& args, Rows rows, const Produced& out) = 0;
 
-    /// What leaves is act(gate) * up of x W^T + bias [2 * ffn]. gate_up was prepared from two stacked sources
-    /// of ffn rows each: gate, then up.
-    virtual void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+    /// What leaves is function(gate, up) of x W^T + bias [2 * ffn]. gate_up has the gate's ffn rows, then
+    /// those of up.
+    virtual void gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                               Rows rows, const Produced& out) = 0;
 
-    /// residual [rows, cols] f32 += norm(x); x f32. norm may be None.
-    virtual void add(View x, const Norm& norm, View residual) = 0;
+    /// residual [rows, cols] f32 += scale * norm(x); x f32. norm may be None.
+    virtual void add(View x, const Norm& norm, float scale, View residual) = 0;
 
+    // --- row operations of mixers other than attention. Inputs are f32; in `out`, `plain` may be f32 or
+    // activations.
+
+    /// Depthwise causal convolution within each chunk: out[t][c] = act(sum_j weight[c][j] x[t - kernel + 1 +
+    /// j][c] + bias[c]), 0 before the first row. weight [cols, kernel], bias [cols] or null; out [rows, cols]
+    /// f32.
+    virtual void convolve(View x, const float* weight, const float* bias, std::int64_t kernel,
+                          Activation activation, Rows rows, View out) = 0;
+
+    /// out [rows, n_heads * value_dim] f32.
+    virtual void scan(const ScanArgs& args, Rows rows, View out) = 0;
+
+    /// out [rows, channels] f32.
+    virtual void selective_scan(const SelectiveScanArgs& args, Rows rows, View out) = 0;
+
+    /// x [rows, cols] f32 or activations through the links, element by element.
+    virtual void chain(View x, std::span<const Link> links, Rows rows, const Produced& out) = 0;
+
+    /// out [rows, n_out * w] f32 (+)= per row, stream j: sum_i coefficients[j * n_in + i] x_i, with x
+    /// [rows, n_in * w] and coefficients [rows, n_out * n_in]. out does not alias x.
+    virtual void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool accumulate,
+                     View out) = 0;
+
+    /// out [rows, n_slices] f32.
+    virtual void reduce(View x, Reduction kind, std::int64_t n_slices, View out) = 0;
+
+    /// out [rows, cols] f32: softmax over each of n_slices slices of x.
+    virtual void softmax(View x, std::int64_t n_slices, View out) = 0;
+
+    /// out [rows, n * n] f32 of x [rows, n * n], as model::Sinkhorn says. n at most 8.
+    virtual void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out) = 0;
+
+    // --- experts
     /// logits [rows, n_experts] f32.
     virtual RoutingPtr route(View logits, const RouteArgs& args, Rows rows) = 0;
 

@@ -1,59 +1,110 @@
-// What architectures are built from: tensors found by name and checked against the shape that metadata asks
-// for, and the blocks that many of them share.
+// Parts of a layer that many architectures share: attention, feed-forward, experts. Each reads its tensors
+// under their usual names and shapes from metadata; options say what differs.
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <string>
-#include <string_view>
 
-#include "gguf/file.h"
-#include "model/hyperparameters.h"
-#include "model/spec.h"
+#include "model/builder.h"
+#include "model/rope.h"
 
 namespace assay::model {
 
-/// Finds tensors of one model. Throws Error{BadFile} naming tensor, found and expected shape.
-class Tensors {
-  public:
-    explicit Tensors(const gguf::File& file) : file_(file) {}
-
-    const gguf::File& file() const noexcept { return file_; }
-    bool has(std::string_view name) const { return file_.find(name) != nullptr; }
-
-    /// "<prefix>.weight" of [n_in, n_out] or [n_in, n_out, n_matrices], with "<prefix>.scale" and
-    /// "<prefix>.bias" where they exist.
-    Linear linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
-                  std::int64_t n_matrices = 1) const;
-    /// "<prefix>.weight" and, where it exists, "<prefix>.bias"; both [size].
-    Norm norm(const std::string& prefix, NormKind kind, std::int64_t size, float eps) const;
-
-  private:
-    void check(std::string_view name, std::initializer_list<std::int64_t> ne) const;
-    Vector optional_vector(const std::string& name, std::int64_t size, std::int64_t n_matrices) const;
-
-    const gguf::File& file_;
+enum class HeadNorms {
+    None,
+    Each,  ///< attn_q_norm and attn_k_norm [head_dim], for each head; or [n_heads, head_dim]
+    Full,  ///< over all heads of q, and of k, at once
 };
 
-/// "blk.7.attn_q"
-std::string block_name(std::int64_t layer, std::string_view name);
+struct AttentionBlock {
+    // Heads and sizes; 0: those of the layer in metadata.
+    std::int64_t n_heads = 0;
+    std::int64_t n_kv_heads = 0;
+    std::int64_t head_dim = 0;
+    std::int64_t value_dim = 0;
+    Rope rope{};  ///< absent: no rotation
+    HeadNorms head_norms = HeadNorms::None;
+    bool plain_head_norms = false;  ///< each head by itself, without weights
+    bool norm_last = false;         ///< heads are normalised after the rotation
+    float scale = 0;                ///< 0: 1/sqrt(head_dim)
+    float soft_cap = 0;
+    float clamp = 0;  ///< of queries, keys and values; 0: none
+    std::int64_t window = 0;
+    WindowKind window_kind = WindowKind::Sliding;
+    Vector query_scale{};
+    float max_alibi_bias = 0;  ///< 0: none
+    /// attn_gate (a factor for each head, or each column) on what leaves the heads; Identity: none.
+    Activation gate = Activation::Identity;
+    std::string sub_norm{};  ///< name of a norm before attn_output; empty: none
+    Norm post_norm{};        ///< of the branch before it is added
+    float branch_scale = 1;  ///< of the branch
+};
 
-/// Everything outside the layers: embedding, output norm (RMS), output or the embedding again.
-ModelSpec make_frame(const Hyperparameters& hp, const Tensors& tensors, float eps);
+/// attn_qkv, or attn_q, attn_k, attn_v; what leaves the heads, before attn_output. Sinks where the file has
+/// them.
+Value attended(Builder& b, Value h, const AttentionBlock& block);
+/// residual += scale * post_norm(attn_output attended(h))
+void attention(Builder& b, Value h, Value residual, const AttentionBlock& block);
 
-/// attn_qkv, or attn_q, attn_k, attn_v, and attn_output; heads and sizes from metadata; scale
-/// 1/sqrt(head_dim).
-Attention make_attention(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer);
+/// [n_heads] slopes of ALiBi (Press et al. 2022) for a largest bias.
+Vector alibi_slopes(std::int64_t n_heads, float max_bias);
+/// [n_ctx] 1 + scale * ln(floor((p + offset) / length) + 1)
+Vector query_temperature(const Builder& b, float scale, std::int64_t length, std::int64_t offset = 0);
 
-/// attn_q_norm and attn_k_norm per head.
-void add_head_norms(Attention& attention, const Tensors& tensors, std::int64_t layer, float eps);
+/// Where and how a branch joins the residual stream.
+struct Branch {
+    Norm post_norm{};
+    float scale = 1;
+};
 
-/// ffn_gate, ffn_up, ffn_down.
-DenseFfn make_dense_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer,
-                        Activation activation);
+/// residual += scale * post_norm(linear x)
+void add_branch(Builder& b, Value x, Linear linear, Value residual, const Branch& branch);
 
-/// ffn_gate_inp, ffn_gate_exps, ffn_up_exps, ffn_down_exps; softmax over all experts, normalised.
-ExpertFfn make_expert_ffn(const Hyperparameters& hp, const Tensors& tensors, std::int64_t layer,
-                          std::int64_t width);
+struct FfnBlock {
+    std::int64_t width = 0;  ///< 0: that of the layer in metadata
+    GateFunction function{};
+    bool gated = true;       ///< ffn_gate, or ffn_up of both, gate first; else act(ffn_up)
+    std::string suffix{};    ///< "_shexp" for shared experts
+    std::string sub_norm{};  ///< name of a norm before ffn_down; empty: none
+    std::int64_t n_in = 0;   ///< 0: hidden
+};
+
+/// What enters ffn_down.
+Value ffn_inner(Builder& b, Value h, const FfnBlock& block);
+/// residual += branch(ffn_down ffn_inner(h))
+void ffn(Builder& b, Value h, Value residual, const FfnBlock& block, const Branch& branch = {});
+
+enum class SharedExpert {
+    None,
+    Plain,
+    Gated,  ///< times sigmoid(ffn_gate_inp_shexp h)
+};
+
+struct MoeBlock {
+    Router router{};  ///< from router_of()
+    std::int64_t width = 0;
+    GateFunction function{};
+    bool gated = true;
+    bool weigh_input = false;
+    SharedExpert shared = SharedExpert::None;
+    FfnBlock shared_ffn{};
+    Value router_input{};  ///< absent: h
+    Value logits{};        ///< absent: ffn_gate_inp of the router's input
+};
+
+/// Counts from expert_count and expert_used_count, gating from expert_gating_func (or the one given), scale
+/// and normalisation from their keys where `normalise` is absent, groups, and exp_probs_b where the file has
+/// it.
+struct RouterDefaults {
+    Gating gating = Gating::Softmax;
+    std::optional<bool> normalise{};  ///< absent: expert_weights_norm
+    bool reads_gating = true;         ///< false: expert_gating_func has no meaning
+};
+Router router_of(Builder& b, const RouterDefaults& defaults);
+
+/// residual += experts(h) + shared expert(h). Ends the current stage.
+void moe(Builder& b, Value h, Value residual, const MoeBlock& block, float branch_scale = 1);
+/// The same as a value of its own.
+Value moe_sum(Builder& b, Value h, const MoeBlock& block);
 
 }  // namespace assay::model

@@ -36,6 +36,10 @@ std::optional<double> Hyperparameters::real(std::string_view name) const {
     return metadata_.find_real(key(name));
 }
 
+bool Hyperparameters::flag(std::string_view name, bool otherwise) const {
+    return metadata_.find_bool(key(name)).value_or(otherwise);
+}
+
 float Hyperparameters::number(std::string_view name, double otherwise) const {
     const double value = real(name).value_or(otherwise);
     if (!std::isfinite(value))

@@ -29,11 +29,14 @@ std::vector<std::string_view> known_architectures() {
     return names;
 }
 
-ModelSpec build(const gguf::File& file, const BuildOptions& options) {
+Program build(const gguf::File& file, const BuildOptions& options) {
     const std::string architecture(file.metadata().get_string("general.architecture"));
-    for (const auto& [name, build_function] : kArchitectures)
-        if (name == architecture)
-            return build_function(Hyperparameters(file.metadata(), architecture), Tensors(file), options);
+    for (const auto& [name, write] : kArchitectures)
+        if (name == architecture) {
+            Builder builder(file, architecture, options);
+            write(builder);
+            return builder.take();
+        }
     throw_error(ErrorKind::Unsupported, file.where(), "architecture {} is not known; known are {}",
                 architecture, fmt::join(known_architectures(), ", "));
 }

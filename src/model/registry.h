@@ -1,4 +1,4 @@
-// Which architectures are known, and building the description of a file's model.
+// Which architectures are known, and building the program of a file's model.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +6,13 @@
 #include <vector>
 
 #include "gguf/file.h"
-#include "model/spec.h"
+#include "model/builder.h"
 
 namespace assay::model {
 
-struct BuildOptions {
-    std::int64_t n_ctx = 512;  ///< tokens of a chunk; some rotary scalings depend on it
-};
-
 /// Throws Error{Unsupported} for an unknown architecture, naming it and listing the known ones;
 /// Error{BadFile} when tensors or metadata contradict each other.
-ModelSpec build(const gguf::File& file, const BuildOptions& options);
+Program build(const gguf::File& file, const BuildOptions& options);
 
 /// Sorted names.
 std::vector<std::string_view> known_architectures();

@@ -67,10 +67,12 @@ double yarn_magnitude(const Hyperparameters& hp, const RopeOptions& options, dou
 
 }  // namespace
 
-Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t head_dim,
-               const RopeOptions& options) {
-    const std::string& where = file.where();
-    const std::int64_t n_rot = hp.integer("rope.dimension_count").value_or(head_dim);
+Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& options) {
+    const Hyperparameters& hp = b.hp();
+    const gguf::File& file = b.tensors().file();
+    const std::string& where = b.where();
+    const std::int64_t n_rot =
+        options.n_rot > 0 ? options.n_rot : hp.integer("rope.dimension_count").value_or(head_dim);
     if (n_rot < 0 || n_rot > head_dim || n_rot % 2 != 0)
         throw_error(ErrorKind::BadFile, where, "{} is {}, expected an even number up to the head size {}",
                     hp.key("rope.dimension_count"), n_rot, head_dim);
@@ -89,7 +91,10 @@ Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t h
 
     Rope rope;
     rope.pairing = options.pairing;
-    const auto own = factors(file, factor_tensor(file, options.n_ctx, n_original), n_rot / 2);
+    const std::vector<double> own = options.factors
+                                        ? factors(file, factor_tensor(file, b.n_ctx(), n_original), n_rot / 2)
+                                        : std::vector<double>(static_cast<std::size_t>(n_rot / 2), 1.0);
+    std::vector<float> frequencies;
     const bool yarn = type == "yarn" && options.scaled;
     const Ramp ramp = Ramp::make(
         n_rot, static_cast<double>(n_original), base,
@@ -101,8 +106,11 @@ Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t h
             own[static_cast<std::size_t>(i)];
         const double interpolated = extrapolated / factor;
         const double share = yarn ? ramp(i) : 0;
-        rope.frequencies.push_back(static_cast<float>(interpolated * (1 - share) + extrapolated * share));
+        frequencies.push_back(static_cast<float>(interpolated * (1 - share) + extrapolated * share));
     }
+    // Layers with the same numbers share them; the name tells others apart.
+    rope.frequencies = {fmt::format("rope.{}.{}.{}.{}", n_rot, base, factor, options.factors ? 1 : 0),
+                        n_rot / 2, std::move(frequencies)};
     rope.magnitude = hp.number("rope.scaling.attn_factor", 1);
     if (yarn) rope.magnitude *= static_cast<float>(yarn_magnitude(hp, options, factor));
     return rope;

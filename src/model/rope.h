@@ -4,23 +4,21 @@
 
 #include <cstdint>
 
-#include "gguf/file.h"
-#include "model/hyperparameters.h"
-#include "model/spec.h"
+#include "model/builder.h"
 
 namespace assay::model {
 
 struct RopeOptions {
-    Rope::Pairing pairing = Rope::Pairing::Adjacent;
-    std::int64_t n_ctx = 512;  ///< tokens in use, which picks between long and short factors
-    double base = 0;           ///< 0: from metadata
-    bool scaled = true;        ///< false: no frequency scaling (local layers of gemma3)
-    bool yarn_keys = false;    ///< the architecture reads yarn_beta_fast, yarn_beta_slow, yarn_log_multiplier
+    Pairing pairing = Pairing::Adjacent;
+    double base = 0;         ///< 0: from metadata
+    bool scaled = true;      ///< false: no frequency scaling (local layers of gemma3)
+    bool yarn_keys = false;  ///< the architecture reads yarn_beta_fast, yarn_beta_slow, yarn_log_multiplier
+    std::int64_t n_rot = 0;  ///< 0: from metadata, or the whole head
+    bool factors = true;     ///< rope_freqs, rope_factors_long and _short apply where the file has them
 };
 
 /// Linear scaling, YaRN (Peng et al. 2023), LongRoPE factors (Ding et al. 2024) and per-frequency factors as
 /// llama.cpp applies them. Throws Error{BadFile} for impossible numbers.
-Rope make_rope(const Hyperparameters& hp, const gguf::File& file, std::int64_t head_dim,
-               const RopeOptions& options);
+Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& options);
 
 }  // namespace assay::model

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
 
@@ -104,6 +105,26 @@ std::vector<std::string> fixture_names() {
         if (name != "_run") names.push_back(name);
     std::sort(names.begin(), names.end());
     return names;
+}
+
+void write_hollow_model(const std::filesystem::path& head, const std::filesystem::path& to) {
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
+    std::filesystem::copy_file(head, to);
+    std::filesystem::resize_file(to, kLargest);  // sparse
+    const gguf::Header header = gguf::parse_header(MappedFile(to).bytes(), to.string());
+    std::uint64_t end = std::filesystem::file_size(head);
+    std::fstream file(to, std::ios::in | std::ios::out | std::ios::binary);
+    for (const auto& tensor : header.tensors) {
+        end = std::max(end, tensor.offset_bytes + tensor.size_bytes);
+        if (tensor.name.find("rope_f") == std::string::npos) continue;
+        const std::vector<float> ones(tensor.elements(), 1.0f);
+        file.seekp(static_cast<std::streamoff>(tensor.offset_bytes));
+        file.write(reinterpret_cast<const char*>(ones.data()),
+                   static_cast<std::streamsize>(tensor.size_bytes));
+    }
+    file.close();
+    if (!file) throw_error(ErrorKind::Io, to.string(), "cannot be written");
+    std::filesystem::resize_file(to, end);
 }
 
 Fixture::Fixture(const std::string& name) : model_(folder_ / (name + ".gguf")) {

@@ -63,6 +63,10 @@ class Fixture {
     Matrix matrix_;
 };
 
+/// Writes the header's model with weights of 0 (no disk is used for them) and rotary factors of 1: enough to
+/// read what it is.
+void write_hollow_model(const std::filesystem::path& head, const std::filesystem::path& to);
+
 /// The bytes of a header followed by the weights of the rule, `file_bytes` in all. Throws Error{BadFile} when
 /// the header's tensors do not fit, Error{Unsupported} for a tensor that is neither f32 nor f16.
 std::vector<std::byte> fill_model(const std::filesystem::path& head, std::size_t file_bytes,

@@ -1,22 +1,19 @@
-// One function per family, each filling a description from metadata and checking every tensor's shape.
+// One function per family, each writing a program from metadata and checking every tensor's shape.
 #pragma once
 
 #include "model/blocks.h"
-#include "model/registry.h"
-#include "model/spec.h"
 
 namespace assay::model {
 
-using BuildFunction = ModelSpec (*)(const Hyperparameters& hp, const Tensors& tensors,
-                                    const BuildOptions& options);
+using BuildFunction = void (*)(Builder& b);
 
-ModelSpec build_llama(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_mistral3(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_qwen2(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_qwen3(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_qwen3moe(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_gemma(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_gemma2(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
-ModelSpec build_gemma3(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options);
+void build_gemma(Builder& b);
+void build_gemma2(Builder& b);
+void build_gemma3(Builder& b);
+void build_llama(Builder& b);
+void build_mistral3(Builder& b);
+void build_qwen2(Builder& b);
+void build_qwen3(Builder& b);
+void build_qwen3moe(Builder& b);
 
 }  // namespace assay::model

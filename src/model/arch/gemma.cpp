@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "model/arch/architectures.h"
-#include "model/rope.h"
 
 namespace assay::model {
 
@@ -16,7 +15,7 @@ constexpr std::int64_t kGemma3Layers27B = 62;
 /// What differs between the three.
 struct Variant {
     bool post_norms = false;
-    bool head_norms = false;
+    HeadNorms head_norms = HeadNorms::None;
     float attention_soft_cap = 0;
     std::int64_t window = 0;
     std::int64_t period = 1;       ///< the last layer of each period sees everything; 0: none does
@@ -49,75 +48,66 @@ std::int64_t period_of(const Hyperparameters& hp, std::int64_t otherwise) {
     return period;
 }
 
-ModelSpec build_family(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options,
-                       const Variant& variant) {
-    const float eps = hp.epsilon("attention.layer_norm_rms_epsilon");
-    const auto rms = [&](std::int64_t i, std::string_view name) {
-        return tensors.norm(block_name(i, name), NormKind::Rms, hp.hidden(), eps);
-    };
-    ModelSpec spec = make_frame(hp, tensors, eps);
-    spec.embedding_scale = std::sqrt(static_cast<float>(hp.hidden()));
-    for (std::int64_t i = 0; i < hp.n_layers(); ++i) {
-        const bool windowed = is_windowed(variant, i);
-        Layer layer;
-        layer.index = i;
-        layer.mixer_norm = rms(i, "attn_norm");
-        Attention attention = make_attention(hp, tensors, i);
-        if (variant.head_norms) add_head_norms(attention, tensors, i, eps);
-        attention.rope = make_rope(hp, tensors.file(), attention.head_dim,
-                                   {.pairing = Rope::Pairing::Halves,
-                                    .n_ctx = options.n_ctx,
-                                    .base = windowed ? variant.local_base : 0,
-                                    .scaled = !windowed || variant.local_scaled});
-        attention.soft_cap = variant.attention_soft_cap;
-        if (windowed) attention.window = variant.window;
-        if (variant.scale_by_hidden) {
-            const std::int64_t width = hp.hidden() / attention.n_heads;
-            attention.scale = 1.0f / std::sqrt(static_cast<float>(width));
-        }
-        layer.mixer = std::move(attention);
-        layer.ffn_norm = rms(i, "ffn_norm");
-        layer.ffn = make_dense_ffn(hp, tensors, i, Activation::Gelu);
-        if (variant.post_norms) {
-            layer.mixer_post_norm = rms(i, "post_attention_norm");
-            layer.ffn_post_norm = rms(i, "post_ffw_norm");
-        }
-        spec.layers.push_back(std::move(layer));
+AttentionBlock attention_of(Builder& b, const Variant& variant) {
+    const bool windowed = is_windowed(variant, b.layer());
+    AttentionBlock block;
+    block.rope = make_rope(b, b.hp().head_dim(b.layer()),
+                           {.pairing = Pairing::Halves,
+                            .base = windowed ? variant.local_base : 0,
+                            .scaled = !windowed || variant.local_scaled});
+    block.head_norms = variant.head_norms;
+    block.soft_cap = variant.attention_soft_cap;
+    if (windowed) block.window = variant.window;
+    if (variant.scale_by_hidden)
+        block.scale = 1.0f / std::sqrt(static_cast<float>(b.hidden() / b.hp().n_heads(b.layer())));
+    if (variant.post_norms) block.post_norm = b.norm("post_attention_norm");
+    return block;
+}
+
+void build_family(Builder& b, const Variant& variant) {
+    const Value x = b.embed(std::sqrt(static_cast<float>(b.hidden())));
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        attention(b, b.normalise(x, b.norm("attn_norm"), "h"), x, attention_of(b, variant));
+        b.next_stage();
+        ffn(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {.function = {.activation = Activation::Gelu}},
+            {.post_norm = variant.post_norms ? b.norm("post_ffw_norm") : Norm{}});
     }
-    return spec;
+    b.finish(x);
 }
 
 }  // namespace
 
-ModelSpec build_gemma(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options) {
-    return build_family(hp, tensors, options, {});
+void build_gemma(Builder& b) {
+    b.use_norms(NormKind::Rms);
+    build_family(b, {});
 }
 
-ModelSpec build_gemma2(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options) {
+void build_gemma2(Builder& b) {
+    b.use_norms(NormKind::Rms);
     Variant variant;
     variant.post_norms = true;
-    variant.attention_soft_cap = hp.number("attn_logit_softcapping", 50);
-    variant.window = window_of(hp, 4096);
-    variant.period = period_of(hp, 2);
-    variant.local_base = hp.number("rope.freq_base_swa", 0);
-    variant.scale_by_hidden = hp.n_layers() == kGemma2Layers27B;
-    ModelSpec spec = build_family(hp, tensors, options, variant);
-    spec.logit_soft_cap = hp.number("final_logit_softcapping", 30);
-    return spec;
+    variant.attention_soft_cap = b.hp().number("attn_logit_softcapping", 50);
+    variant.window = window_of(b.hp(), 4096);
+    variant.period = period_of(b.hp(), 2);
+    variant.local_base = b.hp().number("rope.freq_base_swa", 0);
+    variant.scale_by_hidden = b.hp().n_layers() == kGemma2Layers27B;
+    build_family(b, variant);
+    b.scale_logits(1, b.hp().number("final_logit_softcapping", 30));
 }
 
-ModelSpec build_gemma3(const Hyperparameters& hp, const Tensors& tensors, const BuildOptions& options) {
+void build_gemma3(Builder& b) {
+    b.use_norms(NormKind::Rms);
     Variant variant;
     variant.post_norms = true;
-    variant.head_norms = true;
-    variant.window = window_of(hp, 0);
-    variant.period = period_of(hp, 6);
-    variant.local_base = hp.number("rope.freq_base_swa", 10000);
+    variant.head_norms = HeadNorms::Each;
+    variant.window = window_of(b.hp(), 0);
+    variant.period = period_of(b.hp(), 6);
+    variant.local_base = b.hp().number("rope.freq_base_swa", 10000);
     variant.local_scaled = false;
-    variant.scale_by_hidden = hp.n_layers() == kGemma3Layers27B;
-    ModelSpec spec = build_family(hp, tensors, options, variant);
-    spec.logit_soft_cap = hp.number("final_logit_softcapping", 0);
-    return spec;
+    variant.scale_by_hidden = b.hp().n_layers() == kGemma3Layers27B;
+    build_family(b, variant);
+    b.scale_logits(1, b.hp().number("final_logit_softcapping", 0));
 }
 
 }  // namespace assay::model

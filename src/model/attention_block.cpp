@@ -1,0 +1,119 @@
+#include <cmath>
+
+#include "core/error.h"
+#include "model/blocks.h"
+
+namespace assay::model {
+
+namespace {
+
+/// Sizes of one layer's heads.
+struct Heads {
+    std::int64_t n, n_kv, dim, value_dim;
+
+    std::int64_t q() const { return n * dim; }
+    std::int64_t k() const { return n_kv * dim; }
+    std::int64_t v() const { return n_kv * value_dim; }
+};
+
+Heads heads_of(const Builder& b, const AttentionBlock& block) {
+    const Hyperparameters& hp = b.hp();
+    const auto either = [](std::int64_t own, auto otherwise) { return own > 0 ? own : otherwise(); };
+    return {either(block.n_heads, [&] { return hp.n_heads(b.layer()); }),
+            either(block.n_kv_heads, [&] { return hp.n_kv_heads(b.layer()); }),
+            either(block.head_dim, [&] { return hp.head_dim(b.layer()); }),
+            either(block.value_dim, [&] { return hp.value_dim(b.layer()); })};
+}
+
+std::vector<Linear> projections(Builder& b, Value h, const Heads& heads) {
+    if (b.has("attn_qkv")) return {b.linear("attn_qkv", h.cols, heads.q() + heads.k() + heads.v())};
+    return {b.linear("attn_q", h.cols, heads.q()), b.linear("attn_k", h.cols, heads.k()),
+            b.linear("attn_v", h.cols, heads.v())};
+}
+
+Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t n_heads,
+               const AttentionBlock& block) {
+    if (block.plain_head_norms) return b.plain_norm(NormKind::Rms);
+    if (block.head_norms == HeadNorms::None) return {};
+    if (block.head_norms == HeadNorms::Full) return b.norm(name, n_heads * dim);
+    const gguf::Tensor& tensor = b.tensors().file().get(b.name_of(name) + ".weight");
+    const bool own = n_heads > 1 && tensor.elements() == static_cast<std::uint64_t>(n_heads * dim);
+    return b.norm(name, own ? n_heads * dim : dim);
+}
+
+void turn(Builder& b, Value heads, std::string_view norm_name, std::int64_t dim,
+          const AttentionBlock& block) {
+    const std::int64_t n_heads = heads.cols / dim;
+    const Norm norm = head_norm(b, norm_name, dim, n_heads, block);
+    const bool full = block.head_norms == HeadNorms::Full;
+    if (full) b.emit_into(TurnHeads{.n_heads = 1, .norm = norm}, heads);
+    if (!full || block.rope.n_rot() > 0)
+        b.emit_into(TurnHeads{n_heads, full ? Norm{} : norm, block.norm_last, block.rope}, heads);
+}
+
+Value gate_output(Builder& b, Value h, Value out, const Heads& heads, Activation activation) {
+    const std::string name = b.name_of("attn_gate") + ".weight";
+    const auto n_out = static_cast<std::int64_t>(b.tensors().file().get(name).ne[1]);
+    const Value gate = b.product(
+        h, {b.linear("attn_gate", h.cols, n_out == heads.n ? heads.n : heads.n * heads.value_dim)}, "gate");
+    return b.chain(out, {times(b.chain(gate, {apply(activation)}, "gate"))}, "gated");
+}
+
+}  // namespace
+
+Vector alibi_slopes(std::int64_t n_heads, float max_bias) {
+    std::vector<float> slopes;
+    const double n = std::exp2(std::floor(std::log2(static_cast<double>(n_heads))));
+    for (std::int64_t h = 0; h < n_heads; ++h) {
+        const auto i = static_cast<double>(h);
+        const double exponent = i < n ? -max_bias * (i + 1) / n : -(max_bias / 2.0) * (2 * (i - n) + 1) / n;
+        slopes.push_back(static_cast<float>(std::exp2(exponent)));
+    }
+    return Builder::constant(fmt::format("alibi.{}.{}", n_heads, max_bias), std::move(slopes));
+}
+
+Vector query_temperature(const Builder& b, float scale, std::int64_t length, std::int64_t offset) {
+    if (length <= 0)
+        throw_error(ErrorKind::BadFile, b.where(),
+                    "queries change every {} positions, expected a positive number", length);
+    std::vector<float> factors;
+    for (std::int64_t p = 0; p < b.n_ctx(); ++p)
+        factors.push_back(1 + scale * std::log(static_cast<float>((p + offset) / length) + 1));
+    return Builder::constant(fmt::format("temperature.{}.{}.{}", scale, length, offset), std::move(factors));
+}
+
+Value attended(Builder& b, Value h, const AttentionBlock& block) {
+    const Heads heads = heads_of(b, block);
+    Value qkv = b.product(h, projections(b, h, heads), "qkv");
+    if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
+    Attend op;
+    op.q = qkv.columns(0, heads.q());
+    op.k = qkv.columns(heads.q(), heads.k());
+    op.v = qkv.columns(heads.q() + heads.k(), heads.v());
+    turn(b, op.q, "attn_q_norm", heads.dim, block);
+    turn(b, op.k, "attn_k_norm", heads.dim, block);
+    op.n_heads = heads.n;
+    op.n_kv_heads = heads.n_kv;
+    op.head_dim = heads.dim;
+    op.value_dim = heads.value_dim;
+    op.scale = block.scale != 0 ? block.scale : 1.0f / std::sqrt(static_cast<float>(heads.dim));
+    op.soft_cap = block.soft_cap;
+    op.causal = b.hp().flag("attention.causal", true);
+    op.window = block.window;
+    op.window_kind = block.window_kind;
+    op.query_scale = block.query_scale;
+    op.sinks = b.optional_vector("attn_sinks.weight", heads.n);
+    if (block.max_alibi_bias > 0) op.slopes = alibi_slopes(heads.n, block.max_alibi_bias);
+    Value out = b.emit(std::move(op), heads.n * heads.value_dim, "attended");
+    if (block.gate != Activation::Identity) out = gate_output(b, h, out, heads, block.gate);
+    if (!block.sub_norm.empty()) out = b.normalise(out, b.norm(block.sub_norm, out.cols), "attended");
+    return out;
+}
+
+void attention(Builder& b, Value h, Value residual, const AttentionBlock& block) {
+    const Value out = attended(b, h, block);
+    add_branch(b, out, b.linear("attn_output", out.cols, residual.cols), residual,
+               {block.post_norm, block.branch_scale});
+}
+
+}  // namespace assay::model

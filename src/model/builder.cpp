@@ -1,0 +1,149 @@
+#include "model/builder.h"
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace assay::model {
+
+Builder::Builder(const gguf::File& file, const std::string& architecture, const BuildOptions& options)
+    : options_(options), hp_(file.metadata(), architecture), tensors_(file) {
+    program_.architecture = architecture;
+    program_.name = std::string(hp_.metadata().find_string("general.name").value_or(""));
+    program_.hidden = hp_.hidden();
+    program_.context_length = hp_.context_length();
+}
+
+std::string Builder::name_of(std::string_view name) const {
+    return layer_ < 0 || in_head_ ? std::string(name) : block_name(layer_, name);
+}
+
+bool Builder::has(std::string_view name) const { return tensors_.has(name_of(name) + ".weight"); }
+
+Linear Builder::linear(std::string_view name, std::int64_t n_in, std::int64_t n_out,
+                       std::int64_t n_matrices) {
+    return tensors_.linear(name_of(name), n_in, n_out, n_matrices);
+}
+
+void Builder::use_norms(NormKind kind) {
+    norm_kind_ = kind;
+    eps_ = hp_.epsilon(kind == NormKind::Layer ? "attention.layer_norm_epsilon"
+                                               : "attention.layer_norm_rms_epsilon");
+}
+
+Norm Builder::norm(std::string_view name, std::int64_t size) {
+    return tensors_.norm(name_of(name), norm_kind_, size, eps_);
+}
+
+Vector Builder::vector(std::string_view name, std::int64_t size) {
+    return tensors_.vector(name_of(name), size);
+}
+
+Vector Builder::optional_vector(std::string_view name, std::int64_t size) {
+    return tensors_.optional_vector(name_of(name), size);
+}
+
+Vector Builder::constant(std::string name, std::vector<float> values) {
+    const auto size = static_cast<std::int64_t>(values.size());
+    return {std::move(name), size, std::move(values)};
+}
+
+Stage& Builder::stage() {
+    if (in_head_) return program_.head;
+    return program_.layers.empty() ? program_.start : program_.layers.back().stages.back();
+}
+
+Value Builder::emit(Operation operation, std::int64_t cols, std::string_view name) {
+    const Value out{static_cast<std::int32_t>(program_.values.size()), 0, cols};
+    program_.values.push_back({std::string(name), cols});
+    emit_into(std::move(operation), out);
+    return out;
+}
+
+void Builder::emit_into(Operation operation, Value out) {
+    const bool experts = std::holds_alternative<Experts>(operation);
+    if (experts && !stage().steps.empty()) next_stage();
+    if (!experts && stage().experts() != nullptr) next_stage();
+    if (layer_ >= 0 && !in_head_ && !program_.layers.back().input.present())
+        if (const auto* product = std::get_if<Product>(&operation)) program_.layers.back().input = product->x;
+    stage().steps.push_back({std::move(operation), out});
+}
+
+Value Builder::normalise(Value x, Norm norm, std::string_view name, std::int64_t n_slices) {
+    return emit(Normalise{x, std::move(norm), n_slices}, x.cols, name);
+}
+
+Value Builder::product(Value x, std::vector<Linear> linears, std::string_view name) {
+    std::int64_t cols = 0;
+    for (const Linear& linear : linears) cols += linear.weight.n_out;
+    return emit(Product{x, std::move(linears)}, cols, name);
+}
+
+Value Builder::precise_product(Value x, Linear linear, std::string_view name) {
+    const std::int64_t cols = linear.weight.n_out;
+    return emit(Product{.x = x, .linears = {std::move(linear)}, .precise = true}, cols, name);
+}
+
+void Builder::add_product(Value x, Linear linear, Value residual) {
+    emit_into(Product{.x = x, .linears = {std::move(linear)}, .adds = true}, residual);
+}
+
+void Builder::add(Value x, Norm norm, float scale, Value residual) {
+    emit_into(Add{x, std::move(norm), scale}, residual);
+}
+
+Value Builder::chain(Value x, std::vector<Link> links, std::string_view name) {
+    return emit(Chain{x, std::move(links)}, x.cols, name);
+}
+
+Value Builder::embed(float scale) {
+    program_.n_vocab = static_cast<std::int64_t>(tensors_.file().get("token_embd.weight").ne[1]);
+    return emit(
+        Lookup{.table = tensors_.linear("token_embd", hidden(), program_.n_vocab).weight, .scale = scale},
+        hidden(), "x");
+}
+
+void Builder::begin_layer(Value residual) {
+    ++layer_;
+    program_.layers.push_back({layer_, {Stage{}}, {}, {}, residual});
+}
+
+void Builder::next_stage() { program_.layers.back().stages.emplace_back(); }
+
+void Builder::mark_ffn_input(Value x) {
+    if (layer_ < 0 || in_head_) return;
+    Layer& layer = program_.layers.back();
+    if (!layer.ffn_input.present()) layer.ffn_input = x;
+}
+
+void Builder::begin_head() { in_head_ = true; }
+
+void Builder::finish(Value residual) {
+    begin_head();
+    finish_normed(normalise(residual, norm("output_norm"), "final"));
+}
+
+void Builder::finish_normed(Value final) {
+    begin_head();
+    program_.final = final;
+    if (has("output"))
+        program_.output.linear = linear("output", hidden(), program_.n_vocab);
+    else
+        program_.output.linear.weight = tensors_.linear("token_embd", hidden(), program_.n_vocab).weight;
+}
+
+void Builder::scale_logits(float scale, float soft_cap) {
+    program_.output.scale = scale;
+    program_.output.soft_cap = soft_cap;
+}
+
+Link apply(Activation activation) { return {.kind = Link::Kind::Apply, .activation = activation}; }
+Link affine(float factor, float offset) { return {.kind = Link::Kind::Affine, .a = factor, .b = offset}; }
+Link clamp(float low, float high) { return {.kind = Link::Kind::Clamp, .a = low, .b = high}; }
+Link times(Value value) { return {.kind = Link::Kind::Times, .value = value}; }
+Link times(Vector vector) { return {.kind = Link::Kind::Times, .vector = std::move(vector)}; }
+Link plus(Value value) { return {.kind = Link::Kind::Plus, .value = value}; }
+Link plus(Vector vector) { return {.kind = Link::Kind::Plus, .vector = std::move(vector)}; }
+Link minus(Value value) { return {.kind = Link::Kind::Minus, .value = value}; }
+
+}  // namespace assay::model

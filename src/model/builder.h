@@ -1,0 +1,111 @@
+// Writes a program step by step, with the tensors and numbers of one file at hand.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/hyperparameters.h"
+#include "model/program.h"
+#include "model/tensors.h"
+
+namespace assay::model {
+
+struct BuildOptions {
+    std::int64_t n_ctx = 512;  ///< tokens of a chunk; some rotary scalings depend on it
+};
+
+/// Steps go to the current stage: that of the start, then of each layer, then of the head. The file is
+/// borrowed.
+class Builder {
+  public:
+    Builder(const gguf::File& file, const std::string& architecture, const BuildOptions& options);
+
+    const Hyperparameters& hp() const noexcept { return hp_; }
+    Tensors& tensors() noexcept { return tensors_; }
+    const Tensors& tensors() const noexcept { return tensors_; }
+    const std::string& where() const noexcept { return tensors_.file().where(); }
+    std::int64_t n_ctx() const noexcept { return options_.n_ctx; }
+    std::int64_t hidden() const noexcept { return hp_.hidden(); }
+    /// Index of the current layer.
+    std::int64_t layer() const noexcept { return layer_; }
+
+    // --- tensors of the current layer: "attn_q" is "blk.N.attn_q"; before the first and after the last layer
+    // "output_norm" is itself.
+    std::string name_of(std::string_view name) const;
+    /// Whether "<name>.weight" exists.
+    bool has(std::string_view name) const;
+    Linear linear(std::string_view name, std::int64_t n_in, std::int64_t n_out, std::int64_t n_matrices = 1);
+    /// The kind and epsilon of norms that norm() makes. Reads the kind's epsilon from metadata.
+    void use_norms(NormKind kind);
+    NormKind norm_kind() const noexcept { return norm_kind_; }
+    float eps() const noexcept { return eps_; }
+    Norm norm(std::string_view name, std::int64_t size);
+    Norm norm(std::string_view name) { return norm(name, hidden()); }
+    /// Without weights.
+    Norm plain_norm(NormKind kind) const { return {kind, {}, {}, eps_}; }
+    /// The tensor as it is called ("ssm_a", "attn_sinks.weight"), `size` numbers.
+    Vector vector(std::string_view name, std::int64_t size);
+    Vector optional_vector(std::string_view name, std::int64_t size);
+    /// Numbers computed from metadata; `name` tells them apart within the model.
+    static Vector constant(std::string name, std::vector<float> values);
+
+    // --- steps
+    /// Any operation with a new result of so many columns.
+    Value emit(Operation operation, std::int64_t cols, std::string_view name);
+    /// An operation that updates `out`.
+    void emit_into(Operation operation, Value out);
+    Value normalise(Value x, Norm norm, std::string_view name, std::int64_t n_slices = 1);
+    Value product(Value x, std::vector<Linear> linears, std::string_view name);
+    /// In f32 whatever the precision.
+    Value precise_product(Value x, Linear linear, std::string_view name);
+    /// residual += linear x
+    void add_product(Value x, Linear linear, Value residual);
+    /// residual += scale * norm(x)
+    void add(Value x, Norm norm, float scale, Value residual);
+    Value chain(Value x, std::vector<Link> links, std::string_view name);
+
+    // --- frame
+    /// Hidden states from token_embd, times scale.
+    Value embed(float scale = 1);
+    /// The next layer, which reads and writes `residual`.
+    void begin_layer(Value residual);
+    /// Further steps come after all rows of a wave went through those before.
+    void next_stage();
+    /// The input of the layer's feed-forward is known. The first call counts.
+    void mark_ffn_input(Value x);
+    /// After the last layer.
+    void begin_head();
+    /// Final norm and projection with output.weight, or the embedding where the file has none.
+    void finish(Value residual);
+    void finish_normed(Value final);
+    void scale_logits(float scale, float soft_cap);
+
+    /// What was written. The builder is done.
+    Program take() { return std::move(program_); }
+
+  private:
+    Stage& stage();
+
+    BuildOptions options_;
+    Hyperparameters hp_;
+    Tensors tensors_;
+    Program program_;
+    NormKind norm_kind_ = NormKind::Rms;
+    float eps_ = 0;
+    std::int64_t layer_ = -1;
+    bool in_head_ = false;
+};
+
+// Links of a chain.
+Link apply(Activation activation);
+Link affine(float factor, float offset = 0);
+Link clamp(float low, float high);
+Link times(Value value);
+Link times(Vector vector);
+Link plus(Value value);
+Link plus(Vector vector);
+Link minus(Value value);
+
+}  // namespace assay::model
