@@ -58,12 +58,11 @@ void measure(Backend& backend, std::span<const MatrixPtr> gate_up, std::span<con
     const auto layer = [&] {
         const RoutingPtr routing =
             backend.route({logits->data(), DType::F32, n, kExperts, kExperts}, args, rows);
-        const ExpertBatch batch{0,
-                                gate_up,
-                                down,
-                                Activation::Silu,
-                                {input_squares->f32(), input_plain->f32()},
-                                {down_squares->f32(), down_plain->f32()}};
+        ExpertBatch batch;
+        batch.gate_up = gate_up;
+        batch.down = down;
+        batch.input_sums = {input_squares->f32(), input_plain->f32()};
+        batch.down_sums = {down_squares->f32(), down_plain->f32()};
         backend.experts({x->data(), DType::F32, n, kHidden, kHidden}, *routing, batch, rows,
                         {out->data(), DType::F32, n, kHidden, kHidden});
     };

@@ -83,9 +83,9 @@ class Layer {
         const View heads = view(*heads_, operand, n, q_cols);
         const View hidden = view(*hidden_, operand, n, shape_.ffn);
         const Sums wanted = sums ? Sums{squares_->f32(), plain_->f32()} : Sums{};
-        const Norm norm{NormKind::Rms, norm_weight_->f32(), nullptr, 1e-5f};
+        const Norm norm{NormKind::Rms, norm_weight_->f32(), nullptr, 1e-5f, 1, false};
         Rope rope;
-        rope.halves = true;
+        rope.pairing = Pairing::Halves;
         rope.frequencies = frequencies_->f32();
         rope.n_rot = shape_.head_dim;
 
@@ -99,8 +99,8 @@ class Layer {
         }
         backend_.norm(residual, norm, rows_, {input, {}, wanted});
         backend_.linear(input, *qkv_weights_, nullptr, false, qkv);
-        backend_.rotate_heads(qkv.col_range(0, q_cols), shape_.n_heads, {}, rope, rows_);
-        backend_.rotate_heads(qkv.col_range(q_cols, kv_cols), shape_.n_kv_heads, {}, rope, rows_);
+        backend_.rotate_heads(qkv.col_range(0, q_cols), shape_.n_heads, {}, false, rope, rows_);
+        backend_.rotate_heads(qkv.col_range(q_cols, kv_cols), shape_.n_kv_heads, {}, false, rope, rows_);
         AttentionArgs attention;
         attention.q = qkv.col_range(0, q_cols);
         attention.k = qkv.col_range(q_cols, kv_cols);
@@ -113,7 +113,7 @@ class Layer {
         backend_.attention(attention, rows_, {heads, {}, wanted});
         backend_.linear(heads, *output_weights_, nullptr, true, residual);
         backend_.norm(residual, norm, rows_, {input, {}, wanted});
-        backend_.gated_linear(input, *gate_up_, nullptr, Activation::Silu, rows_, {hidden, {}, wanted});
+        backend_.gated_linear(input, *gate_up_, nullptr, GateFunction{}, rows_, {hidden, {}, wanted});
         backend_.linear(hidden, *down_, nullptr, true, residual);
     }
 

@@ -9,10 +9,25 @@
 
 namespace assay::bench {
 
-enum class Stage { Embed, Norm, Linear, Rotate, Attention, Gated, Add, Route, Experts, Losses, Other, Count };
+enum class Stage {
+    Embed,
+    Norm,
+    Linear,
+    Rotate,
+    Attention,
+    Gated,
+    Add,
+    Scan,
+    Chain,
+    Route,
+    Experts,
+    Losses,
+    Other,
+    Count
+};
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Stage::Count)> kStageNames{
-    "embed", "norm + sums", "linear",  "rotate", "attention", "gated",
-    "add",   "route",       "experts", "losses", "other"};
+    "embed", "norm + sums", "linear", "rotate",  "attention", "gated", "add",
+    "scan",  "chain",       "route",  "experts", "losses",    "other"};
 
 struct StageTotal {
     double seconds = 0;
@@ -44,8 +59,8 @@ class TimedBackend final : public backend::Backend {
     }
 
     void embed(const backend::WeightSource& table, std::span<const std::int32_t> tokens, float scale,
-               backend::View out) override {
-        time(Stage::Embed, 0, [&] { inner_.embed(table, tokens, scale, out); });
+               std::int64_t first, backend::View out) override {
+        time(Stage::Embed, 0, [&] { inner_.embed(table, tokens, scale, first, out); });
     }
     void observe(backend::View x, backend::Rows rows, const backend::Produced& out) override {
         time(Stage::Norm, 0, [&] { inner_.observe(x, rows, out); });
@@ -58,9 +73,12 @@ class TimedBackend final : public backend::Backend {
                 backend::View out) override {
         time(Stage::Linear, product(x.rows, w), [&] { inner_.linear(x, w, bias, accumulate, out); });
     }
-    void rotate_heads(backend::View x, std::int64_t n_heads, const backend::Norm& norm,
+    void rotate_heads(backend::View x, std::int64_t n_heads, const backend::Norm& norm, bool norm_last,
                       const backend::Rope& rope, backend::Rows rows) override {
-        time(Stage::Rotate, 0, [&] { inner_.rotate_heads(x, n_heads, norm, rope, rows); });
+        time(Stage::Rotate, 0, [&] { inner_.rotate_heads(x, n_heads, norm, norm_last, rope, rows); });
+    }
+    void copy_heads(backend::View x, std::int64_t n_heads, std::int64_t first, backend::View out) override {
+        time(Stage::Rotate, 0, [&] { inner_.copy_heads(x, n_heads, first, out); });
     }
     void attention(const backend::AttentionArgs& args, backend::Rows rows,
                    const backend::Produced& out) override {
@@ -69,13 +87,42 @@ class TimedBackend final : public backend::Backend {
         time(Stage::Attention, pairs * per_pair, [&] { inner_.attention(args, rows, out); });
     }
     void gated_linear(backend::View x, const backend::Matrix& gate_up, const float* bias,
-                      backend::Activation activation, backend::Rows rows,
+                      const GateFunction& function, backend::Rows rows,
                       const backend::Produced& out) override {
         time(Stage::Gated, product(x.rows, gate_up),
-             [&] { inner_.gated_linear(x, gate_up, bias, activation, rows, out); });
+             [&] { inner_.gated_linear(x, gate_up, bias, function, rows, out); });
     }
-    void add(backend::View x, const backend::Norm& norm, backend::View residual) override {
-        time(Stage::Add, 0, [&] { inner_.add(x, norm, residual); });
+    void add(backend::View x, const backend::Norm& norm, float scale, backend::View residual) override {
+        time(Stage::Add, 0, [&] { inner_.add(x, norm, scale, residual); });
+    }
+    void convolve(backend::View x, const float* weight, const float* bias, std::int64_t kernel,
+                  Activation activation, backend::Rows rows, backend::View out) override {
+        time(Stage::Scan, 0, [&] { inner_.convolve(x, weight, bias, kernel, activation, rows, out); });
+    }
+    void scan(const backend::ScanArgs& args, backend::Rows rows, backend::View out) override {
+        time(Stage::Scan, 0, [&] { inner_.scan(args, rows, out); });
+    }
+    void selective_scan(const backend::SelectiveScanArgs& args, backend::Rows rows,
+                        backend::View out) override {
+        time(Stage::Scan, 0, [&] { inner_.selective_scan(args, rows, out); });
+    }
+    void chain(backend::View x, std::span<const backend::Link> links, backend::Rows rows,
+               const backend::Produced& out) override {
+        time(Stage::Chain, 0, [&] { inner_.chain(x, links, rows, out); });
+    }
+    void mix(backend::View x, backend::View coefficients, std::int64_t n_in, std::int64_t n_out,
+             bool accumulate, backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.mix(x, coefficients, n_in, n_out, accumulate, out); });
+    }
+    void reduce(backend::View x, Reduction kind, std::int64_t n_slices, backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.reduce(x, kind, n_slices, out); });
+    }
+    void softmax(backend::View x, std::int64_t n_slices, backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.softmax(x, n_slices, out); });
+    }
+    void sinkhorn(backend::View x, std::int64_t n, std::int64_t iterations, float eps,
+                  backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.sinkhorn(x, n, iterations, eps, out); });
     }
     backend::RoutingPtr route(backend::View logits, const backend::RouteArgs& args,
                               backend::Rows rows) override {
@@ -86,10 +133,11 @@ class TimedBackend final : public backend::Backend {
     void experts(backend::View x, const backend::Routing& routing, const backend::ExpertBatch& batch,
                  backend::Rows rows, backend::View out) override {
         double flop = 0;
-        for (std::size_t e = 0; e < batch.down.size(); ++e)
+        for (std::size_t e = 0; e < batch.gate_up.size(); ++e)
             for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
                 const std::int64_t n = routing.count(chunk, batch.first + static_cast<std::int64_t>(e));
-                flop += product(n, *batch.gate_up[e]) + product(n, *batch.down[e]);
+                flop += product(n, *batch.gate_up[e]);
+                if (!batch.down.empty()) flop += product(n, *batch.down[e]);
             }
         time(Stage::Experts, flop, [&] { inner_.experts(x, routing, batch, rows, out); });
     }

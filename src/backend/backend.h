@@ -23,7 +23,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/error.h"
 #include "core/kinds.h"
 #include "quant/type_table.h"
 

@@ -67,7 +67,7 @@ TEST_P(DecodeTest, EveryTypeBitForBit) {
             std::vector<std::int32_t> tokens(kOut);
             for (std::int32_t t = 0; t < kOut; ++t) tokens[static_cast<std::size_t>(t)] = kOut - 1 - t;
             source.scale = 1;
-            backend().embed(source, tokens, scale, rows.view);
+            backend().embed(source, tokens, scale, 0, rows.view);
             const reference::Matrix embedded = fetch(rows.view);
             const std::size_t row_bytes = bytes.size() / kOut;
             std::vector<float> weights(kIn);
@@ -112,7 +112,7 @@ TEST_P(DecodeTest, RefusesATokenWithoutARow) {
                               1};
     const Stored out = blank(1, 32, DType::F32);
     for (const std::int32_t token : {-1, 4})
-        EXPECT_THROW(backend().embed(source, std::span(&token, 1), 1, out.view), Error);
+        EXPECT_THROW(backend().embed(source, std::span(&token, 1), 1, 0, out.view), Error);
 }
 
 }  // namespace

@@ -80,7 +80,6 @@ class ExpertsTest : public BackendTest {
             const auto count = static_cast<std::size_t>(n_batch);
             batch.gate_up = std::span(n.device_gate_up).subspan(at, count);
             batch.down = std::span(n.device_down).subspan(at, count);
-            batch.activation = Activation::Silu;
             batch.input_sums = {is.buffer->f32(), ip.buffer->f32()};
             batch.down_sums = {ds.buffer->f32(), dp.buffer->f32()};
             backend().experts(x_view, *routing, batch, rows, out_view);

@@ -113,8 +113,8 @@ TEST_P(ProductsTest, GatedActivations) {
                 const Matrix y = check_produced(
                     [&](Rows rows, std::int64_t first, const Produced& out) {
                         backend().gated_linear(input.view.row_range(first, rows.count()), *weights,
-                                               with_bias ? device_bias->f32() : nullptr, activation, rows,
-                                               out);
+                                               with_bias ? device_bias->f32() : nullptr,
+                                               {GateKind::Activated, activation, 0, 0}, rows, out);
                     },
                     shape.rows, shape.ffn);
                 const Matrix products = reference::product(x, w);

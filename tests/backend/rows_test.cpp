@@ -65,7 +65,7 @@ TEST_P(RowsTest, AddsToTheResidual) {
         const reference::Norm norm{kind, random_floats(300, 0.3, 1), {}, 1e-6};
         const Stored input = store(x, DType::F32);
         const Stored residual = store(before, DType::F32, 5);
-        backend().add(input.view, kind == NormKind::None ? Norm{} : stored(norm), residual.view);
+        backend().add(input.view, kind == NormKind::None ? Norm{} : stored(norm), 1, residual.view);
         const Matrix added = kind == NormKind::None ? x : reference::norm(x, norm);
         Matrix truth = before;
         for (std::size_t i = 0; i < truth.values.size(); ++i) truth.values[i] += added.values[i];
@@ -101,12 +101,14 @@ TEST_P(RowsTest, RotatesHeads) {
                 const View heads = all.view.col_range(8, cols);
                 const BufferPtr frequencies = store(rope.frequencies);
                 Rope device_rope;
-                device_rope.halves = halves;
+                device_rope.pairing = halves ? Pairing::Halves : Pairing::Adjacent;
                 device_rope.frequencies = frequencies->f32();
                 device_rope.n_rot = shape.n_rot;
                 device_rope.magnitude = 1.25f;
-                backend().rotate_heads(heads, shape.n_heads, kind == NormKind::None ? Norm{} : stored(norm),
-                                       device_rope, rows);
+                Norm device_norm = kind == NormKind::None ? Norm{} : stored(norm);
+                device_norm.n_slices = shape.n_heads;
+                device_norm.repeats = true;
+                backend().rotate_heads(heads, shape.n_heads, device_norm, false, device_rope, rows);
                 Matrix before(rows.count(), cols);
                 for (std::int64_t r = 0; r < before.rows; ++r)
                     for (std::int64_t c = 0; c < cols; ++c) before.at(r, c) = x.at(r, c + 8);

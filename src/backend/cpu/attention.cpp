@@ -1,9 +1,14 @@
 // Causal attention of every chunk and key head, with the sums of what leaves.
 #include "backend/cpu/cpu_backend.h"
+#include "core/error.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
+    if (!args.causal || args.window_kind != WindowKind::Sliding || args.sinks != nullptr ||
+        args.slopes != nullptr)
+        throw_error(ErrorKind::Unsupported, "cpu",
+                    "attention that is not causal, other windows, sinks, slopes");
     const std::int64_t n_keys = rows.chunk_tokens;
     const std::int64_t n_keys_padded = (n_keys + kKeyPad - 1) / kKeyPad * kKeyPad;
     const std::int64_t group = args.n_heads / args.n_kv_heads;

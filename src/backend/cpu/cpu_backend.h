@@ -37,15 +37,27 @@ class CpuBackend : public Backend {
     MatrixPtr prepare(std::span<const WeightSource> stacked, DType operand) override;
 
     void embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
-               View out) override;
+               std::int64_t first, View out) override;
     void observe(View x, Rows rows, const Produced& out) override;
     void norm(View x, const Norm& norm, Rows rows, const Produced& out) override;
     void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;
-    void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) override;
+    void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, const Rope& rope,
+                      Rows rows) override;
+    void copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) override;
     void attention(const AttentionArgs& args, Rows rows, const Produced& out) override;
-    void gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation, Rows rows,
-                      const Produced& out) override;
-    void add(View x, const Norm& norm, View residual) override;
+    void gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
+                      Rows rows, const Produced& out) override;
+    void add(View x, const Norm& norm, float scale, View residual) override;
+    void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
+                  Rows rows, View out) override;
+    void scan(const ScanArgs& args, Rows rows, View out) override;
+    void selective_scan(const SelectiveScanArgs& args, Rows rows, View out) override;
+    void chain(View x, std::span<const Link> links, Rows rows, const Produced& out) override;
+    void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool accumulate,
+             View out) override;
+    void reduce(View x, Reduction kind, std::int64_t n_slices, View out) override;
+    void softmax(View x, std::int64_t n_slices, View out) override;
+    void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out) override;
     RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
     void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
     LossStatePtr begin_losses(std::span<const std::int32_t> targets) override;
@@ -109,6 +121,9 @@ class CpuBackend : public Backend {
     RopeTables rope_tables_;
     std::vector<std::unique_ptr<AlignedBuffer>> scratch_;
 };
+
+/// The activation of a plain gate. Throws Error{Unsupported} for other functions.
+Activation plain_gate(const GateFunction& function);
 
 /// Tasks of element-wise operations, and the length of f32 partial sums.
 constexpr std::int64_t kRowTile = 64;

@@ -6,6 +6,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/tile_product.h"
+#include "core/error.h"
 
 namespace assay::backend::cpu {
 
@@ -122,6 +123,9 @@ float* sums_at(float* sums, const Segment& segment, std::int64_t batch, std::int
 }  // namespace
 
 RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
+    if (args.gating == Gating::SqrtSoftplus || args.selection_bias != nullptr || args.select_logits ||
+        args.n_groups != 1 || !args.chosen.empty())
+        throw_error(ErrorKind::Unsupported, "cpu", "routing with a bias, groups, chosen experts or softplus");
     auto routing = std::make_unique<CpuRouting>();
     routing->n_experts = logits.cols;
     routing->by_expert.resize(static_cast<std::size_t>(logits.cols));
@@ -145,6 +149,11 @@ RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
 }
 
 void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) {
+    if (batch.down.empty() || batch.gate_up_bias != nullptr || batch.down_bias != nullptr || !batch.gated ||
+        batch.weigh_input)
+        throw_error(ErrorKind::Unsupported, "cpu",
+                    "experts with biases, without gate or down, weighed inputs");
+    const Activation activation = plain_gate(batch.function);
     const auto& chosen = static_cast<const CpuRouting&>(routing);
     const auto n_batch = static_cast<std::int64_t>(batch.gate_up.size());
     const std::int64_t ffn = batch.down.front()->n_in();
@@ -239,7 +248,7 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             leave(segments[static_cast<std::size_t>(s)], ffn, batch.down_sums, inner_view, thread,
                   [&](std::int64_t row, const CpuRouting::Choice&, float* memory) {
                       const float* gate = hidden.f32() + row * 2 * ffn;
-                      kernels_.gate_row(gate, gate + ffn, ffn, batch.activation, memory);
+                      kernels_.gate_row(gate, gate + ffn, ffn, activation, memory);
                       return memory;
                   });
         });

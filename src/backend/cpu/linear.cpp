@@ -34,8 +34,9 @@ void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumul
     });
 }
 
-void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                               Rows rows, const Produced& out) {
+    const Activation activation = plain_gate(function);
     const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
     const std::size_t n_pairs = matrix.panels().size() / 2;
     if (matrix.panels().size() % 2 != 0 || matrix.panels()[n_pairs].first_col != matrix.n_out() / 2)

@@ -9,7 +9,9 @@
 namespace assay::backend::cpu {
 
 void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
-                       View out) {
+                       std::int64_t first, View out) {
+    if (first != 0 || out.cols != table.n_in)
+        throw_error(ErrorKind::Unsupported, "cpu", "some columns of an embedding");
     const quant::DecodeRow decode = quant::decoder(table.type->id, kernels_.isa);
     const std::uint64_t stride = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     const auto n_rows = static_cast<std::int64_t>(tokens.size());
@@ -37,12 +39,19 @@ void CpuBackend::observe(View x, Rows rows, const Produced& out) {
 }
 
 void CpuBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) {
+    if (norm.n_slices != 1 || norm.kind == NormKind::L2 || norm.kind == NormKind::L2Max)
+        throw_error(ErrorKind::Unsupported, "cpu", "norms of slices and L2 norms");
     produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
         kernels_.norm_row(x.row_f32(row), x.cols, norm, result);
     });
 }
 
-void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) {
+void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last,
+                              const Rope& rope, Rows rows) {
+    if (norm_last || rope.first != 0 || rope.backwards || norm.kind == NormKind::L2 ||
+        norm.kind == NormKind::L2Max || (norm.weight != nullptr && n_heads > 1 && !norm.repeats))
+        throw_error(ErrorKind::Unsupported, "cpu",
+                    "rotation before the norm, of some components, backwards, and norms of heads but RMS");
     const std::int64_t head_dim = x.cols / n_heads;
     const std::int64_t pairs = rope.n_rot / 2;
     const RopeTable* table =
@@ -58,14 +67,19 @@ void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, co
                 float* values = x.row_f32(row) + head * head_dim;
                 if (norm.kind != NormKind::None) kernels_.norm_row(values, head_dim, norm, values);
                 if (table != nullptr)
-                    kernels_.rotate(values, rope.n_rot, rope.halves, table->cosines.data() + position * pairs,
+                    kernels_.rotate(values, rope.n_rot, rope.pairing == Pairing::Halves,
+                                    table->cosines.data() + position * pairs,
                                     table->sines.data() + position * pairs);
             }
         }
     });
 }
 
-void CpuBackend::add(View x, const Norm& norm, View residual) {
+void CpuBackend::copy_heads(View, std::int64_t, std::int64_t, View) {
+    throw_error(ErrorKind::Unsupported, "cpu", "copy_heads is not there yet");
+}
+
+void CpuBackend::add(View x, const Norm& norm, float scale, View residual) {
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
         auto* values =
             reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(x.cols) * sizeof(float)));
@@ -76,7 +90,7 @@ void CpuBackend::add(View x, const Norm& norm, View residual) {
                 kernels_.norm_row(from, x.cols, norm, values);
                 from = values;
             }
-            kernels_.axpy(1.0f, from, x.cols, residual.row_f32(row));
+            kernels_.axpy(scale, from, x.cols, residual.row_f32(row));
         }
     });
 }

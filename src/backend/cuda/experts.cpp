@@ -54,6 +54,10 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
 
 void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows, View out) {
     device_->use();
+    if (batch.down.empty() || batch.gate_up_bias != nullptr || batch.down_bias != nullptr || !batch.gated ||
+        batch.weigh_input)
+        throw_error(ErrorKind::Unsupported, "cuda",
+                    "experts with biases, without gate or down, weighed inputs");
     const auto& lists = static_cast<const DeviceRouting&>(routing);
     const auto n = static_cast<std::int64_t>(batch.gate_up.size());
     if (n == 0) return;
@@ -106,7 +110,7 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
     };
     gather_rows(args, x, gathered, batch.input_sums, device_->compute());
     each_expert(batch.gate_up, gathered, product);
-    gate_packed(args, product, batch.activation, hidden, batch.down_sums, device_->compute());
+    gate_packed(args, product, plain_gate(batch.function), hidden, batch.down_sums, device_->compute());
     each_expert(batch.down, hidden, result);
     scatter_rows(args, result, out, device_->compute());
 }

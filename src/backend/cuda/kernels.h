@@ -19,8 +19,8 @@ inline constexpr int kQueryTile = 128;
 /// norm(x) to out's operand and plain form, and its partial sums. x f32 or bf16. At most 32768 columns.
 void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
              cudaStream_t stream);
-/// residual += norm(x).
-void add_rows(View x, const Norm& norm, View residual, cudaStream_t stream);
+/// residual += scale * norm(x).
+void add_rows(View x, const Norm& norm, float scale, View residual, cudaStream_t stream);
 
 /// act(gate + bias) * (up + bias) of product [rows, 2 * ffn].
 void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,

@@ -83,6 +83,13 @@ template <typename T> T* as(const DeviceBuffer& buffer, std::int64_t first = 0) 
 
 }  // namespace
 
+Activation plain_gate(const GateFunction& function) {
+    if (function.kind != GateKind::Activated ||
+        (function.activation != Activation::Silu && function.activation != Activation::Gelu))
+        throw_error(ErrorKind::Unsupported, "cuda", "gates other than SiLU and GELU");
+    return function.activation;
+}
+
 CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string description)
     : device_(std::move(device)),
       dtype_(dtype),
@@ -165,7 +172,9 @@ MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked, DType oper
 }
 
 void CudaBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
-                        View out) {
+                        std::int64_t first, View out) {
+    if (first != 0 || out.cols != table.n_in)
+        throw_error(ErrorKind::Unsupported, "cuda", "some columns of an embedding");
     device_->use();
     loader_.decode_rows(table, tokens, scale * table.scale, out, device_->compute());
 }
@@ -183,6 +192,8 @@ void CudaBackend::observe(View x, Rows rows, const Produced& out) {
 }
 
 void CudaBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) {
+    if (norm.n_slices != 1 || norm.kind == NormKind::L2 || norm.kind == NormKind::L2Max)
+        throw_error(ErrorKind::Unsupported, "cuda", "norms of slices and L2 norms");
     device_->use();
     produce_rows(x, norm, rows, out);
 }
@@ -212,7 +223,12 @@ void CudaBackend::linear(View x, const Matrix& w, const float* bias, bool accumu
     round_rows(wide, out, device_->compute());
 }
 
-void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, Rows rows) {
+void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last,
+                               const Rope& rope, Rows rows) {
+    if (norm_last || rope.first != 0 || rope.backwards || norm.kind == NormKind::L2 ||
+        norm.kind == NormKind::L2Max || (norm.weight != nullptr && n_heads > 1 && !norm.repeats))
+        throw_error(ErrorKind::Unsupported, "cuda",
+                    "rotation before the norm, of some components, backwards, and norms of heads but RMS");
     device_->use();
     const std::int64_t head_dim = n_heads > 0 ? x.cols / n_heads : 0;
     if (n_heads <= 0 || x.cols % n_heads != 0 || head_dim % 2 != 0 || head_dim > 512 || rope.n_rot > head_dim)
@@ -225,8 +241,16 @@ void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, c
     rotate(x, n_heads, norm, rope, table.get(), rows.chunk_tokens, device_->compute());
 }
 
+void CudaBackend::copy_heads(View, std::int64_t, std::int64_t, View) {
+    throw_error(ErrorKind::Unsupported, "cuda", "copy_heads is not there yet");
+}
+
 void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
     device_->use();
+    if (!args.causal || args.window_kind != WindowKind::Sliding || args.sinks != nullptr ||
+        args.slopes != nullptr)
+        throw_error(ErrorKind::Unsupported, "cuda",
+                    "attention that is not causal, other windows, sinks, slopes");
     if (args.n_kv_heads <= 0 || args.n_heads % args.n_kv_heads != 0)
         throw_error(ErrorKind::Shape, "cuda", "{} heads over {} key heads", args.n_heads, args.n_kv_heads);
     const std::int64_t cols = args.n_heads * args.value_dim;
@@ -248,9 +272,10 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
         produce_rows(target.plain.present() ? target.plain : target.operand, {}, rows, sums);
 }
 
-void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, Activation activation,
+void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                                Rows rows, const Produced& out) {
     device_->use();
+    const Activation activation = plain_gate(function);
     const DeviceMatrix& matrix = device_matrix(gate_up);
     const std::int64_t n_out = matrix.n_out();
     const Temporary<std::byte> memory(*device_, rows.count() * n_out * size_of(dtype_));
@@ -262,12 +287,16 @@ void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias,
     finish_sums(sums.partials, rows.n_chunks, out.sums, device_->compute());
 }
 
-void CudaBackend::add(View x, const Norm& norm, View residual) {
+void CudaBackend::add(View x, const Norm& norm, float scale, View residual) {
     device_->use();
-    add_rows(x, norm, residual, device_->compute());
+    add_rows(x, norm, scale, residual, device_->compute());
 }
 
 RoutingPtr CudaBackend::route(View logits, const RouteArgs& args, Rows rows) {
+    if (args.gating == Gating::SqrtSoftplus || args.selection_bias != nullptr || args.select_logits ||
+        args.n_groups != 1 || !args.chosen.empty())
+        throw_error(ErrorKind::Unsupported, "cuda",
+                    "routing with a bias, groups, chosen experts or softplus");
     device_->use();
     return std::make_unique<DeviceRouting>(device_, logits, args, rows);
 }

@@ -25,6 +25,7 @@ struct RowArgs {
     float* plain;
     std::int64_t plain_stride;
     float* residual;
+    float residual_scale;
     std::int64_t residual_stride;
     bool wide_operand;  ///< rows aligned for whole runs
     bool wide_plain;
@@ -105,7 +106,7 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 
             if (a.plain != nullptr) store_run<kCols>(kept + col, x + j, a.wide_plain);
             if (a.residual != nullptr) {
 #pragma unroll
-                for (int c = 0; c < kCols; ++c) residual[col + c] += x[j + c];
+                for (int c = 0; c < kCols; ++c) residual[col + c] += a.residual_scale * x[j + c];
             }
 #pragma unroll
             for (int c = 0; c < kCols; ++c) {
@@ -194,7 +195,7 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
                   dim3(groups_of(rows.chunk_tokens), static_cast<unsigned>(rows.n_chunks)), stream);
 }
 
-void add_rows(View x, const Norm& norm, View residual, cudaStream_t stream) {
+void add_rows(View x, const Norm& norm, float scale, View residual, cudaStream_t stream) {
     RowArgs a{};
     a.x = x.data;
     a.x_stride = x.stride;
@@ -203,6 +204,7 @@ void add_rows(View x, const Norm& norm, View residual, cudaStream_t stream) {
     a.norm = norm;
     a.residual = static_cast<float*>(residual.data);
     a.residual_stride = residual.stride;
+    a.residual_scale = scale;
     dispatch_rows(x, DType::F32, a, dim3(groups_of(x.rows), 1), stream);
 }
 

@@ -123,7 +123,7 @@ void rotate(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, co
     a.rows = x.rows;
     a.head_dim = static_cast<int>(x.cols / n_heads);
     a.n_rot = static_cast<int>(rope.n_rot);
-    a.halves = rope.halves;
+    a.halves = rope.pairing == Pairing::Halves;
     a.norm = norm;
     a.table = table;
     a.chunk_tokens = chunk_tokens;
