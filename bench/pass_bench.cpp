@@ -13,6 +13,7 @@
 #include "engine/estimate.h"
 #include "engine/pass.h"
 #include "model/registry.h"
+#include "model/visit.h"
 #include "timed_backend.h"
 
 namespace assay::bench {
@@ -26,15 +27,14 @@ double seconds_since(Clock::time_point start) {
 /// Products of a dense layer, each with its share of the layer's operations; the harmonic mean is the rate
 /// that a pass of nothing but products would have.
 double layer_rate(backend::Backend& backend, const model::Layer& layer) {
-    const auto& attention = std::get<model::Attention>(layer.mixer);
-    std::int64_t qkv = 0;
-    for (const model::Linear& part : attention.qkv) qkv += part.weight.n_out;
-    std::vector<std::pair<std::int64_t, std::int64_t>> shapes{
-        {attention.qkv[0].weight.n_in, qkv}, {attention.output.weight.n_in, attention.output.weight.n_out}};
-    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn)) {
-        shapes.emplace_back(dense->gate.weight.n_in, 2 * dense->gate.weight.n_out);
-        shapes.emplace_back(dense->down.weight.n_in, dense->down.weight.n_out);
-    }
+    std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
+    for (const model::Stage& stage : layer.stages)
+        for (const model::Step& step : stage.steps) {
+            const model::ObservedInput input = model::observed_input(step.operation);
+            std::int64_t n_out = 0;
+            for (const model::Linear* linear : input.linears) n_out += linear->weight.n_out;
+            if (input.x.present() && !input.precise) shapes.emplace_back(input.x.cols, n_out);
+        }
     double flop = 0, seconds = 0;
     for (const auto& [n_in, n_out] : shapes) {
         const double rate = 1e-9 * engine::product_rate(backend, n_in, n_out, 0.25);
@@ -55,7 +55,7 @@ int run(int argc, char** argv) {
     if (argc > 5) options.device = argv[5];
 
     const gguf::File file = gguf::File::open(options.model);
-    const model::ModelSpec spec = model::build(file, {options.n_ctx});
+    const model::Program program = model::build(file, {options.n_ctx});
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
     const calibrate::Chunks chunks =
         calibrate::make_chunks(tokenizer->encode(options.text, {}), tokenizer->vocabulary(), options);
@@ -67,12 +67,13 @@ int run(int argc, char** argv) {
                        options.n_ctx},
                       pool);
     fmt::print("{}\n", backend->description());
-    const double reference = layer_rate(*backend, spec.layers.front());
+    const double reference = layer_rate(*backend, program.layers.front());
 
     TimedBackend timed(*backend);
     engine::PassOptions pass_options;
     pass_options.n_ctx = options.n_ctx;
-    engine::Pass pass(file, spec, timed, pass_options);
+    const engine::PassPlan plan(file, program, timed, pass_options);
+    engine::Pass pass(plan, timed, {});
     imatrix::Matrix empty;
     calibrate::Collector collector(std::move(empty));
     const auto start = Clock::now();

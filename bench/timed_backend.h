@@ -166,6 +166,9 @@ class TimedBackend final : public backend::Backend {
     std::vector<backend::Divergence> finish_divergence(backend::DivergenceState& state) override {
         return inner_.finish_divergence(state);
     }
+    void clear(backend::View out) override {
+        time(Stage::Other, 0, [&] { inner_.clear(out); });
+    }
     void row_products(backend::View a, backend::View b, double* out) override {
         time(Stage::Other, 0, [&] { inner_.row_products(a, b, out); });
     }

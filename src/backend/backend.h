@@ -387,6 +387,9 @@ class Backend {
     /// out [rows, n * n] f32 of x [rows, n * n], as model::Sinkhorn says. n at most 8.
     virtual void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out) = 0;
 
+    /// out [rows, cols] = 0
+    virtual void clear(View out) = 0;
+
     // --- experts
     /// logits [rows, n_experts] f32.
     virtual RoutingPtr route(View logits, const RouteArgs& args, Rows rows) = 0;

@@ -16,7 +16,7 @@ constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
-MemoryNeeds needs_of(const engine::Pass& pass, std::uint64_t file_bytes) {
+MemoryNeeds needs_of(const engine::PassPlan& pass, std::uint64_t file_bytes) {
     MemoryNeeds needs;
     needs.file_bytes = file_bytes;
     needs.weight_bytes = pass.weight_bytes();
@@ -61,8 +61,8 @@ std::vector<backend::Backend*> Devices::backends() const {
     return all;
 }
 
-WavePlan plan_team(const Options& options, const Devices& devices, const engine::Team& team,
-                   std::uint64_t file_bytes, std::int64_t n_chunks) {
+WavePlan plan_team(const Options& options, const Devices& devices, const engine::PassPlan& pass,
+                   std::int64_t n_chunks) {
     const auto n = static_cast<std::int64_t>(devices.size());
     const std::uint64_t bound = memory_bound(options.memory_bytes);
     const std::vector<backend::Backend*> backends = devices.backends();
@@ -77,18 +77,15 @@ WavePlan plan_team(const Options& options, const Devices& devices, const engine:
     share.resident_chunks = std::max(rules.resident_chunks, kDeviceWaveTokens / options.n_ctx);
 
     // The host's part: what all members and the collector hold there.
-    MemoryNeeds together = needs_of(team.member(0), file_bytes);
-    together.weight_bytes = together.workspace_bytes = 0;
-    together.host_bytes = team.member(0).observed_columns() * kBytesPerColumn;
-    for (std::size_t i = 0; i < team.size(); ++i) together.stream_bytes += team.member(i).stream_bytes();
+    MemoryNeeds needs = needs_of(pass, pass.file().size_bytes());
+    needs.host_bytes = pass.observed_columns() * kBytesPerColumn;
+    needs.stream_bytes = devices.size() * pass.stream_bytes();
+    MemoryNeeds together = needs;
+    together.weight_bytes *= devices.size();
+    together.workspace_bytes *= devices.size();
     WavePlan least;
-    for (std::size_t i = 0; i < team.size(); ++i) {
-        MemoryNeeds needs = needs_of(team.member(i), file_bytes);
-        together.weight_bytes += needs.weight_bytes;
-        together.workspace_bytes += needs.workspace_bytes;
-        needs.host_bytes = together.host_bytes;
-        needs.stream_bytes = together.stream_bytes;
-        const std::optional<std::uint64_t> room = backends[i]->room_bytes();
+    for (const backend::Backend* backend : backends) {
+        const std::optional<std::uint64_t> room = backend->room_bytes();
         if (!room) continue;
         const WavePlan plan = plan_waves(needs, {bound, room}, share);
         const bool kept = (least.device_bytes == 0 || least.weights_kept) && plan.weights_kept;

@@ -60,9 +60,9 @@ std::string similarity_prefix(similarity::Kind kind) {
 
 }  // namespace
 
-void store_model(const model::ModelSpec& spec, gguf::Metadata& extra) {
-    extra.set("assay.model.name", gguf::text(spec.name));
-    extra.set("assay.model.architecture", gguf::text(spec.architecture));
+void store_model(const model::Program& program, gguf::Metadata& extra) {
+    extra.set("assay.model.name", gguf::text(program.name));
+    extra.set("assay.model.architecture", gguf::text(program.architecture));
 }
 
 void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra) {

@@ -8,11 +8,11 @@
 
 #include "calibrate/collector.h"
 #include "gguf/metadata.h"
-#include "model/spec.h"
+#include "model/program.h"
 
 namespace assay::calibrate {
 
-void store_model(const model::ModelSpec& spec, gguf::Metadata& extra);
+void store_model(const model::Program& program, gguf::Metadata& extra);
 void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra);
 void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra);
 

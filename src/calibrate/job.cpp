@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "engine/estimate.h"
+#include "engine/team.h"
 #include "model/registry.h"
 
 namespace assay::calibrate {
@@ -55,11 +56,13 @@ class Run {
           observer_(observer),
           format_(imatrix::format_for(options.output, options.format)),
           file_(gguf::File::open(options.model, options.metadata)),
-          spec_(model::build(file_, {options.n_ctx})),
+          program_(model::build(file_, {options.n_ctx})),
           devices_(options),
           collector_(load_start(options, observer)),
           chunks_(tokenize(file_, options, observer)),
-          team_(file_, spec_, devices_.backends(), pass_options()) {}
+          pass_(file_, program_, *devices_.backends().front(), pass_options()),
+          waves_(plan_team(options, devices_, pass_, chunks_.n_chunks)),
+          team_(pass_, devices_.backends(), placement()) {}
 
     Result run();
 
@@ -72,11 +75,13 @@ class Run {
         options.similarity = options_.similarity;
         return options;
     }
+    engine::Placement placement() const {
+        return {waves_.streamed, waves_.weights_kept, waves_.spilled_bytes > 0 ? options_.spill_folder : ""};
+    }
     /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
-    void prepare(const WavePlan& plan);
     double expected_seconds(const Plan& plan);
-    void announce(const WavePlan& plan, std::int64_t n_waves);
+    void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
     void save(const std::filesystem::path& path);
@@ -89,10 +94,12 @@ class Run {
     Observer& observer_;
     imatrix::Format format_;
     gguf::File file_;
-    model::ModelSpec spec_;
+    model::Program program_;
     Devices devices_;
     Collector collector_;
     Chunks chunks_;
+    engine::PassPlan pass_;
+    WavePlan waves_;
     engine::Team team_;
     std::int64_t chunks_done_ = 0;
     bool wave_halved_ = false;
@@ -100,16 +107,10 @@ class Run {
     Clock::time_point start_ = Clock::now();
 };
 
-void Run::prepare(const WavePlan& plan) {
-    if (plan.streamed) team_.stream_weights();
-    if (plan.weights_kept) team_.keep_weights();
-    if (plan.spilled_bytes > 0) team_.spill_states(options_.spill_folder);
-}
-
 double Run::expected_seconds(const Plan& plan) {
-    const double flop = engine::flop_per_token(spec_, options_.n_ctx, options_.perplexity) *
+    const double flop = engine::flop_per_token(program_, options_.n_ctx, options_.perplexity) *
                         static_cast<double>(chunks_.n_chunks * options_.n_ctx);
-    const std::int64_t width = std::min(spec_.hidden, kProbeWidth);
+    const std::int64_t width = std::min(program_.hidden, kProbeWidth);
     const auto backends = devices_.backends();
     try {
         const double rate = kShareOfProducts * static_cast<double>(backends.size()) *
@@ -122,13 +123,14 @@ double Run::expected_seconds(const Plan& plan) {
     }
 }
 
-void Run::announce(const WavePlan& plan, std::int64_t n_waves) {
+void Run::announce(std::int64_t n_waves) {
+    const WavePlan& plan = waves_;
     Plan shown;
-    shown.model_name = spec_.name.empty() ? options_.model.filename().string() : spec_.name;
-    shown.architecture = spec_.architecture;
+    shown.model_name = program_.name.empty() ? options_.model.filename().string() : program_.name;
+    shown.architecture = program_.architecture;
     for (const backend::Backend* backend : devices_.backends())
         shown.backends.push_back(backend->description());
-    shown.n_layers = static_cast<std::int64_t>(spec_.layers.size());
+    shown.n_layers = static_cast<std::int64_t>(program_.layers.size());
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
@@ -141,8 +143,8 @@ void Run::announce(const WavePlan& plan, std::int64_t n_waves) {
     shown.weights_kept = plan.weights_kept;
     shown.spilled_bytes = plan.spilled_bytes;
     shown.read_bytes =
-        team_.member(0).read_bytes_per_wave() * static_cast<std::uint64_t>(plan.weights_kept ? 1 : n_waves);
-    shown.context_train = spec_.context_length;
+        pass_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.weights_kept ? 1 : n_waves);
+    shown.context_train = program_.context_length;
     shown.expected_seconds = expected_seconds(shown);
     observer_.on_plan(shown);
 }
@@ -153,7 +155,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.chunks_done = first;
         shown.chunks_in_wave = count;
         shown.layers_done = steps;
-        shown.n_layers = team_.member(0).n_steps();
+        shown.n_layers = pass_.n_steps();
         const double in_wave = static_cast<double>(count * steps) / static_cast<double>(shown.n_layers);
         shown.work_done = (static_cast<double>(first) + in_wave) / static_cast<double>(chunks_.n_chunks);
         shown.elapsed_seconds = seconds_since(start_);
@@ -181,7 +183,7 @@ void Run::report_losses(std::int64_t first) {
 void Run::save(const std::filesystem::path& path) {
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
-    store_model(spec_, collected.matrix.extra);
+    store_model(program_, collected.matrix.extra);
     store_losses(collected.chunk_losses, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);
     imatrix::Notes notes;
@@ -238,16 +240,14 @@ Result Run::run() {
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
-    const WavePlan waves = plan_team(options_, devices_, team_, file_.size_bytes(), chunks_.n_chunks);
     SaveRules rules{options_.save_every,
-                    options_.save_every_given || (!waves.streamed && waves.device_bytes == 0),
+                    options_.save_every_given || (!waves_.streamed && waves_.device_bytes == 0),
                     options_.snapshot_every, collector_.committed().matrix.chunk_count};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
-    prepare(waves);
-    announce(waves, std::ssize(schedule(chunks_.n_chunks, waves.wave_chunks, rules)));
+    announce(std::ssize(schedule(chunks_.n_chunks, waves_.wave_chunks, rules)));
     start_ = Clock::now();
     Result result;
-    std::int64_t wave_chunks = waves.wave_chunks;
+    std::int64_t wave_chunks = waves_.wave_chunks;
     try {
         while (chunks_done_ < chunks_.n_chunks) {
             const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, wave_chunks, rules);

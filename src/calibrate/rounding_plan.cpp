@@ -1,8 +1,10 @@
 // Which tensors make a unit, and which a type cannot take.
+#include <algorithm>
 #include <map>
 
 #include "calibrate/sensitivity.h"
 #include "core/error.h"
+#include "model/visit.h"
 #include "quant/encode.h"
 #include "recipe/policy.h"
 #include "recipe/rules.h"
@@ -12,20 +14,19 @@ namespace assay::calibrate {
 namespace {
 
 /// Names of all matrices that the pass reads.
-std::set<std::string> weights_of(const model::ModelSpec& spec) {
-    std::set<std::string> names{spec.embedding.name, spec.output.weight.name};
-    const auto add = [&](const model::Linear& linear) { names.insert(linear.weight.name); };
-    for (const model::Layer& layer : spec.layers) {
-        const auto& attention = std::get<model::Attention>(layer.mixer);
-        for (const model::Linear& part : attention.qkv) add(part);
-        add(attention.output);
-        const auto add_ffn = [&](const auto& ffn) {
-            add(ffn.gate);
-            add(ffn.up);
-            add(ffn.down);
-        };
-        std::visit(add_ffn, layer.ffn);
-    }
+std::set<std::string> weights_of(const model::Program& program) {
+    std::set<std::string> names{program.output.linear.weight.name};
+    const auto add = [&](const model::Stage& stage) {
+        for (const model::Step& step : stage.steps) {
+            if (const auto* lookup = std::get_if<model::Lookup>(&step.operation))
+                names.insert(lookup->table.name);
+            for (const model::Linear* linear : model::linears(step.operation))
+                names.insert(linear->weight.name);
+        }
+    };
+    add(program.start);
+    for (const model::Layer& layer : program.layers) std::ranges::for_each(layer.stages, add);
+    add(program.head);
     return names;
 }
 
@@ -60,10 +61,10 @@ std::string to_string(UnitBy by) {
     return {};
 }
 
-RoundingPlan plan_rounding(const gguf::File& model, const model::ModelSpec& spec, UnitBy by,
+RoundingPlan plan_rounding(const gguf::File& model, const model::Program& program, UnitBy by,
                            const std::vector<quant::TypeId>& types) {
     check(types);
-    const std::set<std::string> used = weights_of(spec);
+    const std::set<std::string> used = weights_of(program);
     RoundingPlan plan;
     for (const quant::TypeId type : types) {
         const quant::TypeInfo& info = quant::type_info(type);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 #include <fmt/format.h>
+#include <optional>
 
 #include "calibrate/chunks.h"
 #include "calibrate/devices.h"
@@ -72,20 +73,16 @@ class Run {
         : options_(options),
           observer_(observer),
           file_(gguf::File::open(options.run.model, options.run.metadata)),
-          spec_(model::build(file_, {options.run.n_ctx})),
-          rounding_(plan_rounding(file_, spec_, options.by, options.types)),
+          program_(model::build(file_, {options.run.n_ctx})),
+          rounding_(plan_rounding(file_, program_, options.by, options.types)),
           matrix_(load_matrix(options, observer)),
           chunks_(tokenize(file_, options.run, observer)),
           pool_(std::move(computing_threads(options.run, {device()}).front())),
           rounding_pool_(pool_->size()),
           backend_(
               backend::open({device(), options.run.precision, options.run.isa, options.run.n_ctx}, *pool_)),
-          pass_(file_, spec_, *backend_,
-                {.n_ctx = options.run.n_ctx,
-                 .observed_output = {},
-                 .losses = true,
-                 .sums = false,
-                 .spill_folder = {}}),
+          pass_plan_(file_, program_, *backend_,
+                     {.n_ctx = options.run.n_ctx, .observed_output = {}, .losses = true, .sums = false}),
           rounder_(file_, matrix_, rounding_pool_),
           sink_(rounding_.units.size()) {
         for (const RoundedUnit& unit : rounding_.units)
@@ -108,14 +105,15 @@ class Run {
     const SensitivityOptions& options_;
     Observer& observer_;
     gguf::File file_;
-    model::ModelSpec spec_;
+    model::Program program_;
     RoundingPlan rounding_;
     imatrix::Matrix matrix_;
     Chunks chunks_;
     std::unique_ptr<ThreadPool> pool_;
     ThreadPool rounding_pool_;  ///< rounds the next layer while this one computes
     std::unique_ptr<backend::Backend> backend_;
-    engine::Pass pass_;
+    engine::PassPlan pass_plan_;
+    std::optional<engine::Pass> pass_;
     Rounder rounder_;
     std::deque<Rounding> variants_;
     Sink sink_;
@@ -125,7 +123,7 @@ class Run {
 
 SweepPlan Run::plan() const {
     const auto n_projections = std::ranges::count_if(rounding_.units, [&](const RoundedUnit& unit) {
-        return unit.tensors.contains(spec_.output.weight.name);
+        return unit.tensors.contains(program_.output.linear.weight.name);
     });
     MemoryNeeds needs;
     needs.file_bytes = file_.size_bytes();
@@ -134,10 +132,10 @@ SweepPlan Run::plan() const {
         const quant::TypeInfo& type = quant::type_info(id);
         rounded = std::max(rounded, static_cast<double>(type.block_bytes) / static_cast<double>(type.block));
     }
-    needs.weight_bytes = pass_.variant_weight_bytes(n_projections, rounded);
-    needs.workspace_bytes = pass_.workspace_bytes();
-    needs.bytes_per_chunk = pass_.bytes_per_chunk();
-    needs.stream_bytes = pass_.stream_bytes();
+    needs.weight_bytes = pass_plan_.variant_weight_bytes(n_projections, rounded);
+    needs.workspace_bytes = pass_plan_.workspace_bytes();
+    needs.bytes_per_chunk = pass_plan_.bytes_per_chunk();
+    needs.stream_bytes = pass_plan_.stream_bytes();
     return plan_sweeps(needs, memory_bound(options_.run.memory_bytes), chunks_.n_chunks,
                        static_cast<std::int64_t>(variants_.size()));
 }
@@ -158,10 +156,10 @@ void Run::tell_unrounded() {
 
 void Run::announce(const SweepPlan& plan) {
     Plan shown;
-    shown.model_name = spec_.name.empty() ? options_.run.model.filename().string() : spec_.name;
-    shown.architecture = spec_.architecture;
+    shown.model_name = program_.name.empty() ? options_.run.model.filename().string() : program_.name;
+    shown.architecture = program_.architecture;
     shown.backends = {backend_->description()};
-    shown.n_layers = static_cast<std::int64_t>(spec_.layers.size());
+    shown.n_layers = static_cast<std::int64_t>(program_.layers.size());
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.run.n_ctx;
@@ -169,8 +167,8 @@ void Run::announce(const SweepPlan& plan) {
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;
     shown.streamed = plan.streamed;
-    shown.read_bytes = pass_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.n_sweeps);
-    shown.context_train = spec_.context_length;
+    shown.read_bytes = pass_plan_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.n_sweeps);
+    shown.context_train = program_.context_length;
     shown.n_variants = static_cast<std::int64_t>(variants_.size());
     shown.n_sweeps = plan.n_sweeps;
     observer_.on_plan(shown);
@@ -187,7 +185,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count, const SweepPlan& plan
             shown.chunks_done = first;
             shown.chunks_in_wave = count;
             shown.layers_done = steps;
-            shown.n_layers = pass_.n_steps();
+            shown.n_layers = pass_plan_.n_steps();
             const double in_wave = (static_cast<double>(begin) + part * static_cast<double>(end - begin)) /
                                    static_cast<double>(n_variants);
             shown.work_done = (static_cast<double>(first) + in_wave * static_cast<double>(count)) /
@@ -200,7 +198,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count, const SweepPlan& plan
             if (observer_.stop_requested()) throw Stopped{};
         };
         sink_.begin_sweep(static_cast<std::size_t>(begin));
-        pass_.run_variants(
+        pass_->run_variants(
             {first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)}, sweep,
             sink_, progress);
     }
@@ -209,8 +207,8 @@ void Run::run_wave(std::int64_t first, std::int64_t count, const SweepPlan& plan
 
 perplexity::Sensitivity Run::table() const {
     perplexity::Sensitivity table;
-    table.model = spec_.name.empty() ? options_.run.model.filename().string() : spec_.name;
-    table.architecture = spec_.architecture;
+    table.model = program_.name.empty() ? options_.run.model.filename().string() : program_.name;
+    table.architecture = program_.architecture;
     table.by = to_string(options_.by);
     table.n_ctx = options_.run.n_ctx;
     table.n_chunks = chunks_done_;
@@ -236,7 +234,7 @@ SensitivityResult Run::run() {
                     options_.run.n_ctx, kLeastContext);
     if (chunks_.n_chunks == 0) throw Error(ErrorKind::Usage, "--chunks", "0 leave nothing to compare");
     const SweepPlan sweeps = plan();
-    if (sweeps.streamed) pass_.stream_weights();
+    pass_.emplace(pass_plan_, *backend_, engine::Placement{.stream = sweeps.streamed, .spill_folder = {}});
     tell_unrounded();
     announce(sweeps);
     start_ = Clock::now();

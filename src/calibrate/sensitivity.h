@@ -9,7 +9,7 @@
 
 #include "calibrate/job.h"
 #include "gguf/file.h"
-#include "model/spec.h"
+#include "model/program.h"
 #include "perplexity/sensitivity.h"
 #include "quant/type_table.h"
 
@@ -41,7 +41,7 @@ struct RoundingPlan {
 
 /// The weights that the pass multiplies with or looks up and that the quantisers touch. Throws Error{Usage}
 /// for no type, for one that cannot be rounded to, and when nothing is left to round.
-RoundingPlan plan_rounding(const gguf::File& model, const model::ModelSpec& spec, UnitBy by,
+RoundingPlan plan_rounding(const gguf::File& model, const model::Program& program, UnitBy by,
                            const std::vector<quant::TypeId>& types);
 
 struct SensitivityResult {

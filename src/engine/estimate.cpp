@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "model/visit.h"
 
 namespace assay::engine {
 
@@ -20,29 +21,32 @@ double weights(const model::Linear& linear) {
     return static_cast<double>(linear.weight.n_in) * static_cast<double>(linear.weight.n_out);
 }
 
-/// Of one layer, that a token is multiplied with.
-double weights_met(const model::Layer& layer) {
-    const auto& attention = std::get<model::Attention>(layer.mixer);
-    double met = weights(attention.output);
-    for (const model::Linear& part : attention.qkv) met += weights(part);
-    if (const auto* dense = std::get_if<model::DenseFfn>(&layer.ffn))
-        return met + weights(dense->gate) + weights(dense->up) + weights(dense->down);
-    const auto& experts = std::get<model::ExpertFfn>(layer.ffn);
-    const double each = weights(experts.gate) + weights(experts.up) + weights(experts.down);
-    return met + weights(experts.router) + static_cast<double>(experts.n_used) * each;
+/// What a token costs in a step.
+double flop_of(const model::Operation& operation, std::int64_t n_ctx) {
+    double flop = 0;
+    const auto* experts = std::get_if<model::Experts>(&operation);
+    const double used = experts != nullptr ? static_cast<double>(experts->router.n_used) : 1;
+    for (const model::Linear* linear : model::linears(operation)) {
+        const double matrices = experts != nullptr ? used : static_cast<double>(linear->weight.n_matrices);
+        flop += 2 * matrices * weights(*linear);
+    }
+    if (const auto* attend = std::get_if<model::Attend>(&operation)) {
+        const std::int64_t keys = attend->window > 0 ? std::min(attend->window, n_ctx / 2) : n_ctx / 2;
+        flop += 2 * static_cast<double>(keys * attend->n_heads * (attend->head_dim + attend->value_dim));
+    }
+    if (const auto* scan = std::get_if<model::Scan>(&operation))
+        flop += 6 * static_cast<double>(scan->n_heads * scan->key_dim * scan->value_dim);
+    return flop;
 }
 
 }  // namespace
 
-double flop_per_token(const model::ModelSpec& spec, std::int64_t n_ctx, bool losses) {
+double flop_per_token(const model::Program& program, std::int64_t n_ctx, bool losses) {
     double total = 0;
-    for (const model::Layer& layer : spec.layers) {
-        const auto& attention = std::get<model::Attention>(layer.mixer);
-        const std::int64_t keys = attention.window > 0 ? std::min(attention.window, n_ctx / 2) : n_ctx / 2;
-        total += 2 * weights_met(layer) + 2 * static_cast<double>(keys * attention.n_heads *
-                                                                  (attention.head_dim + attention.value_dim));
-    }
-    return losses ? total + weights(spec.output) : total;
+    for (const model::Layer& layer : program.layers)
+        for (const model::Stage& stage : layer.stages)
+            for (const model::Step& step : stage.steps) total += flop_of(step.operation, n_ctx);
+    return losses ? total + weights(program.output.linear) : total;
 }
 
 double product_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n_out, double seconds) {

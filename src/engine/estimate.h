@@ -5,14 +5,14 @@
 
 #include "backend/backend.h"
 #include "gguf/file.h"
-#include "model/spec.h"
+#include "model/program.h"
 
 namespace assay::engine {
 
 /// Floating-point operations for each token of a chunk: products (a multiplication and an addition for each
 /// weight that the token meets), attention over half the chunk on average, and with `losses` the output
 /// projection of the scored half.
-double flop_per_token(const model::ModelSpec& spec, std::int64_t n_ctx, bool losses);
+double flop_per_token(const model::Program& program, std::int64_t n_ctx, bool losses);
 
 /// FLOP/s of one product of the backend alone, weights at hand: x [preferred_rows, n_in] times
 /// [n_in, n_out], repeated for at least `seconds`.

@@ -6,13 +6,6 @@
 
 namespace assay::engine {
 
-std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs) {
-    std::vector<std::vector<TensorRange>> reads;
-    for (const Job& job : jobs)
-        if (!job.reuses_reads) reads.push_back(job.reads);
-    return reads;
-}
-
 Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options,
                std::unique_ptr<StreamReader> reader)
     : file_(file),

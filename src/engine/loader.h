@@ -25,9 +25,6 @@ struct LoaderOptions {
     KeptUnits* kept = nullptr;
 };
 
-/// What a stream has to read for these jobs.
-std::vector<std::vector<TensorRange>> reads_of(const std::vector<Job>& jobs);
-
 /// Jobs are made in order. The file is borrowed.
 class Loader {
   public:
@@ -58,7 +55,8 @@ class Loader {
     const bool all_kept_;
     std::size_t n_taken_ = 0;
     std::unique_ptr<StreamReader> reader_;
-    std::shared_ptr<const Stage> stage_;  ///< of the job in the making, and of those that reuse its reads
+    std::shared_ptr<const StreamStage>
+        stage_;  ///< of the job in the making, and of those that reuse its reads
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<const Unit>> ready_;

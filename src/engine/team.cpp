@@ -75,23 +75,10 @@ std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chu
     return parts;
 }
 
-Team::Team(const gguf::File& file, const model::ModelSpec& spec,
-           const std::vector<backend::Backend*>& backends, const PassOptions& options)
-    : n_ctx_(options.n_ctx) {
+Team::Team(const PassPlan& plan, const std::vector<backend::Backend*>& backends, const Placement& placement)
+    : n_ctx_(plan.options().n_ctx) {
     for (backend::Backend* backend : backends)
-        members_.push_back(std::make_unique<Pass>(file, spec, *backend, options));
-}
-
-void Team::stream_weights() noexcept {
-    for (const auto& member : members_) member->stream_weights();
-}
-
-void Team::keep_weights() noexcept {
-    for (const auto& member : members_) member->keep_weights();
-}
-
-void Team::spill_states(const std::filesystem::path& folder) {
-    for (const auto& member : members_) member->spill_states(folder);
+        members_.push_back(std::make_unique<Pass>(plan, *backend, placement));
 }
 
 void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
@@ -113,7 +100,7 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     try {
         for (std::size_t i = 0; i < parts.size(); ++i)
             threads.push_back(start_thread([&, i] { run_member(i, std::move(readers[i])); }));
-        const std::int64_t n_steps = members_.front()->n_steps();
+        const std::int64_t n_steps = members_.front()->plan().n_steps();
         for (std::int64_t told = 0; told < n_steps;) {
             const std::int64_t steps = standing.wait_beyond(told);
             if (steps == told) break;

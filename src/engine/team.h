@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/observation.h"
 #include "engine/pass.h"
 
 namespace assay::engine {
@@ -13,20 +14,14 @@ namespace assay::engine {
 /// n.
 std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chunks, std::size_t n);
 
-/// File, description and backends are borrowed. At least one backend; their kind decides the result's bits,
-/// their number does not.
+/// PassPlan and backends are borrowed. At least one backend; their kind decides the result's bits, their
+/// number does not.
 class Team {
   public:
-    Team(const gguf::File& file, const model::ModelSpec& spec, const std::vector<backend::Backend*>& backends,
-         const PassOptions& options);
+    Team(const PassPlan& plan, const std::vector<backend::Backend*>& backends, const Placement& placement);
 
     std::size_t size() const noexcept { return members_.size(); }
     const Pass& member(std::size_t index) const { return *members_.at(index); }
-
-    /// As those of Pass, for all members.
-    void stream_weights() noexcept;
-    void keep_weights() noexcept;
-    void spill_states(const std::filesystem::path& folder);
 
     /// As Pass::run(): progress() comes from the calling thread and tells of the member that is furthest
     /// behind. When one fails, or progress() throws, the others stop at the end of their layer and what was

@@ -23,14 +23,14 @@ std::uint64_t aligned_bytes(const TensorRange& range) noexcept {
 
 }  // namespace
 
-std::uint64_t Stage::size_bytes(const std::vector<TensorRange>& ranges) noexcept {
+std::uint64_t StreamStage::size_bytes(const std::vector<TensorRange>& ranges) noexcept {
     std::uint64_t total = 0;
     for (const TensorRange& range : ranges) total += aligned_bytes(range);
     return total;
 }
 
-Stage::Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
-             const std::vector<TensorRange>& ranges, std::span<std::byte> memory)
+StreamStage::StreamStage(const gguf::File& file, const std::vector<DirectFile>& shards,
+                         const std::vector<TensorRange>& ranges, std::span<std::byte> memory)
     : TensorBytes(file) {
     for (const TensorRange& range : ranges) {
         const std::uint64_t begin = range.tensor->offset_bytes + range.begin_bytes;
@@ -41,7 +41,7 @@ Stage::Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
     }
 }
 
-std::span<const std::byte> Stage::get(const TensorRange& range) const {
+std::span<const std::byte> StreamStage::get(const TensorRange& range) const {
     const auto holds = [&](const Piece& piece) {
         return piece.range.tensor == range.tensor && range.begin_bytes >= piece.range.begin_bytes &&
                range.begin_bytes + range.size_bytes <= piece.range.begin_bytes + piece.range.size_bytes;
@@ -64,7 +64,7 @@ namespace {
 
 std::uint64_t largest_stage(const std::vector<std::vector<TensorRange>>& jobs) {
     std::uint64_t largest = 0;
-    for (const auto& ranges : jobs) largest = std::max(largest, Stage::size_bytes(ranges));
+    for (const auto& ranges : jobs) largest = std::max(largest, StreamStage::size_bytes(ranges));
     return largest;
 }
 
@@ -95,7 +95,7 @@ void WeightStream::work() {
     using Clock = std::chrono::steady_clock;
     try {
         for (const auto& ranges : jobs_) {
-            const std::uint64_t bytes = Stage::size_bytes(ranges);
+            const std::uint64_t bytes = StreamStage::size_bytes(ranges);
             std::optional<std::uint64_t> place;
             {
                 std::unique_lock lock(mutex_);
@@ -103,8 +103,8 @@ void WeightStream::work() {
                 if (stop_) return;
             }
             const auto start = Clock::now();
-            auto stage =
-                std::make_shared<const Stage>(file_, shards_, ranges, memory_.bytes().subspan(*place, bytes));
+            auto stage = std::make_shared<const StreamStage>(file_, shards_, ranges,
+                                                             memory_.bytes().subspan(*place, bytes));
             const std::lock_guard lock(mutex_);
             reading_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
             stages_.push_back(std::move(stage));
@@ -126,7 +126,7 @@ void WeightStream::release_done() {
     changed_.notify_all();
 }
 
-std::shared_ptr<const Stage> WeightStream::take(std::size_t reader) {
+std::shared_ptr<const StreamStage> WeightStream::take(std::size_t reader) {
     std::unique_lock lock(mutex_);
     Reader& self = readers_.at(reader);
     self.done = self.next;

@@ -17,12 +17,12 @@
 namespace assay::engine {
 
 /// The ranges of one job, as they have been read.
-class Stage : public TensorBytes {
+class StreamStage : public TensorBytes {
   public:
     /// Reads the ranges into `memory`, size_bytes() of them, aligned to pages. The file and the memory are
     /// borrowed. Throws Error{Io}.
-    Stage(const gguf::File& file, const std::vector<DirectFile>& shards,
-          const std::vector<TensorRange>& ranges, std::span<std::byte> memory);
+    StreamStage(const gguf::File& file, const std::vector<DirectFile>& shards,
+                const std::vector<TensorRange>& ranges, std::span<std::byte> memory);
 
     /// From the stage when it holds the range, else from the mapped file (small tensors: norms, biases).
     std::span<const std::byte> get(const TensorRange& range) const override;
@@ -75,7 +75,7 @@ class WeightStream {
 
     /// The reader's next stage, waiting for it; the one it took before must be gone. Rethrows a failed read.
     /// Throws Error{Internal} once the reader is interrupted.
-    std::shared_ptr<const Stage> take(std::size_t reader);
+    std::shared_ptr<const StreamStage> take(std::size_t reader);
     void interrupt(std::size_t reader);
     /// The reader holds no stage and takes no more.
     void leave(std::size_t reader);
@@ -100,8 +100,8 @@ class WeightStream {
     std::condition_variable changed_;
     Ring ring_;  ///< of memory_: stages that are being read, wait, or are in use
     std::vector<Reader> readers_;
-    std::deque<std::shared_ptr<const Stage>> stages_;  ///< read, and not yet done with by all readers
-    std::size_t n_released_ = 0;                       ///< stages before these
+    std::deque<std::shared_ptr<const StreamStage>> stages_;  ///< read, and not yet done with by all readers
+    std::size_t n_released_ = 0;                             ///< stages before these
     double reading_seconds_ = 0;
     bool stop_ = false;
     std::exception_ptr failure_;
@@ -117,7 +117,7 @@ class StreamReader {
     StreamReader(const StreamReader&) = delete;
     StreamReader& operator=(const StreamReader&) = delete;
 
-    std::shared_ptr<const Stage> take() { return stream_->take(index_); }
+    std::shared_ptr<const StreamStage> take() { return stream_->take(index_); }
     void interrupt() { stream_->interrupt(index_); }
     double reading_seconds() const { return stream_->reading_seconds(); }
 

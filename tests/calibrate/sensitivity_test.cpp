@@ -177,10 +177,10 @@ TEST(Sensitivity, AMatrixGuidesTheRounding) {
 TEST(Sensitivity, UnitsAreLayersKindsOrTensors) {
     const test::Fixture fixture("llama-moe");
     const gguf::File file = gguf::File::open(fixture.model());
-    const model::ModelSpec spec = model::build(file, {128});
+    const model::Program program = model::build(file, {128});
     const auto names = [&](UnitBy by) {
         std::vector<std::string> found;
-        for (const RoundedUnit& unit : plan_rounding(file, spec, by, {TypeId::Q4_0}).units)
+        for (const RoundedUnit& unit : plan_rounding(file, program, by, {TypeId::Q4_0}).units)
             found.push_back(unit.unit);
         return found;
     };

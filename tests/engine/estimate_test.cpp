@@ -11,36 +11,38 @@ namespace {
 
 model::Linear linear(std::int64_t n_in, std::int64_t n_out) {
     model::Linear result;
+    result.weight.name = "w";
     result.weight.n_in = n_in;
     result.weight.n_out = n_out;
     return result;
 }
 
+model::Step product(std::initializer_list<model::Linear> linears) {
+    return {model::Product{.x = {0, 0, 10}, .linears = linears}, {0, 0, 10}};
+}
+
 TEST(FlopPerToken, CountsWhatATokenMeets) {
-    model::Attention attention;
-    attention.qkv = {linear(10, 20), linear(10, 5), linear(10, 5)};
-    attention.output = linear(20, 10);
-    attention.n_heads = 4;
-    attention.head_dim = attention.value_dim = 5;
-    model::DenseFfn dense;
-    dense.gate = dense.up = linear(10, 30);
-    dense.down = linear(30, 10);
-    model::ExpertFfn experts;
-    experts.router = linear(10, 8);
+    model::Attend attend;
+    attend.n_heads = 4;
+    attend.head_dim = attend.value_dim = 5;
+    const model::Stage mixer{
+        {product({linear(10, 20), linear(10, 5), linear(10, 5)}), {attend, {}}, product({linear(20, 10)})}};
+    const model::GatedProduct gated{.x = {0, 0, 10}, .gate_up = {linear(10, 30), linear(10, 30)}};
+    const model::Stage dense{{{gated, {}}, product({linear(30, 10)})}};
+    model::Experts experts;
     experts.gate = experts.up = linear(10, 3);
     experts.down = linear(3, 10);
-    experts.n_experts = 8;
-    experts.n_used = 2;
-    model::ModelSpec spec;
-    spec.layers.resize(2);
-    spec.layers[0].mixer = spec.layers[1].mixer = attention;
-    spec.layers[0].ffn = dense;
-    spec.layers[1].ffn = experts;
-    spec.output = linear(10, 100);
+    experts.router.n_experts = 8;
+    experts.router.n_used = 2;
+    model::Program program;
+    program.layers.resize(2);
+    program.layers[0].stages = {mixer, dense};
+    program.layers[1].stages = {mixer, {{product({linear(10, 8)})}}, {{{experts, {}}}}};
+    program.output.linear = linear(10, 100);
     const double mixers = 2 * (2.0 * 500 + 2.0 * 50 * 4 * 10);  // 100 positions: 50 keys on average
     const double ffns = 2.0 * 900 + 2.0 * (80 + 2 * 90);
-    EXPECT_EQ(flop_per_token(spec, 100, false), mixers + ffns);
-    EXPECT_EQ(flop_per_token(spec, 100, true), mixers + ffns + 2.0 * 1000 / 2);
+    EXPECT_EQ(flop_per_token(program, 100, false), mixers + ffns);
+    EXPECT_EQ(flop_per_token(program, 100, true), mixers + ffns + 2.0 * 1000 / 2);
 }
 
 TEST(Rates, ArePositive) {

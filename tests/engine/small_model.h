@@ -19,10 +19,10 @@ inline constexpr std::int64_t kChunks = 3;
 /// A fixture with random tokens for it.
 struct SmallModel {
     explicit SmallModel(const std::string& name)
-        : fixture(name), file(gguf::File::open(fixture.model())), spec(model::build(file, {kContext})) {
+        : fixture(name), file(gguf::File::open(fixture.model())), program(model::build(file, {kContext})) {
         std::mt19937 random(1);
         for (std::int64_t i = 0; i < kChunks * kContext; ++i)
-            tokens.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(spec.n_vocab)));
+            tokens.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(program.n_vocab)));
     }
 
     /// Of a Pass or a Team.
@@ -34,7 +34,7 @@ struct SmallModel {
 
     test::Fixture fixture;
     gguf::File file;
-    model::ModelSpec spec;
+    model::Program program;
     std::vector<std::int32_t> tokens;
 };
 

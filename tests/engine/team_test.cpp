@@ -43,17 +43,15 @@ class StreamedTeam : public testing::TestWithParam<std::string> {
                 backend::open({"cpu", backend::Precision::Auto, {}, kContext}, *pools_.back()));
             borrowed_.push_back(backends_.back().get());
         }
-        options_.n_ctx = kContext;
-        options_.similarity = true;
+        placement_.stream = true;
+        plan_.emplace(model_.file, model_.program, *borrowed_.front(),
+                      PassOptions{.n_ctx = kContext, .observed_output = {}, .similarity = true});
     }
-    Team team() const {
-        Team team(model_.file, model_.spec, borrowed_, options_);
-        team.stream_weights();
-        return team;
-    }
+    Team team() const { return {*plan_, borrowed_, placement_}; }
 
     SmallModel model_{GetParam()};
-    PassOptions options_;
+    Placement placement_;
+    std::optional<PassPlan> plan_;
     std::vector<std::unique_ptr<ThreadPool>> pools_;
     std::vector<std::unique_ptr<backend::Backend>> backends_;
     std::vector<backend::Backend*> borrowed_;
@@ -62,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Models, StreamedTeam, testing::Values("llama-dense", "l
                          [](const auto& name) { return name.param.substr(6); });
 
 TEST_P(StreamedTeam, FindsTheSameAndReadsOnce) {
-    Pass mapped(model_.file, model_.spec, *borrowed_.front(), options_);
+    Pass mapped(*plan_, *borrowed_.front(), {});
     const RecordingSink expected = model_.run(mapped);
     Team together = team();
     const std::uint64_t before = bytes_read();
@@ -70,18 +68,18 @@ TEST_P(StreamedTeam, FindsTheSameAndReadsOnce) {
     const std::uint64_t after = bytes_read();
     EXPECT_TRUE(found == expected);
     if (after == 0) GTEST_SKIP() << "this system does not count what is read";
-    const std::uint64_t once = mapped.read_bytes_per_wave();
+    const std::uint64_t once = plan_->read_bytes_per_wave();
     EXPECT_GE(after - before, once);
     EXPECT_LT(after - before, once + once / 2);
 }
 
 TEST_P(StreamedTeam, KeptWeightsAreReadInTheFirstWaveOnly) {
-    options_.keep_weights = true;
+    placement_.keep_weights = true;
     Team together = team();
     const RecordingSink first = model_.run(together);
     const std::uint64_t before = bytes_read();
     EXPECT_TRUE(model_.run(together) == first);
-    EXPECT_LT(bytes_read() - before, together.member(0).read_bytes_per_wave() / 2);
+    EXPECT_LT(bytes_read() - before, plan_->read_bytes_per_wave() / 2);
 }
 
 TEST_P(StreamedTeam, EndsWhereOneOfItFails) {

@@ -53,7 +53,7 @@ TEST(Ring, RunsNeverOverlap) {
 class WeightStreamTest : public testing::Test {
   protected:
     /// The same bytes as the mapping has.
-    void expect_whole(const Stage& stage, const TensorRange& range) const {
+    void expect_whole(const StreamStage& stage, const TensorRange& range) const {
         const auto staged = stage.get(range);
         const auto mapped = TensorBytes(file_).get(range);
         EXPECT_NE(staged.data(), mapped.data());

@@ -28,24 +28,21 @@ class WeightWays : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(WeightWays, StreamedSpilledAndKeptAgreeWithMapped) {
-    Pass mapped(model_.file, model_.spec, *backend_, options());
+    const PassPlan plan(model_.file, model_.program, *backend_, options());
+    Pass mapped(plan, *backend_, {});
     const RecordingSink expected = model_.run(mapped);
     ASSERT_FALSE(expected.inputs.empty());
     ASSERT_EQ(expected.losses.size(), static_cast<std::size_t>(kChunks));
 
-    Pass streamed(model_.file, model_.spec, *backend_, options());
-    streamed.stream_weights();
+    Pass streamed(plan, *backend_, {.stream = true, .spill_folder = {}});
     EXPECT_TRUE(model_.run(streamed) == expected);
     EXPECT_GT(streamed.times().reading, 0);
 
     const test::TempDir folder;
-    Pass spilled(model_.file, model_.spec, *backend_, options());
-    spilled.spill_states(folder.path());
+    Pass spilled(plan, *backend_, {.spill_folder = folder.path()});
     EXPECT_TRUE(model_.run(spilled) == expected);
 
-    PassOptions keep = options();
-    keep.keep_weights = true;
-    Pass kept(model_.file, model_.spec, *backend_, keep);
+    Pass kept(plan, *backend_, {.keep_weights = true, .spill_folder = {}});
     EXPECT_TRUE(model_.run(kept) == expected);
     EXPECT_TRUE(model_.run(kept) == expected) << "second wave, from kept weights";
 }
@@ -106,12 +103,12 @@ TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
                           [](std::int64_t, double) {});
         return sink.rows;
     };
-    Pass mapped(model_.file, model_.spec, *backend_, options);
+    const PassPlan plan(model_.file, model_.program, *backend_, options);
+    Pass mapped(plan, *backend_, {});
     const std::vector<double> expected = run(mapped);
     EXPECT_GT(more.n_mapped, 0);
     more.n_mapped = more.n_replaced = one.n_mapped = 0;
-    Pass streamed(model_.file, model_.spec, *backend_, options);
-    streamed.stream_weights();
+    Pass streamed(plan, *backend_, {.stream = true, .spill_folder = {}});
     EXPECT_EQ(run(streamed), expected);
     EXPECT_GT(more.n_replaced, 0);
     EXPECT_EQ(more.n_mapped + one.n_mapped, 0);
@@ -122,8 +119,8 @@ TEST_P(WeightWays, AModelThatShrinksWhileStreamedIsAnError) {
     const auto copy = model_.fixture.folder().path() / "shrinking.gguf";
     std::filesystem::copy_file(model_.fixture.model(), copy);
     const gguf::File file = gguf::File::open(copy);
-    Pass pass(file, model_.spec, *backend_, options());
-    pass.stream_weights();
+    const PassPlan plan(file, model_.program, *backend_, options());
+    Pass pass(plan, *backend_, {.stream = true, .spill_folder = {}});
     // The mapped part of the file's start is still there; weights of the last layers are not.
     std::filesystem::resize_file(copy, std::filesystem::file_size(copy) * 3 / 4);
     EXPECT_THROW(model_.run(pass), Error);

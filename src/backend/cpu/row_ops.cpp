@@ -79,6 +79,14 @@ void CpuBackend::copy_heads(View, std::int64_t, std::int64_t, View) {
     throw_error(ErrorKind::Unsupported, "cpu", "copy_heads is not there yet");
 }
 
+void CpuBackend::clear(View out) {
+    pool_.run((out.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
+        const std::int64_t end = std::min(out.rows, (task + 1) * kRowTile);
+        for (std::int64_t row = task * kRowTile; row < end; ++row)
+            std::memset(out.at(row, 0), 0, static_cast<std::size_t>(out.cols * size_of(out.dtype)));
+    });
+}
+
 void CpuBackend::add(View x, const Norm& norm, float scale, View residual) {
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
         auto* values =

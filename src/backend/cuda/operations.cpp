@@ -350,6 +350,15 @@ std::vector<double> CudaBackend::finish_losses(LossState& state) {
     return result;
 }
 
+void CudaBackend::clear(View out) {
+    device_->use();
+    const auto element = static_cast<std::size_t>(size_of(out.dtype));
+    check(cudaMemset2DAsync(out.data, static_cast<std::size_t>(out.stride) * element, 0,
+                            static_cast<std::size_t>(out.cols) * element, static_cast<std::size_t>(out.rows),
+                            device_->compute()),
+          "clearing rows");
+}
+
 void CudaBackend::row_products(View a, View b, double* out) {
     device_->use();
     row_dots(a, b, out, device_->compute());

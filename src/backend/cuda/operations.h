@@ -70,6 +70,7 @@ class CudaBackend final : public Backend {
     void add_divergences(View x, const Matrix& panel, std::span<const Compared> variants, const float* bias,
                          std::int64_t first, float scale, float soft_cap) override;
     std::vector<Divergence> finish_divergence(DivergenceState& state) override;
+    void clear(View out) override;
     void row_products(View a, View b, double* out) override;
 
   private:

@@ -1,0 +1,124 @@
+#include "engine/line.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "model/visit.h"
+
+namespace assay::engine {
+
+namespace {
+
+/// Token ids as indices into the rows that are used, in increasing order of id.
+struct UsedRows {
+    std::vector<std::byte> bytes;
+    std::vector<std::int32_t> tokens;
+    std::int64_t n_rows = 0;
+
+    UsedRows(const backend::WeightSource& table, std::span<const std::int32_t> wanted)
+        : tokens(wanted.begin(), wanted.end()) {
+        std::vector<std::int32_t> used = tokens;
+        std::ranges::sort(used);
+        used.erase(std::unique(used.begin(), used.end()), used.end());
+        const std::size_t row_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out);
+        for (const std::int32_t token : used) {
+            if (token < 0 || token >= table.n_out)
+                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
+                            token, table.n_out);
+            const auto row = table.bytes.subspan(static_cast<std::size_t>(token) * row_bytes, row_bytes);
+            bytes.insert(bytes.end(), row.begin(), row.end());
+        }
+        for (std::int32_t& token : tokens)
+            token = static_cast<std::int32_t>(std::ranges::lower_bound(used, token) - used.begin());
+        n_rows = static_cast<std::int64_t>(used.size());
+    }
+};
+
+bool replaces_any(const Replacement& replacement, const model::Stage& stage) {
+    return std::ranges::any_of(stage.steps, [&](const model::Step& step) {
+        return std::ranges::any_of(model::linears(step.operation), [&](const model::Linear* linear) {
+            return replacement.replaces(linear->weight.name);
+        });
+    });
+}
+
+bool replaces_table(const Replacement& replacement, const model::Stage& stage) {
+    return std::ranges::any_of(stage.steps, [&](const model::Step& step) {
+        const auto* lookup = std::get_if<model::Lookup>(&step.operation);
+        return lookup != nullptr && replacement.replaces(lookup->table.name);
+    });
+}
+
+}  // namespace
+
+LookupTables::LookupTables(const PassPlan& plan, const WeightSources& sources, Replacement* replacement,
+                           std::span<const std::int32_t> tokens)
+    : sources_(sources), tokens_(tokens) {
+    if (replacement == nullptr) return;
+    for (const StagePlan& stage : plan.stages())
+        for (const model::Step& step : stage.stage->steps) {
+            const auto* lookup = std::get_if<model::Lookup>(&step.operation);
+            if (lookup == nullptr || !replacement->replaces(lookup->table.name)) continue;
+            backend::WeightSource source = sources.mapped(lookup->table);
+            UsedRows used(source, tokens);
+            source.bytes = used.bytes;
+            source.n_out = used.n_rows;
+            Rounded& rounded = rounded_[lookup->table.name];
+            rounded.source = replacement->replace(lookup->table.name, 0, source);
+            rounded.bytes.assign(rounded.source.bytes.begin(), rounded.source.bytes.end());
+            rounded.source.bytes = rounded.bytes;
+            rounded.tokens = std::move(used.tokens);
+            replacement->release();
+        }
+}
+
+void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first,
+                         std::int64_t n_ctx, backend::View out) const {
+    if (lookup.row == model::Lookup::Row::Position) {
+        std::vector<std::int32_t> positions;
+        for (std::int64_t row = 0; row < out.rows; ++row)
+            positions.push_back(static_cast<std::int32_t>(row % n_ctx));
+        return backend.embed(sources_.mapped(lookup.table), positions, lookup.scale, lookup.first, out);
+    }
+    const auto part = [&](std::span<const std::int32_t> all) {
+        return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
+    };
+    const auto rounded = rounded_.find(lookup.table.name);
+    if (rounded == rounded_.end())
+        return backend.embed(sources_.mapped(lookup.table), part(tokens_), lookup.scale, lookup.first, out);
+    backend.embed(rounded->second.source, part(rounded->second.tokens), lookup.scale, lookup.first, out);
+}
+
+Line::Line(const PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
+           std::span<const std::int32_t> tokens)
+    : replacement(replacement_),
+      sources(plan, backend, replacement_),
+      tables(plan, sources, replacement_, tokens) {
+    const std::size_t n_stages = plan.stages().size();
+    changed.assign(n_stages + 1, false);
+    if (replacement == nullptr) return;
+    start = n_stages;
+    for (std::size_t s = n_stages; s-- > 0;) {
+        const model::Stage& stage = *plan.stages()[s].stage;
+        changed[s] = replaces_any(*replacement, stage);
+        if (changed[s] || replaces_table(*replacement, stage)) start = s;
+    }
+    changed[n_stages] = replacement->replaces(plan.program().output.linear.weight.name);
+}
+
+void allocate_slots(Line& line, const PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
+                    const std::filesystem::path& spill_folder) {
+    for (const Slot& slot : plan.slots()) {
+        if (spill_folder.empty()) {
+            line.slots.push_back(Rows2d::allocate(backend, n_rows, slot.cols, slot.type));
+            continue;
+        }
+        auto memory =
+            std::make_unique<SpilledRows>(spill_folder, n_rows, slot.cols * backend::size_of(slot.type));
+        line.spilled.push_back(memory.get());
+        line.slots.push_back(Rows2d::of(std::move(memory), n_rows, slot.cols, slot.type));
+    }
+    line.living = true;
+}
+
+}  // namespace assay::engine

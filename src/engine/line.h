@@ -1,0 +1,67 @@
+// The hidden states of a model, or of a variant of it, on their way through a wave. Private to the engine.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/plan.h"
+#include "engine/replacement.h"
+#include "engine/rows.h"
+#include "engine/spilled_rows.h"
+#include "engine/weights.h"
+
+namespace assay::engine {
+
+/// A table of a Lookup as a line has it: of a variant that rounds it, only the rows that the wave uses.
+class LookupTables {
+  public:
+    /// Asks the replacement, so that it must not be at work elsewhere.
+    LookupTables(const PassPlan& plan, const WeightSources& sources, Replacement* replacement,
+                 std::span<const std::int32_t> tokens);
+
+    /// out [tokens, cols] for tokens [first, first + out.rows) of the wave; all of a chunk's positions for
+    /// Lookup::Row::Position.
+    void embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first, std::int64_t n_ctx,
+               backend::View out) const;
+
+  private:
+    struct Rounded {
+        std::vector<std::byte> bytes;
+        backend::WeightSource source;
+        std::vector<std::int32_t> tokens;  ///< indices into it
+    };
+    const WeightSources& sources_;
+    std::span<const std::int32_t> tokens_;
+    std::map<std::string, Rounded> rounded_;
+};
+
+/// PassPlan, backend and replacement are borrowed.
+struct Line {
+    Line(const PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
+         std::span<const std::int32_t> tokens);
+
+    /// Whether the stage's matrices are its own; the number of stages: the output projection.
+    bool has_weights(std::size_t stage) const { return changed.at(stage); }
+
+    Replacement* replacement;  ///< null: the model itself
+    WeightSources sources;
+    LookupTables tables;
+    std::vector<bool> changed;  ///< by stage, the output projection last
+    std::size_t start = 0;      ///< the first stage that it goes through by itself
+    bool living = false;
+    std::vector<Rows2d> slots;
+    std::vector<const SpilledRows*> spilled;  ///< of the slots
+    backend::RoutingPtr routing;              ///< of the stage of experts under way
+    Rows2d scored;                            ///< operand of the output projection
+    backend::DivergenceStatePtr divergence;
+};
+
+/// Room for a line's slots. spill_folder: empty, or where they go to disk.
+void allocate_slots(Line& line, const PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
+                    const std::filesystem::path& spill_folder);
+
+}  // namespace assay::engine

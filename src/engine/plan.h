@@ -1,0 +1,149 @@
+// Everything that follows from a program before it runs, by one walk over it: where values live and in which
+// form, what is observed, which pieces of weights are loaded in which order, what all that takes. Pure:
+// nothing is read, prepared or allocated.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/activation_sink.h"
+#include "engine/tensor_bytes.h"
+#include "gguf/file.h"
+#include "model/program.h"
+
+namespace assay::engine {
+
+struct PassOptions {
+    std::int64_t n_ctx = 512;
+    /// Name of the output matrix when its input is to be collected; empty: it is not.
+    std::string observed_output;
+    bool losses = true;
+    bool similarity = false;
+    bool sums = true;  ///< of the inputs of products
+};
+
+/// What a value is stored as.
+enum class Form : std::uint8_t {
+    Plain,    ///< numbers, f32 or activations
+    Operand,  ///< rounded to what products take
+};
+
+/// One action of a stage on a group of chunks.
+struct Instruction {
+    enum class Kind : std::uint8_t {
+        Step,     ///< of the program
+        Observe,  ///< x as the input of products that no step produces; or copied
+        Compare,  ///< similarity of x and y
+    };
+    Kind kind = Kind::Step;
+    std::size_t step = 0;  ///< index within the stage
+    model::Value x{};
+    model::Value y{};  ///< Observe: the copy, or absent
+    // What a step or an observation leaves as the input of products.
+    bool operand = false;
+    bool plain = false;
+    std::vector<std::string> observed{};  ///< weights that take it
+    // Compare.
+    Similarity similarity = Similarity::LayerInput;
+    std::int64_t layer = 0;
+};
+
+/// Where a value is while its stage runs: columns of the group's arena. Of values that live longer see
+/// PassPlan::Slot.
+struct Local {
+    model::Value value{};
+    Form form = Form::Plain;
+    backend::DType type = backend::DType::F32;
+    std::int64_t offset_bytes = 0;  ///< times the rows of a group
+};
+
+struct StagePlan {
+    const model::Stage* stage = nullptr;
+    std::int64_t layer = -1;  ///< -1: start; the number of layers: head
+    std::vector<Instruction> instructions;
+    std::vector<Local> locals;
+    std::int64_t bytes_per_row = 0;     ///< of the arena
+    std::int64_t observed_columns = 0;  ///< of a chunk's sums
+};
+
+/// Weights that are loaded together: all of a stage, or a run of a stage's experts, or of the vocabulary.
+struct Piece {
+    std::size_t stage = 0;   ///< index; the number of stages: the output projection
+    std::int64_t first = 0;  ///< expert or row
+    std::int64_t count = 0;
+    std::vector<TensorRange> reads;    ///< its matrices; smaller tensors are read as they are touched
+    std::uint64_t prepared_bytes = 0;  ///< estimate of what it holds
+};
+
+/// Memory of a wave that values take one after another.
+struct Slot {
+    std::int64_t cols = 0;
+    backend::DType type = backend::DType::F32;
+};
+
+class PassPlan {
+  public:
+    /// File and program are borrowed; of the backend only its kind is asked. Throws Error{Internal} for a
+    /// program that contradicts itself.
+    PassPlan(const gguf::File& file, const model::Program& program, const backend::Backend& backend,
+             const PassOptions& options);
+
+    const gguf::File& file() const noexcept { return file_; }
+    const model::Program& program() const noexcept { return program_; }
+    const PassOptions& options() const noexcept { return options_; }
+    const std::vector<StagePlan>& stages() const noexcept { return stages_; }
+    const std::vector<Piece>& pieces() const noexcept { return pieces_; }
+    const std::vector<Slot>& slots() const noexcept { return slots_; }
+    /// The slot of a value, or -1: it lives within a stage.
+    std::int32_t slot_of(std::int32_t value) const noexcept {
+        return value_slots_[static_cast<std::size_t>(value)];
+    }
+    /// Slots whose values are there before a stage and needed by it or after it.
+    std::vector<std::int32_t> live_slots(std::size_t stage) const;
+    std::int64_t group_chunks() const noexcept { return group_chunks_; }
+    /// Steps that progress counts: layers, and one for the output projection.
+    std::int64_t n_steps() const noexcept { return static_cast<std::int64_t>(program_.layers.size()) + 1; }
+    /// Pieces that are made while one is used.
+    std::size_t pieces_ahead() const noexcept { return pieces_ahead_; }
+
+    // Bytes. Activations: per chunk of a wave, and beside the wave.
+    std::uint64_t bytes_per_chunk() const noexcept;
+    std::uint64_t workspace_bytes() const noexcept;
+    /// Sums on their way to the sink; part of workspace_bytes().
+    std::uint64_t delivery_bytes() const noexcept;
+    /// Prepared weights at any one time, unless they are kept.
+    std::uint64_t weight_bytes() const noexcept;
+    /// Prepared weights, all of them.
+    std::uint64_t all_weight_bytes() const noexcept;
+    /// Stored weights that a stream holds at any one time.
+    std::uint64_t stream_bytes() const noexcept;
+    /// What is read from the file for each wave.
+    std::uint64_t read_bytes_per_wave() const noexcept;
+    /// Input columns of all observed weights, experts one by one: what the sums are as long as.
+    std::uint64_t observed_columns() const noexcept;
+    /// Prepared weights at any one time, with the stored bytes of one replacement, when `n_projections` of
+    /// the variants change the output projection.
+    std::uint64_t variant_weight_bytes(std::int64_t n_projections, double bytes_per_rounded_weight) const;
+
+  private:
+    std::uint64_t group_sums_bytes() const noexcept;
+    std::uint64_t expert_sums_bytes() const noexcept;
+
+    const gguf::File& file_;
+    const model::Program& program_;
+    PassOptions options_;
+    std::int64_t operand_bytes_;
+    std::size_t pieces_ahead_;
+    std::vector<StagePlan> stages_;
+    std::vector<Slot> slots_;
+    std::vector<std::int32_t> value_slots_;
+    /// Stages in which a value is first written and last used.
+    std::vector<std::pair<std::size_t, std::size_t>> lifetimes_;
+    std::vector<Piece> pieces_;
+    std::int64_t group_chunks_ = 1;
+};
+
+}  // namespace assay::engine

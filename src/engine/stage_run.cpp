@@ -1,0 +1,227 @@
+#include "engine/stage_run.h"
+
+#include "core/error.h"
+#include "engine/similarity.h"
+
+namespace assay::engine {
+
+StageRun::StageRun(const PassPlan& plan, const StagePlan& stage, backend::Backend& backend,
+                   Delivery& delivery, Observation& observation, const Unit& unit, const Line& line,
+                   const Group& group, const backend::Buffer& arena)
+    : plan_(plan),
+      stage_(stage),
+      backend_(backend),
+      delivery_(delivery),
+      observation_(observation),
+      unit_(unit),
+      line_(line),
+      group_(group),
+      arena_(arena),
+      n_ctx_(plan.options().n_ctx) {}
+
+void StageRun::run() {
+    for (const Instruction& instruction : stage_.instructions) run(instruction);
+}
+
+void StageRun::run(const Instruction& instruction) {
+    switch (instruction.kind) {
+        case Instruction::Kind::Step:
+            return run(stage_.stage->steps[instruction.step], instruction, unit_.steps[instruction.step]);
+        case Instruction::Kind::Observe:
+            return backend_.observe(plain(instruction.x), group_.rows, produced(instruction, instruction.x));
+        case Instruction::Kind::Compare:
+            return compare_rows(backend_, delivery_, instruction.similarity, instruction.layer, group_.chunks,
+                                n_ctx_, plain(instruction.x), plain(instruction.y));
+    }
+}
+
+void StageRun::run(const model::Step& step, const Instruction& instruction, const StepWeights& weights) {
+    const backend::Rows rows = group_.rows;
+    const auto out = [&] { return plain(step.out); };
+    const auto leaves = [&] { return produced(instruction, step.out); };
+    struct Body {
+        StageRun& run;
+        const decltype(rows)& r;
+        const decltype(out)& to;
+        const decltype(leaves)& produce;
+        const StepWeights& w;
+
+        void operator()(const model::Lookup& op) const {
+            run.line_.tables.embed(run.backend_, op, run.group_.first_row, run.n_ctx_, to());
+        }
+        void operator()(const model::Normalise& op) const {
+            run.backend_.norm(run.plain(op.x), run.norm(op.norm, op.x.cols, op.n_slices), r, produce());
+        }
+        void operator()(const model::Product& op) const { run.run_product(op, to(), w); }
+        void operator()(const model::GatedProduct& op) const {
+            run.backend_.gated_linear(run.operand(op.x), *w.matrices.front(), w.bias_data(), op.function, r,
+                                      produce());
+        }
+        void operator()(const model::TurnHeads& op) const {
+            backend::Rope rope{op.rope.pairing, run.unit_.vector(op.rope.frequencies),
+                               op.rope.n_rot(), op.rope.magnitude,
+                               op.first,        op.backwards};
+            run.backend_.rotate_heads(to(), op.n_heads, run.norm(op.norm, to().cols, op.n_heads),
+                                      op.norm_last, rope, r);
+        }
+        void operator()(const model::CopyHeads& op) const {
+            run.backend_.copy_heads(run.plain(op.x), op.n_heads, op.first, to());
+        }
+        void operator()(const model::Attend& op) const { run.run_attend(op, produce()); }
+        void operator()(const model::Convolve& op) const {
+            run.backend_.convolve(run.plain(op.x), run.unit_.vector(op.weight), run.unit_.vector(op.bias),
+                                  op.kernel, op.activation, r, to());
+        }
+        void operator()(const model::Scan& op) const { run.run_scan(op, to()); }
+        void operator()(const model::SelectiveScan& op) const {
+            run.backend_.selective_scan({run.plain(op.x), run.plain(op.dt), run.plain(op.b), run.plain(op.c),
+                                         run.unit_.vector(op.a), run.unit_.vector(op.d)},
+                                        r, to());
+        }
+        void operator()(const model::Chain& op) const { run.run_chain(op, produce()); }
+        void operator()(const model::Mix& op) const {
+            run.backend_.mix(run.plain(op.x), run.plain(op.coefficients), op.n_in, op.n_out, op.adds, to());
+        }
+        void operator()(const model::Reduce& op) const {
+            run.backend_.reduce(run.plain(op.x), op.kind, op.n_slices, to());
+        }
+        void operator()(const model::Softmax& op) const {
+            run.backend_.softmax(run.plain(op.x), op.n_slices, to());
+        }
+        void operator()(const model::Sinkhorn& op) const {
+            run.backend_.sinkhorn(run.plain(op.x), op.n, op.iterations, op.eps, to());
+        }
+        void operator()(const model::Add& op) const {
+            run.backend_.add(run.plain(op.x), run.norm(op.norm, op.x.cols, 1), op.scale, to());
+        }
+        void operator()(const model::Experts&) const {
+            throw Error(ErrorKind::Internal, "", "experts are a stage of their own");
+        }
+    };
+    std::visit(Body{*this, rows, out, leaves, weights}, step.operation);
+}
+
+void StageRun::run_product(const model::Product& op, backend::View out, const StepWeights& weights) {
+    const backend::View x = op.precise ? plain(op.x) : operand(op.x);
+    const std::int64_t n_in = x.cols / op.n_heads, n_out = out.cols / op.n_heads;
+    for (std::int64_t h = 0; h < op.n_heads; ++h)
+        backend_.linear(x.col_range(h * n_in, n_in), *weights.matrices[static_cast<std::size_t>(h)],
+                        weights.bias ? weights.bias_data() + h * n_out : nullptr, op.adds,
+                        out.col_range(h * n_out, n_out));
+}
+
+void StageRun::run_attend(const model::Attend& op, const backend::Produced& out) {
+    backend::AttentionArgs args;
+    args.q = plain(op.q);
+    args.k = plain(op.k);
+    args.v = plain(op.v);
+    args.n_heads = op.n_heads;
+    args.n_kv_heads = op.n_kv_heads;
+    args.head_dim = op.head_dim;
+    args.value_dim = op.value_dim;
+    args.scale = op.scale;
+    args.soft_cap = op.soft_cap;
+    args.causal = op.causal;
+    args.window = op.window;
+    args.window_kind = op.window_kind;
+    args.query_scale = unit_.vector(op.query_scale);
+    args.sinks = unit_.vector(op.sinks);
+    args.slopes = unit_.vector(op.slopes);
+    backend_.attention(args, group_.rows, out);
+}
+
+void StageRun::run_scan(const model::Scan& op, backend::View out) {
+    backend::ScanArgs args;
+    args.kind = op.kind;
+    args.q = plain(op.q);
+    args.k = plain(op.k);
+    args.v = plain(op.v);
+    args.decay = optional(op.decay);
+    args.constant_decay = unit_.vector(op.constant_decay);
+    args.beta = optional(op.beta);
+    args.a = optional(op.a);
+    args.b = optional(op.b);
+    args.bonus = unit_.vector(op.bonus);
+    args.n_heads = op.n_heads;
+    args.n_key_heads = op.n_key_heads;
+    args.key_dim = op.key_dim;
+    args.value_dim = op.value_dim;
+    args.interleaved = op.interleaved;
+    args.scale = op.scale;
+    backend_.scan(args, group_.rows, out);
+}
+
+void StageRun::run_chain(const model::Chain& op, const backend::Produced& out) {
+    std::vector<backend::Link> links;
+    for (const model::Link& link : op.links) {
+        backend::Link made;
+        made.kind = static_cast<backend::Link::Kind>(link.kind);
+        made.activation = link.activation;
+        made.a = link.a;
+        made.b = link.b;
+        made.view = optional(link.value);
+        made.vector = unit_.vector(link.vector);
+        made.n = link.value.present() ? link.value.cols : link.vector.size;
+        made.tiled = link.tiled;
+        made.previous = link.previous;
+        links.push_back(made);
+    }
+    backend_.chain(plain(op.x), links, group_.rows, out);
+}
+
+backend::View StageRun::local(const model::Value& value, Form form) const {
+    for (const Local& local : stage_.locals) {
+        const bool found =
+            local.form == form && local.value.id == value.id &&
+            (form == Form::Plain || (local.value.first == value.first && local.value.cols == value.cols));
+        if (!found) continue;
+        const std::int64_t rows = group_.rows.count();
+        return {arena_.data() + local.offset_bytes * rows, local.type, rows, local.value.cols,
+                local.value.cols};
+    }
+    throw_error(ErrorKind::Internal, plan_.program().architecture, "value {} has no place in its stage",
+                value.id);
+}
+
+backend::View StageRun::plain(const model::Value& value) const {
+    const std::int32_t slot = plan_.slot_of(value.id);
+    const backend::View whole =
+        slot >= 0 ? group_.of(line_.slots[static_cast<std::size_t>(slot)].view) : local(value, Form::Plain);
+    return whole.col_range(value.first, value.cols);
+}
+
+backend::View StageRun::operand(const model::Value& value) const { return local(value, Form::Operand); }
+
+backend::Produced StageRun::produced(const Instruction& instruction, const model::Value& value) const {
+    backend::Produced out;
+    if (instruction.operand) out.operand = operand(value);
+    if (instruction.plain)
+        out.plain = plain(instruction.kind == Instruction::Kind::Observe ? instruction.y : value);
+    if (!instruction.observed.empty())
+        out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, n_ctx_);
+    return out;
+}
+
+backend::Norm StageRun::norm(const model::Norm& norm, std::int64_t cols, std::int64_t n_slices) const {
+    return {norm.kind,
+            unit_.vector(norm.weight),
+            unit_.vector(norm.bias),
+            norm.eps,
+            n_slices,
+            n_slices > 1 && norm.weight.size * n_slices == cols};
+}
+
+backend::RouteArgs route_args(const model::Router& router, const Unit& unit) {
+    backend::RouteArgs args;
+    args.n_used = router.n_used;
+    args.gating = router.gating;
+    args.normalise = router.normalise;
+    args.weight_scale = router.weight_scale;
+    args.selection_bias = unit.vector(router.selection_bias);
+    args.select_logits = router.select_logits;
+    args.n_groups = router.n_groups;
+    args.n_groups_used = router.n_groups_used;
+    return args;
+}
+
+}  // namespace assay::engine

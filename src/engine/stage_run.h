@@ -1,0 +1,56 @@
+// One stage over one group of chunks: the page where a layer's steps become calls of the backend. Private to
+// the engine.
+#pragma once
+
+#include "engine/line.h"
+#include "engine/observation.h"
+#include "engine/plan.h"
+#include "engine/rows.h"
+#include "engine/weights.h"
+
+namespace assay::engine {
+
+/// Everything is borrowed for the call. `arena` holds the group's values, plan.bytes_per_row a row.
+class StageRun {
+  public:
+    StageRun(const PassPlan& plan, const StagePlan& stage, backend::Backend& backend, Delivery& delivery,
+             Observation& observation, const Unit& unit, const Line& line, const Group& group,
+             const backend::Buffer& arena);
+
+    void run();
+    /// A value as the stage leaves it.
+    backend::View plain(const model::Value& value) const;
+
+  private:
+    void run(const Instruction& instruction);
+    void run(const model::Step& step, const Instruction& instruction, const StepWeights& weights);
+    void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
+    void run_attend(const model::Attend& op, const backend::Produced& out);
+    void run_scan(const model::Scan& op, backend::View out);
+    void run_chain(const model::Chain& op, const backend::Produced& out);
+
+    backend::View operand(const model::Value& value) const;
+    backend::View local(const model::Value& value, Form form) const;
+    /// Where a step leaves the input of products.
+    backend::Produced produced(const Instruction& instruction, const model::Value& value) const;
+    backend::Norm norm(const model::Norm& norm, std::int64_t cols, std::int64_t n_slices) const;
+    backend::View optional(const model::Value& value) const {
+        return value.present() ? plain(value) : backend::View{};
+    }
+
+    const PassPlan& plan_;
+    const StagePlan& stage_;
+    backend::Backend& backend_;
+    Delivery& delivery_;
+    Observation& observation_;
+    const Unit& unit_;
+    const Line& line_;
+    const Group& group_;
+    const backend::Buffer& arena_;
+    const std::int64_t n_ctx_;
+};
+
+/// A router's numbers as the backend takes them; `unit` holds its vectors.
+backend::RouteArgs route_args(const model::Router& router, const Unit& unit);
+
+}  // namespace assay::engine

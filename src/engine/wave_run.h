@@ -1,0 +1,68 @@
+// A wave through all stages: the model's line, and beside it those of its variants. Private to the engine.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/line.h"
+#include "engine/loader.h"
+#include "engine/pass.h"
+#include "engine/rows.h"
+
+namespace assay::engine {
+
+class WaveRun {
+  public:
+    /// Everything is borrowed; reader: as for Pass::run().
+    WaveRun(const PassPlan& plan, backend::Backend& backend, const Placement& placement, const Wave& wave,
+            std::span<Replacement* const> variants);
+
+    /// Of the model and its variants, in the order in which run() takes their units. The sources of the lines
+    /// make them.
+    std::vector<Job> jobs() const;
+
+    /// progress(steps done, part of the work)
+    using Progress = std::function<void(std::int64_t, double)>;
+    void run(Loader& loader, Delivery& delivery, const Progress& progress);
+    /// After run(), of a wave with variants.
+    void deliver_divergences(VariantSink& sink);
+
+  private:
+    using UnitPtr = std::shared_ptr<const Unit>;
+    /// body(line, unit) for the model and each living variant, with the units that they have for a piece.
+    template <typename Body>
+    void with_units(std::size_t stage, bool has_piece, Loader& loader, const Body& body);
+    void start_lines(std::size_t stage);
+    void run_groups(std::size_t stage, Line& line, const Unit& unit);
+    void run_stage(std::size_t stage, Loader& loader);
+    void run_experts(std::size_t stage, Loader& loader);
+    void run_expert_batch(std::size_t stage, Line& line, const Unit& unit);
+    void route(const model::Experts& experts, Line& line, const Unit& unit);
+    void run_output(Loader& loader);
+    void allocate_scored(Line& line);
+    void keep_scored(Line& line, const Group& group, backend::View final);
+    std::vector<std::int32_t> scored_targets() const;
+    void deliver_losses(std::vector<double> losses);
+    std::vector<Group> groups() const;
+    backend::View slot(const Line& line, const model::Value& value) const;
+    /// What a stage reads of the weights, times the lines that pass through it.
+    std::vector<double> work() const;
+
+    const PassPlan& plan_;
+    backend::Backend& backend_;
+    const Placement& placement_;
+    const Wave& wave_;
+    const std::int64_t n_ctx_;
+    const std::int64_t n_rows_;
+    const Scored scored_;
+    std::deque<Line> lines_;  ///< the model's first
+    const Unit nothing_;      ///< of a stage without weights
+    Rows2d arena_;
+    std::unique_ptr<Observation> observation_;
+    Delivery* delivery_ = nullptr;
+};
+
+}  // namespace assay::engine
