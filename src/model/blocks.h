@@ -102,6 +102,9 @@ struct RouterDefaults {
 };
 Router router_of(Builder& b, const RouterDefaults& defaults);
 
+/// expert_feed_forward_length, or what feed_forward_length leaves each expert that is used.
+std::int64_t expert_width(const Builder& b, const Router& router);
+
 /// residual += experts(h) + shared expert(h). Ends the current stage.
 void moe(Builder& b, Value h, Value residual, const MoeBlock& block, float branch_scale = 1);
 /// The same as a value of its own.

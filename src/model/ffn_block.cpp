@@ -122,6 +122,11 @@ Router router_of(Builder& b, const RouterDefaults& defaults) {
     return router;
 }
 
+std::int64_t expert_width(const Builder& b, const Router& router) {
+    if (const auto width = b.hp().integer("expert_feed_forward_length"); width && *width > 0) return *width;
+    return b.hp().ffn(b.layer()) / router.n_used;
+}
+
 void moe(Builder& b, Value h, Value residual, const MoeBlock& block, float branch_scale) {
     Experts op = experts_of(b, h, block);
     op.router.weight_scale *= branch_scale;

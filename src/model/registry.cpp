@@ -10,16 +10,23 @@ namespace assay::model {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, BuildFunction>, 8> kArchitectures{{
+constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildFunction>>({
+    {"cohere2", build_cohere2},
+    {"command-r", build_command_r},
+    {"falcon", build_falcon},
     {"gemma", build_gemma},
     {"gemma2", build_gemma2},
     {"gemma3", build_gemma3},
+    {"gptneox", build_gptneox},
     {"llama", build_llama},
     {"mistral3", build_mistral3},
+    {"phi2", build_phi2},
+    {"plamo", build_plamo},
     {"qwen2", build_qwen2},
     {"qwen3", build_qwen3},
     {"qwen3moe", build_qwen3moe},
-}};
+    {"stablelm", build_stablelm},
+});
 
 }  // namespace
 

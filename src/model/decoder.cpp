@@ -1,0 +1,73 @@
+#include "model/decoder.h"
+
+#include "core/error.h"
+
+namespace assay::model {
+
+namespace {
+
+void run_ffn(Builder& b, const Decoder& decoder, Value h, Value x) {
+    if (decoder.ffn) return decoder.ffn(h, x);
+    ffn(b, h, x, {}, {{}, decoder.residual_scale});
+}
+
+}  // namespace
+
+void build_decoder(Builder& b, const Decoder& decoder) {
+    b.use_norms(decoder.norms);
+    const Value x = b.embed(decoder.embedding_scale);
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        const auto normed = [&](const std::string& name) {
+            return name.empty() ? x : b.normalise(x, b.norm(name), "h");
+        };
+        const Value h = normed(decoder.attention_norm);
+        AttentionBlock block = decoder.attention();
+        block.branch_scale *= decoder.residual_scale;
+        if (decoder.parallel) {
+            const Value h2 = decoder.ffn_norm.empty() ? h : normed(decoder.ffn_norm);
+            attention(b, h, x, block);
+            run_ffn(b, decoder, h2, x);
+            continue;
+        }
+        attention(b, h, x, block);
+        b.next_stage();
+        run_ffn(b, decoder, normed(decoder.ffn_norm), x);
+    }
+    b.finish(x);
+    b.scale_logits(decoder.logit_scale, decoder.logit_soft_cap);
+}
+
+Rope rope_of(const Builder& b, Pairing pairing) {
+    return make_rope(b, b.hp().head_dim(std::max<std::int64_t>(0, b.layer())), {.pairing = pairing});
+}
+
+Windows::Windows(const Builder& b, const Rules& rules)
+    : period_(rules.period), dense_first_(rules.dense_first) {
+    const Hyperparameters& hp = b.hp();
+    const auto checked = [&](std::string_view name, std::int64_t value) {
+        if (value < 0)
+            throw_error(ErrorKind::BadFile, b.where(), "{} is {}, expected 0 or more", hp.key(name), value);
+        return value;
+    };
+    window_ =
+        checked("attention.sliding_window", hp.integer("attention.sliding_window").value_or(rules.window));
+    constexpr std::string_view kPattern = "attention.sliding_window_pattern";
+    const gguf::Value* pattern = hp.metadata().find(hp.key(kPattern));
+    if (pattern == nullptr) return;
+    if (pattern->type == gguf::ValueType::Array) {
+        if (!rules.reads_array) return;
+        for (std::int64_t i = 0; i < hp.n_layers(); ++i) array_.push_back(hp.per_layer(kPattern, i, 0) != 0);
+    } else if (rules.reads_period) {
+        period_ = checked(kPattern, *hp.integer(kPattern));
+    }
+}
+
+bool Windows::windowed(std::int64_t layer) const {
+    if (window_ == 0) return false;
+    if (!array_.empty()) return array_[static_cast<std::size_t>(layer)];
+    if (period_ == 0) return true;
+    return dense_first_ ? layer % period_ != 0 : layer % period_ < period_ - 1;
+}
+
+}  // namespace assay::model
