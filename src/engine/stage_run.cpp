@@ -64,9 +64,7 @@ void StageRun::run(const model::Step& step, const Instruction& instruction, cons
             run.backend_.rotate_heads(to(), op.n_heads, run.norm(op.norm, to().cols, op.n_heads),
                                       op.norm_last, rope, r);
         }
-        void operator()(const model::CopyHeads& op) const {
-            run.backend_.copy_heads(run.plain(op.x), op.n_heads, op.first, to());
-        }
+        void operator()(const model::CopyHeads& op) const { run.run_copy(op, to()); }
         void operator()(const model::Attend& op) const { run.run_attend(op, produce()); }
         void operator()(const model::Convolve& op) const {
             run.backend_.convolve(run.plain(op.x), run.unit_.vector(op.weight), run.unit_.vector(op.bias),
@@ -103,11 +101,22 @@ void StageRun::run(const model::Step& step, const Instruction& instruction, cons
 
 void StageRun::run_product(const model::Product& op, backend::View out, const StepWeights& weights) {
     const backend::View x = op.precise ? plain(op.x) : operand(op.x);
-    const std::int64_t n_in = x.cols / op.n_heads, n_out = out.cols / op.n_heads;
+    const std::int64_t n_in = x.cols / op.n_heads, width = out.cols / op.n_heads;
+    const std::int64_t n_out = op.n_heads == 1 ? width : op.linears.front().weight.n_out;
     for (std::int64_t h = 0; h < op.n_heads; ++h)
         backend_.linear(x.col_range(h * n_in, n_in), *weights.matrices[static_cast<std::size_t>(h)],
                         weights.bias ? weights.bias_data() + h * n_out : nullptr, op.adds,
-                        out.col_range(h * n_out, n_out));
+                        out.col_range(h * width, n_out));
+}
+
+void StageRun::run_copy(const model::CopyHeads& op, backend::View out) {
+    const backend::View x = plain(op.x);
+    if (!op.spread && op.out_first == 0 && out.cols == op.n_heads * op.count)
+        return backend_.copy_heads(x, op.n_heads, op.first, out);
+    const std::int64_t x_width = op.spread ? 0 : x.cols / op.n_heads, out_width = out.cols / op.n_heads;
+    for (std::int64_t h = 0; h < op.n_heads; ++h)
+        backend_.copy_heads(x.col_range(h * x_width + op.first, op.count), 1, 0,
+                            out.col_range(h * out_width + op.out_first, op.count));
 }
 
 void StageRun::run_attend(const model::Attend& op, const backend::Produced& out) {

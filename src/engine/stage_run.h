@@ -24,6 +24,7 @@ class StageRun {
   private:
     void run(const Instruction& instruction);
     void run(const model::Step& step, const Instruction& instruction, const StepWeights& weights);
+    void run_copy(const model::CopyHeads& op, backend::View out);
     void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
     void run_attend(const model::Attend& op, const backend::Produced& out);
     void run_scan(const model::Scan& op, backend::View out);

@@ -82,29 +82,35 @@ Vector query_temperature(const Builder& b, float scale, std::int64_t length, std
     return Builder::constant(fmt::format("temperature.{}.{}.{}", scale, length, offset), std::move(factors));
 }
 
-Value attended(Builder& b, Value h, const AttentionBlock& block) {
+Value attended(Builder& b, Value q, Value k, Value v, const AttentionBlock& block) {
     const Heads heads = heads_of(b, block);
-    Value qkv = b.product(h, projections(b, h, heads), "qkv");
-    if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
+    turn(b, q, "attn_q_norm", heads.dim, block);
+    turn(b, k, "attn_k_norm", heads.dim, block);
     Attend op;
-    op.q = qkv.columns(0, heads.q());
-    op.k = qkv.columns(heads.q(), heads.k());
-    op.v = qkv.columns(heads.q() + heads.k(), heads.v());
-    turn(b, op.q, "attn_q_norm", heads.dim, block);
-    turn(b, op.k, "attn_k_norm", heads.dim, block);
+    op.q = q;
+    op.k = k;
+    op.v = v;
     op.n_heads = heads.n;
     op.n_kv_heads = heads.n_kv;
     op.head_dim = heads.dim;
     op.value_dim = heads.value_dim;
     op.scale = block.scale != 0 ? block.scale : 1.0f / std::sqrt(static_cast<float>(heads.dim));
     op.soft_cap = block.soft_cap;
-    op.causal = b.hp().flag("attention.causal", true);
+    op.causal = block.causal ? *block.causal : b.hp().flag("attention.causal", true);
     op.window = block.window;
     op.window_kind = block.window_kind;
     op.query_scale = block.query_scale;
     op.sinks = b.optional_vector("attn_sinks.weight", heads.n);
     if (block.max_alibi_bias > 0) op.slopes = alibi_slopes(heads.n, block.max_alibi_bias);
-    Value out = b.emit(std::move(op), heads.n * heads.value_dim, "attended");
+    return b.emit(std::move(op), heads.n * heads.value_dim, "attended");
+}
+
+Value attended(Builder& b, Value h, const AttentionBlock& block) {
+    const Heads heads = heads_of(b, block);
+    Value qkv = b.product(h, projections(b, h, heads), "qkv");
+    if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
+    Value out = attended(b, qkv.columns(0, heads.q()), qkv.columns(heads.q(), heads.k()),
+                         qkv.columns(heads.q() + heads.k(), heads.v()), block);
     if (block.gate != Activation::Identity) out = gate_output(b, h, out, heads, block.gate);
     if (!block.sub_norm.empty()) out = b.normalise(out, b.norm(block.sub_norm, out.cols), "attended");
     return out;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "model/builder.h"
@@ -28,7 +30,8 @@ struct AttentionBlock {
     bool norm_last = false;         ///< heads are normalised after the rotation
     float scale = 0;                ///< 0: 1/sqrt(head_dim)
     float soft_cap = 0;
-    float clamp = 0;  ///< of queries, keys and values; 0: none
+    float clamp = 0;               ///< of queries, keys and values; 0: none
+    std::optional<bool> causal{};  ///< absent: attention.causal, or true
     std::int64_t window = 0;
     WindowKind window_kind = WindowKind::Sliding;
     Vector query_scale{};
@@ -43,6 +46,8 @@ struct AttentionBlock {
 /// attn_qkv, or attn_q, attn_k, attn_v; what leaves the heads, before attn_output. Sinks where the file has
 /// them.
 Value attended(Builder& b, Value h, const AttentionBlock& block);
+/// The same of heads that are there.
+Value attended(Builder& b, Value q, Value k, Value v, const AttentionBlock& block);
 /// residual += scale * post_norm(attn_output attended(h))
 void attention(Builder& b, Value h, Value residual, const AttentionBlock& block);
 
@@ -59,6 +64,53 @@ struct Branch {
 
 /// residual += scale * post_norm(linear x)
 void add_branch(Builder& b, Value x, Linear linear, Value residual, const Branch& branch);
+
+/// Multi-head latent attention (DeepSeek-AI 2024): keys and values come from one latent of kv_lora_rank
+/// columns. With attn_k_b and attn_v_b attention runs in the latent, with attn_kv_b on keys and values made
+/// from it.
+struct MlaBlock {
+    // 0: from metadata.
+    std::int64_t kv_rank = 0;
+    std::int64_t head_dim = 0;
+    std::int64_t value_dim = 0;
+    std::int64_t n_rot = 0;
+    Rope rope{};            ///< of the last n_rot components of a head; absent: no rotation
+    bool key_norm = false;  ///< attn_k_norm on the rotated part of the key
+    float scale = 0;        ///< 0: 1/sqrt(head_dim)
+    std::int64_t window = 0;
+    Vector query_scale{};
+    /// Called with the normed query latent (indexers read it); may be empty.
+    std::function<void(Value)> with_query_latent{};
+};
+
+/// What leaves the heads, before attn_output.
+Value mla_attended(Builder& b, Value h, const MlaBlock& block);
+
+/// Sizes of a gated delta net, from the keys under ssm.
+struct DeltaSizes {
+    std::int64_t n_heads = 0;  ///< of values
+    std::int64_t n_key_heads = 0;
+    std::int64_t key_dim = 0;
+    std::int64_t value_dim = 0;
+    std::int64_t kernel = 0;
+};
+DeltaSizes delta_sizes(const Builder& b);
+
+/// Inputs of a gated delta net (Yang et al. 2024).
+struct DeltaInputs {
+    Value qkv{};    ///< [2 * key heads * key_dim + heads * value_dim], before the convolution
+    Value alpha{};  ///< [heads]
+    Value beta{};   ///< [heads]
+    Value gate{};   ///< [heads * value_dim]
+};
+/// What enters ssm_out. l2: the norm of queries and keys.
+Value delta_net(Builder& b, const DeltaInputs& inputs, const DeltaSizes& sizes, Norm l2, bool interleaved);
+
+/// residual += scale * ssm_out Mamba-2(h) (Dao & Gu 2024)
+void mamba2(Builder& b, Value h, Value residual, float branch_scale = 1);
+
+/// residual += out_proj(c * conv(b * x)), [b | c | x] = in_proj h
+void short_convolution(Builder& b, Value h, Value residual);
 
 struct FfnBlock {
     std::int64_t width = 0;  ///< 0: that of the layer in metadata

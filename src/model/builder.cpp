@@ -53,9 +53,13 @@ Stage& Builder::stage() {
     return program_.layers.empty() ? program_.start : program_.layers.back().stages.back();
 }
 
-Value Builder::emit(Operation operation, std::int64_t cols, std::string_view name) {
-    const Value out{static_cast<std::int32_t>(program_.values.size()), 0, cols};
+Value Builder::declare(std::int64_t cols, std::string_view name) {
     program_.values.push_back({std::string(name), cols});
+    return {static_cast<std::int32_t>(program_.values.size()) - 1, 0, cols};
+}
+
+Value Builder::emit(Operation operation, std::int64_t cols, std::string_view name) {
+    const Value out = declare(cols, name);
     emit_into(std::move(operation), out);
     return out;
 }
@@ -94,6 +98,11 @@ void Builder::add(Value x, Norm norm, float scale, Value residual) {
 
 Value Builder::chain(Value x, std::vector<Link> links, std::string_view name) {
     return emit(Chain{x, std::move(links)}, x.cols, name);
+}
+
+Value Builder::heads(Value x, std::int64_t n_heads, std::int64_t first, std::int64_t count,
+                     std::string_view name) {
+    return emit(CopyHeads{x, n_heads, first, count}, n_heads * count, name);
 }
 
 Value Builder::embed(float scale) {

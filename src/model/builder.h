@@ -52,6 +52,8 @@ class Builder {
     static Vector constant(std::string name, std::vector<float> values);
 
     // --- steps
+    /// A value whose columns several steps will write.
+    Value declare(std::int64_t cols, std::string_view name);
     /// Any operation with a new result of so many columns.
     Value emit(Operation operation, std::int64_t cols, std::string_view name);
     /// An operation that updates `out`.
@@ -65,6 +67,8 @@ class Builder {
     /// residual += scale * norm(x)
     void add(Value x, Norm norm, float scale, Value residual);
     Value chain(Value x, std::vector<Link> links, std::string_view name);
+    /// Columns [first, first + count) of each of n_heads heads of x.
+    Value heads(Value x, std::int64_t n_heads, std::int64_t first, std::int64_t count, std::string_view name);
 
     // --- frame
     /// Hidden states from token_embd, times scale.

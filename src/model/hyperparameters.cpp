@@ -36,6 +36,10 @@ std::optional<double> Hyperparameters::real(std::string_view name) const {
     return metadata_.find_real(key(name));
 }
 
+std::int64_t Hyperparameters::required(std::string_view name) const {
+    return positive(name, metadata_.get_integer(key(name)));
+}
+
 bool Hyperparameters::flag(std::string_view name, bool otherwise) const {
     return metadata_.find_bool(key(name)).value_or(otherwise);
 }

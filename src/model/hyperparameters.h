@@ -28,6 +28,8 @@ class Hyperparameters {
     std::string key(std::string_view name) const;
     std::optional<std::int64_t> integer(std::string_view name) const;
     std::optional<double> real(std::string_view name) const;
+    /// A required positive number.
+    std::int64_t required(std::string_view name) const;
     bool flag(std::string_view name, bool otherwise) const;
     /// A real that must be finite.
     float number(std::string_view name, double otherwise) const;

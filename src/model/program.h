@@ -80,7 +80,7 @@ struct ValueInfo {
     std::int64_t cols = 0;
 };
 
-// The operations. `out` is the step's result, a value that nothing has written before, unless said otherwise.
+// The operations. `out` is the step's result, columns that nothing has written before, unless said otherwise.
 
 /// out = scale * columns [first, first + out.cols) of a table's row.
 struct Lookup {
@@ -99,7 +99,8 @@ struct Normalise {
 };
 
 /// out = the products of x with each of `linears`, side by side; observed. With n_heads > 1 there is one
-/// linear of n_heads matrices, and head i of x meets matrix i.
+/// linear of n_heads matrices, head i of x meets matrix i, and out may have wider heads, of which the first
+/// columns are written.
 struct Product {
     Value x{};
     std::vector<Linear> linears{};
@@ -126,12 +127,15 @@ struct TurnHeads {
     bool backwards = false;  ///< turns back
 };
 
-/// out [n_heads * count]: columns [first, first + count) of each head of x.
+/// Columns [first, first + count) of each head of x go to columns [out_first, out_first + count) of each head
+/// of out. Heads are as wide as n_heads of them make x, and out.
 struct CopyHeads {
     Value x{};
     std::int64_t n_heads = 0;
     std::int64_t first = 0;
     std::int64_t count = 0;
+    std::int64_t out_first = 0;
+    bool spread = false;  ///< x is one head, which every head of out takes
 };
 
 /// Softmax attention within a chunk: out [n_heads * value_dim]. Query head h reads key head

@@ -58,11 +58,9 @@ struct Ramp {
     }
 };
 
-double yarn_magnitude(const Hyperparameters& hp, const RopeOptions& options, double factor) {
-    const double log_multiplier =
-        options.yarn_keys ? hp.real("rope.scaling.yarn_log_multiplier").value_or(0) : 0;
+double yarn_magnitude(const RopeOptions& options, double factor) {
     const auto g = [factor](double s) { return factor <= 1 ? 1.0 : 1 + 0.1 * s * std::log(factor); };
-    return log_multiplier == 0 ? g(1) : g(1) / g(log_multiplier);
+    return options.log_multiplier == 0 ? g(1) : g(options.log_numerator) / g(options.log_multiplier);
 }
 
 }  // namespace
@@ -98,8 +96,8 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
     const bool yarn = type == "yarn" && options.scaled;
     const Ramp ramp = Ramp::make(
         n_rot, static_cast<double>(n_original), base,
-        options.yarn_keys ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
-        options.yarn_keys ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
+        options.yarn_betas ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
+        options.yarn_betas ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
     for (std::int64_t i = 0; i < n_rot / 2; ++i) {
         const double extrapolated =
             std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(n_rot)) /
@@ -112,7 +110,7 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
     rope.frequencies = {fmt::format("rope.{}.{}.{}.{}", n_rot, base, factor, options.factors ? 1 : 0),
                         n_rot / 2, std::move(frequencies)};
     rope.magnitude = hp.number("rope.scaling.attn_factor", 1);
-    if (yarn) rope.magnitude *= static_cast<float>(yarn_magnitude(hp, options, factor));
+    if (yarn) rope.magnitude *= static_cast<float>(yarn_magnitude(options, factor));
     return rope;
 }
 

@@ -10,9 +10,13 @@ namespace assay::model {
 
 struct RopeOptions {
     Pairing pairing = Pairing::Adjacent;
-    double base = 0;         ///< 0: from metadata
-    bool scaled = true;      ///< false: no frequency scaling (local layers of gemma3)
-    bool yarn_keys = false;  ///< the architecture reads yarn_beta_fast, yarn_beta_slow, yarn_log_multiplier
+    double base = 0;          ///< 0: from metadata
+    bool scaled = true;       ///< false: no frequency scaling (local layers of gemma3)
+    bool yarn_betas = false;  ///< the architecture reads yarn_beta_fast and yarn_beta_slow
+    /// YaRN: with g(s) = 1 + 0.1 s ln(factor) the magnitude is g(log_numerator) / g(log_multiplier); g(1) for
+    /// 0.
+    double log_multiplier = 0;
+    double log_numerator = 1;
     std::int64_t n_rot = 0;  ///< 0: from metadata, or the whole head
     bool factors = true;     ///< rope_freqs, rope_factors_long and _short apply where the file has them
 };

@@ -56,7 +56,7 @@ Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_
 }
 
 Norm Tensors::norm(const std::string& prefix, NormKind kind, std::int64_t size, float eps) {
-    const std::string name = prefix + ".weight";
+    const std::string name = has(prefix) ? prefix : prefix + ".weight";
     return {kind, vector(name, size), optional_vector(prefix + ".bias", size), eps};
 }
 

@@ -23,8 +23,11 @@ void build_llama(Builder& b) {
 }
 
 void build_mistral3(Builder& b) {
-    AttentionBlock block{.rope = make_rope(b, b.hp().head_dim(0), {.yarn_keys = true}),
-                         .scale = b.hp().number("attention.scale", 0)};
+    AttentionBlock block{
+        .rope = make_rope(
+            b, b.hp().head_dim(0),
+            {.yarn_betas = true, .log_multiplier = b.hp().number("rope.scaling.yarn_log_multiplier", 0)}),
+        .scale = b.hp().number("attention.scale", 0)};
     if (const float temperature = b.hp().number("attention.temperature_scale", 0); temperature != 0)
         block.query_scale = query_temperature(
             b, temperature,

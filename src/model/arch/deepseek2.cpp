@@ -1,0 +1,70 @@
+// deepseek2 (V2, V3, R1, Kimi-K2, GLM-4.7-Flash) and mistral4: latent attention, routed and shared experts.
+#include <cmath>
+
+#include "model/arch/architectures.h"
+
+namespace assay::model {
+
+namespace {
+
+/// Files store 0.1 times the multiplier.
+double log_multiplier(const Builder& b) { return b.hp().number("rope.scaling.yarn_log_multiplier", 0) / 0.1; }
+
+double yarn_factor(const Builder& b) {
+    const bool yarn = b.hp().metadata().find_string(b.hp().key("rope.scaling.type")).value_or("") == "yarn";
+    return yarn ? b.hp().number("rope.scaling.factor", 1) : 1;
+}
+
+MlaBlock attention_of(Builder& b, double log_numerator) {
+    MlaBlock block;
+    const double multiplier = log_multiplier(b);
+    block.rope = make_rope(b, b.hp().required("rope.dimension_count"),
+                           {.log_multiplier = multiplier, .log_numerator = log_numerator});
+    const std::int64_t head_dim =
+        b.hp().integer("attention.key_length_mla").value_or(b.hp().head_dim(b.layer()));
+    block.scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+    if (const double factor = yarn_factor(b); factor > 1) {
+        // The magnitude of the rotation, but of all components.
+        const double mu = block.rope.magnitude * (1 + 0.1 * multiplier * std::log(factor));
+        block.scale *= static_cast<float>(mu * mu);
+    }
+    if (const float temperature = b.hp().number("attention.temperature_scale", 0); temperature != 0)
+        block.query_scale =
+            query_temperature(b, temperature, b.hp().required("attention.temperature_length"));
+    return block;
+}
+
+void add_experts(Builder& b, Value h, Value x) {
+    if (b.layer() < b.hp().integer("leading_dense_block_count").value_or(0)) return ffn(b, h, x, {});
+    const std::int64_t width = b.hp().required("expert_feed_forward_length");
+    moe(b, h, x,
+        {.router = router_of(b, {}),
+         .width = width,
+         .shared = SharedExpert::Plain,
+         .shared_ffn = {.width = width * b.hp().required("expert_shared_count")}});
+}
+
+void build_latent(Builder& b, double log_numerator) {
+    b.use_norms(NormKind::Rms);
+    const Value x = b.embed();
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
+        const Value out = mla_attended(b, h, attention_of(b, log_numerator));
+        b.add_product(out, b.linear("attn_output", out.cols, x.cols), x);
+        b.next_stage();
+        add_experts(b, b.normalise(x, b.norm("ffn_norm"), "h"), x);
+    }
+    b.finish(x);
+}
+
+}  // namespace
+
+void build_deepseek2(Builder& b) {
+    const double multiplier = log_multiplier(b);
+    build_latent(b, multiplier != 0 ? multiplier : 1);
+}
+
+void build_mistral4(Builder& b) { build_latent(b, 1); }
+
+}  // namespace assay::model
