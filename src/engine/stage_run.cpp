@@ -102,7 +102,7 @@ void StageRun::run(const model::Step& step, const Instruction& instruction, cons
 void StageRun::run_product(const model::Product& op, backend::View out, const StepWeights& weights) {
     const backend::View x = op.precise ? plain(op.x) : operand(op.x);
     const std::int64_t n_in = x.cols / op.n_heads, width = out.cols / op.n_heads;
-    const std::int64_t n_out = op.n_heads == 1 ? width : op.linears.front().weight.n_out;
+    const std::int64_t n_out = op.linears.size() == 1 ? op.linears.front().weight.n_out : width;
     for (std::int64_t h = 0; h < op.n_heads; ++h)
         backend_.linear(x.col_range(h * n_in, n_in), *weights.matrices[static_cast<std::size_t>(h)],
                         weights.bias ? weights.bias_data() + h * n_out : nullptr, op.adds,

@@ -1,14 +1,14 @@
-// Causal attention of every chunk and key head, with the sums of what leaves.
+// Attention of every chunk and key head, with the sums of what leaves.
+#include <algorithm>
+
 #include "backend/cpu/cpu_backend.h"
-#include "core/error.h"
+#include "backend/shapes.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
-    if (!args.causal || args.window_kind != WindowKind::Sliding || args.sinks != nullptr ||
-        args.slopes != nullptr)
-        throw_error(ErrorKind::Unsupported, "cpu",
-                    "attention that is not causal, other windows, sinks, slopes");
+    check_attention(args, rows, out);
+    if (rows.count() == 0) return;
     const std::int64_t n_keys = rows.chunk_tokens;
     const std::int64_t n_keys_padded = (n_keys + kKeyPad - 1) / kKeyPad * kKeyPad;
     const std::int64_t group = args.n_heads / args.n_kv_heads;
@@ -22,9 +22,14 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
     const std::int64_t tiles_per_chunk = static_cast<std::int64_t>(tiles.size()) / rows.n_chunks;
     TileSums sums(out.sums, tiles.size(), cols);
 
-    pool_.run(rows.n_chunks * args.n_kv_heads, [&](std::int64_t task, int thread) {
-        const std::int64_t chunk = task / args.n_kv_heads;
-        const std::int64_t kv_head = task % args.n_kv_heads;
+    // Few key heads would leave threads without work, so their query heads are shared out. Each part packs
+    // keys and values for itself, which costs less than a hundredth of what one query head does with them.
+    const std::int64_t whole = rows.n_chunks * args.n_kv_heads;
+    const std::int64_t parts = std::clamp<std::int64_t>(2 * pool_.size() / whole, 1, group);
+    pool_.run(whole * parts, [&](std::int64_t task, int thread) {
+        const std::int64_t part = task % parts;
+        const std::int64_t chunk = task / parts / args.n_kv_heads;
+        const std::int64_t kv_head = task / parts % args.n_kv_heads;
         const std::int64_t first_row = chunk * rows.chunk_tokens;
         std::byte* keys =
             scratch(thread, keys_bytes + values_bytes + (block_floats + result_floats) * sizeof(float));
@@ -34,32 +39,39 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
                            n_keys_padded, args.head_dim, keys);
         kernels_.pack_values(args.v.row_f32(first_row) + kv_head * args.value_dim, args.v.stride, n_keys,
                              n_keys_padded, args.value_dim, values);
-        for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
+        HeadBlock block;
+        block.q_stride = args.q.stride;
+        block.keys = keys;
+        block.values = values;
+        block.n_keys = n_keys;
+        block.n_keys_padded = n_keys_padded;
+        block.head_dim = args.head_dim;
+        block.value_dim = args.value_dim;
+        block.scale = args.scale;
+        block.soft_cap = args.soft_cap;
+        block.causal = args.causal;
+        block.window = args.window;
+        block.window_kind = args.window_kind;
+        block.query_scale = args.query_scale;
+        block.scratch = result + result_floats;
+        block.out = result;
+        block.out_stride = args.value_dim;
+        for (std::int64_t head = kv_head * group + group * part / parts;
+             head < kv_head * group + group * (part + 1) / parts; ++head) {
+            block.sink = args.sinks != nullptr ? args.sinks + head : nullptr;
+            block.slope = args.slopes != nullptr ? args.slopes[head] : 0;
             for (std::int64_t t = chunk * tiles_per_chunk; t < (chunk + 1) * tiles_per_chunk; ++t) {
                 const RowTile& tile = tiles[static_cast<std::size_t>(t)];
-                HeadBlock block;
                 block.q = args.q.row_f32(tile.first_row) + head * args.head_dim;
-                block.q_stride = args.q.stride;
-                block.keys = keys;
-                block.values = values;
-                block.n_keys_padded = n_keys_padded;
                 block.first_query = tile.first_row - first_row;
                 block.n_queries = tile.n_rows;
-                block.head_dim = args.head_dim;
-                block.value_dim = args.value_dim;
-                block.scale = args.scale;
-                block.soft_cap = args.soft_cap;
-                block.window = args.window;
-                block.query_scale = args.query_scale;
-                block.scratch = result + result_floats;
-                block.out = result;
-                block.out_stride = args.value_dim;
                 kernels_.head_block(block);
                 const std::int64_t col = head * args.value_dim;
                 for (std::int64_t r = 0; r < tile.n_rows; ++r)
                     finish_row(result + r * args.value_dim, tile.first_row + r, col, args.value_dim, out,
                                sums.at(t, col));
             }
+        }
     });
     sums.combine(tiles, out.sums);
 }

@@ -37,13 +37,6 @@ const Kernels& kernels_for(Isa isa, bool bf16_products) {
     return isa >= Isa::Avx2 ? kernels_avx2() : kernels_baseline();
 }
 
-Activation plain_gate(const GateFunction& function) {
-    if (function.kind != GateKind::Activated ||
-        (function.activation != Activation::Silu && function.activation != Activation::Gelu))
-        throw_error(ErrorKind::Unsupported, "cpu", "gates other than SiLU and GELU");
-    return function.activation;
-}
-
 CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool)
     : kernels_(kernels_for(isa, operand == DType::Bf16)),
       gemm_(operand, kernels_, isa),

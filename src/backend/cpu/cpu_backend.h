@@ -123,9 +123,6 @@ class CpuBackend : public Backend {
     std::vector<std::unique_ptr<AlignedBuffer>> scratch_;
 };
 
-/// The activation of a plain gate. Throws Error{Unsupported} for other functions.
-Activation plain_gate(const GateFunction& function);
-
 /// Tasks of element-wise operations, and the length of f32 partial sums.
 constexpr std::int64_t kRowTile = 64;
 

@@ -1,12 +1,11 @@
-// Routing, and the products of the chosen experts, gathered by expert over all rows of the call.
+// The products of the chosen experts, gathered by expert over all rows of the call.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/routing.h"
 #include "backend/cpu/tile_product.h"
-#include "core/error.h"
+#include "backend/shapes.h"
 
 namespace assay::backend::cpu {
 
@@ -16,64 +15,6 @@ namespace {
 constexpr std::int64_t kExpertTile = 64;
 /// Activations of the experts that are computed together stay below about this.
 constexpr std::int64_t kGroupBytes = 64 << 20;
-/// The least divisor of expert weights, as llama.cpp (6.1e-5, the smallest normal half).
-constexpr float kLeastWeightSum = 6.103515625e-5f;
-
-class CpuRouting final : public Routing {
-  public:
-    struct Choice {
-        std::int64_t row;
-        float weight;
-    };
-    std::int64_t count(std::int64_t chunk, std::int64_t expert) const override {
-        return counts[static_cast<std::size_t>(chunk * n_experts + expert)];
-    }
-    std::int64_t n_experts = 0;
-    std::vector<std::vector<Choice>> by_expert;  ///< rows ascending
-    std::vector<std::int64_t> counts;            ///< [chunks, experts]
-};
-
-/// The chosen experts of a row and their weights, best first; ties go to the lower number.
-struct Chosen {
-    std::vector<std::int64_t> experts;
-    std::vector<float> weights;
-};
-
-Chosen choose(std::span<const float> logits, const RouteArgs& args) {
-    const std::size_t n = logits.size();
-    std::vector<float> scores(logits.begin(), logits.end());
-    if (args.gating == Gating::Softmax) {
-        const float largest = *std::ranges::max_element(scores);
-        float total = 0;
-        for (float& s : scores) total += s = std::exp(s - largest);
-        for (float& s : scores) s /= total;
-    } else if (args.gating == Gating::Sigmoid) {
-        for (float& s : scores) s = 1.0f / (1.0f + std::exp(-s));
-    }
-    Chosen chosen;
-    chosen.experts.resize(n);
-    std::iota(chosen.experts.begin(), chosen.experts.end(), 0);
-    const auto k = static_cast<std::ptrdiff_t>(args.n_used);
-    const auto better = [&](std::int64_t a, std::int64_t b) {
-        const float x = scores[static_cast<std::size_t>(a)];
-        const float y = scores[static_cast<std::size_t>(b)];
-        return x > y || (x == y && a < b);
-    };
-    std::partial_sort(chosen.experts.begin(), chosen.experts.begin() + k, chosen.experts.end(), better);
-    chosen.experts.resize(static_cast<std::size_t>(k));
-    for (const std::int64_t e : chosen.experts) chosen.weights.push_back(scores[static_cast<std::size_t>(e)]);
-    if (args.gating == Gating::SoftmaxSelected) {
-        const float largest = chosen.weights.front();
-        for (float& w : chosen.weights) w = std::exp(w - largest);
-    }
-    if (args.normalise || args.gating == Gating::SoftmaxSelected) {
-        const float total = std::accumulate(chosen.weights.begin(), chosen.weights.end(), 0.0f);
-        for (float& w : chosen.weights) w /= std::max(total, kLeastWeightSum);
-    }
-    for (float& w : chosen.weights) w *= args.weight_scale;
-    return chosen;
-}
-
 /// The rows of one expert within a group, and where they are in the group's buffers.
 struct Share {
     std::int64_t expert = 0;  ///< within the batch
@@ -122,42 +63,14 @@ float* sums_at(float* sums, const Segment& segment, std::int64_t batch, std::int
 
 }  // namespace
 
-RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
-    if (args.gating == Gating::SqrtSoftplus || args.selection_bias != nullptr || args.select_logits ||
-        args.n_groups != 1 || !args.chosen.empty())
-        throw_error(ErrorKind::Unsupported, "cpu", "routing with a bias, groups, chosen experts or softplus");
-    auto routing = std::make_unique<CpuRouting>();
-    routing->n_experts = logits.cols;
-    routing->by_expert.resize(static_cast<std::size_t>(logits.cols));
-    routing->counts.resize(static_cast<std::size_t>(rows.n_chunks * logits.cols));
-    std::vector<Chosen> chosen(static_cast<std::size_t>(logits.rows));
-    pool_.run((logits.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
-        const std::int64_t end = std::min(logits.rows, (task + 1) * kRowTile);
-        for (std::int64_t row = task * kRowTile; row < end; ++row)
-            chosen[static_cast<std::size_t>(row)] =
-                choose({logits.row_f32(row), static_cast<std::size_t>(logits.cols)}, args);
-    });
-    for (std::int64_t row = 0; row < logits.rows; ++row) {
-        const Chosen& c = chosen[static_cast<std::size_t>(row)];
-        for (std::size_t slot = 0; slot < c.experts.size(); ++slot) {
-            routing->by_expert[static_cast<std::size_t>(c.experts[slot])].push_back({row, c.weights[slot]});
-            ++routing
-                  ->counts[static_cast<std::size_t>(row / rows.chunk_tokens * logits.cols + c.experts[slot])];
-        }
-    }
-    return routing;
-}
-
 void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) {
-    if (batch.down.empty() || batch.gate_up_bias != nullptr || batch.down_bias != nullptr || !batch.gated ||
-        batch.weigh_input)
-        throw_error(ErrorKind::Unsupported, "cpu",
-                    "experts with biases, without gate or down, weighed inputs");
-    const Activation activation = plain_gate(batch.function);
+    check_experts(x, batch, rows, out);
     const auto& chosen = static_cast<const CpuRouting&>(routing);
     const auto n_batch = static_cast<std::int64_t>(batch.gate_up.size());
-    const std::int64_t ffn = batch.down.front()->n_in();
-    const std::int64_t row_bytes = (x.cols + ffn) * size_of(operand_dtype()) + (2 * ffn + x.cols) * 4;
+    if (n_batch == 0) return;
+    const std::int64_t inner_cols = batch.gate_up.front()->n_out();
+    const std::int64_t ffn = batch.down.empty() ? 0 : batch.down.front()->n_in();
+    const std::int64_t row_bytes = (x.cols + ffn) * size_of(operand_dtype()) + (inner_cols + out.cols) * 4;
     const auto clear = [&](float* sums, std::int64_t cols) {
         if (sums != nullptr) std::fill(sums, sums + rows.n_chunks * n_batch * cols, 0.0f);
     };
@@ -181,8 +94,8 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
         const auto operands = [&](std::int64_t cols) {
             return static_cast<std::size_t>(n_rows * cols * size_of(operand_dtype()));
         };
-        const AlignedBuffer input(operands(x.cols)), hidden(floats(2 * ffn)), inner(operands(ffn)),
-            result(floats(x.cols));
+        const AlignedBuffer input(operands(x.cols)), hidden(floats(ffn == 0 ? 0 : inner_cols)),
+            inner(operands(ffn)), result(floats(out.cols));
         const View input_view{input.data(), operand_dtype(), n_rows, x.cols, x.cols};
         const View inner_view{inner.data(), operand_dtype(), n_rows, ffn, ffn};
         const std::vector<Segment> segments = segments_of(shares, rows.chunk_tokens);
@@ -212,8 +125,8 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
                 if (plain != nullptr) kernels_.axpy(1.0f, memory + 2 * cols, cols, plain);
             }
         };
-        const auto multiply = [&](View from, std::span<const MatrixPtr> matrices, float* to,
-                                  std::int64_t cols) {
+        const auto multiply = [&](View from, std::span<const MatrixPtr> matrices, const float* bias,
+                                  float* to, std::int64_t cols) {
             std::vector<std::unique_ptr<TileProduct>> products;
             for (const Share& share : shares) {
                 const auto& w =
@@ -230,38 +143,54 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
                 auto* values = reinterpret_cast<float*>(memory);
                 product.run(panel, tile.first, kExpertTile, values, memory + product.result_bytes());
                 const Panel& columns = panels[panel];
-                for (std::int64_t r = 0; r < kExpertTile; ++r)
-                    std::memcpy(to + (tile.first + r) * cols + columns.first_col, values + r * columns.cols,
+                const float* own = bias == nullptr
+                                       ? nullptr
+                                       : bias + shares[static_cast<std::size_t>(tile.share)].expert * cols +
+                                             columns.first_col;
+                for (std::int64_t r = 0; r < kExpertTile; ++r) {
+                    float* row = to + (tile.first + r) * cols + columns.first_col;
+                    std::memcpy(row, values + r * columns.cols,
                                 static_cast<std::size_t>(columns.cols) * sizeof(float));
+                    if (own != nullptr) kernels_.axpy(1.0f, own, columns.cols, row);
+                }
             });
         };
 
         const auto n_segments = static_cast<std::int64_t>(segments.size());
         pool_.run(n_segments, [&](std::int64_t s, int thread) {
             leave(segments[static_cast<std::size_t>(s)], x.cols, batch.input_sums, input_view, thread,
-                  [&](std::int64_t, const CpuRouting::Choice& choice, float*) {
-                      return x.row_f32(choice.row);
-                  });
-        });
-        multiply(input_view, batch.gate_up, hidden.f32(), 2 * ffn);
-        pool_.run(n_segments, [&](std::int64_t s, int thread) {
-            leave(segments[static_cast<std::size_t>(s)], ffn, batch.down_sums, inner_view, thread,
-                  [&](std::int64_t row, const CpuRouting::Choice&, float* memory) {
-                      const float* gate = hidden.f32() + row * 2 * ffn;
-                      kernels_.gate_row(gate, gate + ffn, ffn, activation, memory);
+                  [&](std::int64_t, const CpuRouting::Choice& choice, float* memory) -> const float* {
+                      const float* from = x.row_f32(choice.row);
+                      if (!batch.weigh_input) return from;
+                      for (std::int64_t j = 0; j < x.cols; ++j) memory[j] = choice.weight * from[j];
                       return memory;
                   });
         });
-        multiply(inner_view, batch.down, result.f32(), x.cols);
+        if (batch.down.empty()) {
+            multiply(input_view, batch.gate_up, batch.gate_up_bias, result.f32(), out.cols);
+        } else {
+            multiply(input_view, batch.gate_up, batch.gate_up_bias, hidden.f32(), inner_cols);
+            pool_.run(n_segments, [&](std::int64_t s, int thread) {
+                leave(segments[static_cast<std::size_t>(s)], ffn, batch.down_sums, inner_view, thread,
+                      [&](std::int64_t row, const CpuRouting::Choice&, float* memory) {
+                          const float* gate = hidden.f32() + row * inner_cols;
+                          kernels_.gate_row(gate, batch.gated ? gate + ffn : nullptr, ffn, batch.function,
+                                            memory);
+                          return memory;
+                      });
+            });
+            multiply(inner_view, batch.down, batch.down_bias, result.f32(), out.cols);
+        }
         // Each task owns a run of columns and adds experts in order, so that a row's sum has one order.
-        pool_.run((x.cols + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
+        pool_.run((out.cols + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
             const std::int64_t col = task * kRowTile;
-            const std::int64_t cols = std::min(kRowTile, x.cols - col);
+            const std::int64_t cols = std::min(kRowTile, out.cols - col);
             for (const Share& share : shares)
                 for (std::size_t i = 0; i < share.choices.size(); ++i)
-                    kernels_.axpy(share.choices[i].weight,
-                                  result.f32() + (share.first + static_cast<std::int64_t>(i)) * x.cols + col,
-                                  cols, out.row_f32(share.choices[i].row) + col);
+                    kernels_.axpy(
+                        batch.weigh_input ? 1.0f : share.choices[i].weight,
+                        result.f32() + (share.first + static_cast<std::int64_t>(i)) * out.cols + col, cols,
+                        out.row_f32(share.choices[i].row) + col);
         });
     }
 }

@@ -15,6 +15,7 @@ struct HeadBlock {
     std::int64_t q_stride = 0;
     const void* keys = nullptr;    ///< packed by pack_keys
     const void* values = nullptr;  ///< packed by pack_values
+    std::int64_t n_keys = 0;
     std::int64_t n_keys_padded = 0;
     std::int64_t first_query = 0;  ///< position of the first query
     std::int64_t n_queries = 0;    ///< at most kQueryBlock
@@ -22,8 +23,12 @@ struct HeadBlock {
     std::int64_t value_dim = 0;
     float scale = 1;
     float soft_cap = 0;
+    bool causal = true;
     std::int64_t window = 0;
+    WindowKind window_kind = WindowKind::Sliding;
     const float* query_scale = nullptr;  ///< by position, or null
+    const float* sink = nullptr;         ///< this head's, or null
+    float slope = 0;                     ///< this head's
     float* scratch = nullptr;            ///< head_block_scratch() floats
     float* out = nullptr;                ///< [n_queries, value_dim], stride out_stride
     std::int64_t out_stride = 0;
@@ -41,14 +46,15 @@ struct Kernels {
                       std::int64_t n_cols, std::uint32_t* out, std::int64_t out_stride);
     /// squares += x^2, plain += x; either may be null.
     void (*add_sums)(const float* x, std::int64_t n, float* squares, float* plain);
-    /// y may alias x.
+    /// A row of norm.n_slices slices; y may alias x.
     void (*norm_row)(const float* x, std::int64_t n, const Norm& norm, float* y);
-    /// y = act(gate) * up; y may alias either.
-    void (*gate_row)(const float* gate, const float* up, std::int64_t n, Activation activation, float* y);
+    /// y = function(gate, up); up null: act(gate). y may alias either.
+    void (*gate_row)(const float* gate, const float* up, std::int64_t n, const GateFunction& function,
+                     float* y);
     /// y += a * x
     void (*axpy)(float a, const float* x, std::int64_t n, float* y);
     /// One head: rotates pairs by the angles whose cosines and sines [n_rot/2] are given.
-    void (*rotate)(float* head, std::int64_t n_rot, bool halves, const float* cosines, const float* sines);
+    void (*rotate)(float* head, const Rope& rope, const float* cosines, const float* sines);
     /// The largest of c * tanh(x * scale / c), or x * scale where c = 0, which replace x.
     float (*scale_and_max)(float* x, std::int64_t n, float scale, float soft_cap);
     /// Sum of exp(x - shift).

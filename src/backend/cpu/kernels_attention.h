@@ -78,9 +78,7 @@ std::size_t head_block_scratch(std::int64_t n_keys_padded, std::int64_t /*head_d
 void head_block(const HeadBlock& block) {
     const std::int64_t keys = block.n_keys_padded;
     const std::int64_t width = padded_values(block.value_dim);
-    // Only keys up to the last query matter, and, with a window, from the first key the first query sees.
-    const std::int64_t end = smaller(keys, round_up(block.first_query + block.n_queries, kKeyPad));
-    const std::int64_t begin = visible_keys(block, block.first_query).first / kKeyPad * kKeyPad;
+    const auto [begin, end] = visible_pads(block);
     float* scores = block.scratch;
     float* result = scores + kQueryBlock * keys;
     multiply(block.q, block.q_stride, static_cast<const float*>(block.keys) + begin, keys, block.n_queries,

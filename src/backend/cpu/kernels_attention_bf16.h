@@ -64,8 +64,7 @@ void head_block(const HeadBlock& block) {
     const std::int64_t keys = block.n_keys_padded;
     const std::int64_t width = padded_values(block.value_dim);
     const std::int64_t depth = round_up(block.head_dim, kDepthStep);
-    const std::int64_t end = smaller(keys, round_up(block.first_query + block.n_queries, kKeyPad));
-    const std::int64_t begin = visible_keys(block, block.first_query).first / kKeyPad * kKeyPad;
+    const auto [begin, end] = visible_pads(block);
     float* scores = block.scratch;
     float* result = scores + kQueryBlock * keys;
     auto* weights = reinterpret_cast<std::uint16_t*>(result + kQueryBlock * width);

@@ -57,17 +57,11 @@ inline float max_lanes(Floats v) {
     return best;
 }
 
-/// e^x to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor series of degree 7 in r (remainder below
-/// 4e-9), n added to the exponent. 0 below -87.3, infinity above 88.7, NaN for NaN.
-inline Floats exp(Floats x) {
-    constexpr float kLog2e = 1.44269504088896341f;
-    constexpr float kLn2High = 0.693145751953125f;  // 16 bits, so that n * it is exact
-    constexpr float kLn2Low = 1.42860682030941723e-6f;
-    constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-    const Floats clamped = select(x < all(-87.3f), all(-87.3f), select(x > all(88.8f), all(88.8f), x));
-    const Floats shifted = clamped * kLog2e + kRound;
-    const Floats n = shifted - kRound;
-    const Floats r = (clamped - n * kLn2High) - n * kLn2Low;
+constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+
+/// 2^n e^r for |r| <= ln 2 / 2, n as `shifted` = n + kRound: Taylor series of degree 7 in r (remainder below
+/// 4e-9), n added to the exponent.
+inline Floats scaled_exp(Floats r, Floats shifted) {
     Floats p = all(1.0f / 5040);
     for (const float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) p = p * r + c;
     Ints bits;
@@ -80,8 +74,19 @@ inline Floats exp(Floats x) {
     Floats a, b;
     std::memcpy(&a, &first, sizeof a);
     std::memcpy(&b, &second, sizeof b);
-    p = p * a * b;
-    p = select(x < all(-87.3f), Floats{}, p);
+    return p * a * b;
+}
+
+/// e^x to about 1 ulp: x = n ln 2 + r. 0 below -87.3, infinity above 88.7, NaN for NaN.
+inline Floats exp(Floats x) {
+    constexpr float kLog2e = 1.44269504088896341f;
+    constexpr float kLn2High = 0.693145751953125f;  // 16 bits, so that n * it is exact
+    constexpr float kLn2Low = 1.42860682030941723e-6f;
+    const Floats clamped = select(x < all(-87.3f), all(-87.3f), select(x > all(88.8f), all(88.8f), x));
+    const Floats shifted = clamped * kLog2e + kRound;
+    const Floats n = shifted - kRound;
+    const Floats r = (clamped - n * kLn2High) - n * kLn2Low;
+    const Floats p = select(x < all(-87.3f), Floats{}, scaled_exp(r, shifted));
     return select(x == x, p, x);
 }
 
@@ -106,10 +111,6 @@ inline Floats gelu(Floats x) {
     const Floats h = round_to_half(x);
     const Floats y = round_to_half(0.5f * h * (1.0f + tanh(kSqrt2OverPi * (h + 0.044715f * h * h * h))));
     return select(x >= all(10.0f), x, select(x <= all(-10.0f), Floats{}, y));
-}
-
-inline Floats activate(Floats x, Activation activation) {
-    return activation == Activation::Gelu ? gelu(x) : x / (1.0f + exp(-x));
 }
 
 void to_bf16(const float* x, std::int64_t n, std::uint16_t* out) {
@@ -157,44 +158,8 @@ inline Floats load_upto(const float* p, std::int64_t i, std::int64_t n) {
     return i + kLanes <= n ? load(p + i) : load_part(p + i, n - i);
 }
 
-void norm_row(const float* x, std::int64_t n, const Norm& norm, float* y) {
-    float mean = 0;
-    float factor = 1;
-    const auto count = static_cast<float>(n);
-    if (norm.kind == NormKind::Rms) {
-        const float squares = reduce(x, n, [](Floats v) { return v * v; });
-        factor = 1.0f / std::sqrt(squares / count + norm.eps);
-    } else if (norm.kind == NormKind::Layer) {
-        mean = reduce(x, n, [](Floats v) { return v; }) / count;
-        const float squares = reduce(x, n, [mean](Floats v) { return (v - mean) * (v - mean); });
-        factor = 1.0f / std::sqrt(squares / count + norm.eps);
-    }
-    map(x, n, y, [&](Floats v, std::int64_t i) {
-        v = (v - mean) * factor;
-        if (norm.weight != nullptr) v *= load_upto(norm.weight, i, n);
-        if (norm.bias != nullptr) v += load_upto(norm.bias, i, n);
-        return v;
-    });
-}
-
-void gate_row(const float* gate, const float* up, std::int64_t n, Activation activation, float* y) {
-    map(gate, n, y, [&](Floats g, std::int64_t i) { return activate(g, activation) * load_upto(up, i, n); });
-}
-
 void axpy(float a, const float* x, std::int64_t n, float* y) {
     map(x, n, y, [&](Floats v, std::int64_t i) { return a * v + load_upto(y, i, n); });
-}
-
-void rotate(float* head, std::int64_t n_rot, bool halves, const float* cosines, const float* sines) {
-    const std::int64_t pairs = n_rot / 2;
-    const std::int64_t step = halves ? 1 : 2;
-    float* other = halves ? head + pairs : head + 1;
-    for (std::int64_t i = 0; i < pairs; ++i) {
-        const float a = head[i * step];
-        const float b = other[i * step];
-        head[i * step] = a * cosines[i] - b * sines[i];
-        other[i * step] = a * sines[i] + b * cosines[i];
-    }
 }
 
 float scale_and_max(float* x, std::int64_t n, float scale, float soft_cap) {

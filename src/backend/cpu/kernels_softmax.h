@@ -19,7 +19,38 @@ struct Visible {
     std::int64_t last;
 };
 inline Visible visible_keys(const HeadBlock& block, std::int64_t position) {
-    return {block.window > 0 && position >= block.window ? position + 1 - block.window : 0, position + 1};
+    Visible visible{0, block.causal ? position + 1 : block.n_keys};
+    if (block.window == 0) return visible;
+    switch (block.window_kind) {
+        case WindowKind::Sliding: visible.first = position + 1 - block.window; break;
+        case WindowKind::Chunked: visible.first = position / block.window * block.window; break;
+        case WindowKind::Symmetric:
+            visible.first = position - block.window / 2;
+            visible.last = smaller(visible.last, position + block.window / 2 + 1);
+            break;
+    }
+    if (visible.first < 0) visible.first = 0;
+    return visible;
+}
+
+/// The keys that any query of the block sees, in whole pads. Neither end of what a query sees moves back from
+/// one query to the next.
+inline Visible visible_pads(const HeadBlock& block) {
+    const std::int64_t last = visible_keys(block, block.first_query + block.n_queries - 1).last;
+    return {visible_keys(block, block.first_query).first / kKeyPad * kKeyPad,
+            smaller(block.n_keys_padded, round_up(last, kKeyPad))};
+}
+
+/// Takes slope * |position - key| from the scores of keys first .. first + n; the largest that is left.
+inline float subtract_slope(float* row, std::int64_t n, std::int64_t first, std::int64_t position,
+                            float slope) {
+    float largest = -INFINITY;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const std::int64_t distance = position - first - i;
+        row[i] -= slope * static_cast<float>(distance < 0 ? -distance : distance);
+        largest = row[i] > largest ? row[i] : largest;
+    }
+    return largest;
 }
 
 /// Turns one row of scores into probabilities over [0, width), zero outside the visible keys.
@@ -28,7 +59,9 @@ inline void softmax_row(const HeadBlock& block, std::int64_t position, float* ro
     const std::int64_t first = visible.first;
     const std::int64_t last = visible.last;
     const float temperature = block.query_scale != nullptr ? block.query_scale[position] : 1.0f;
-    const float largest = scale_and_max(row + first, last - first, block.scale * temperature, block.soft_cap);
+    float largest = scale_and_max(row + first, last - first, block.scale * temperature, block.soft_cap);
+    if (block.slope != 0) largest = subtract_slope(row + first, last - first, first, position, block.slope);
+    if (block.sink != nullptr && *block.sink > largest) largest = *block.sink;
     std::memset(row, 0, static_cast<std::size_t>(first) * 4);
     std::memset(row + last, 0, static_cast<std::size_t>(width - last) * 4);
     Floats total{};
@@ -43,7 +76,9 @@ inline void softmax_row(const HeadBlock& block, std::int64_t position, float* ro
         total += e;
         return e;
     });
-    const float factor = 1.0f / sum_lanes(total);
+    float sum = sum_lanes(total);
+    if (block.sink != nullptr) sum += exp(all(*block.sink - largest))[0];
+    const float factor = 1.0f / sum;
     map(row + first, last - first, row + first, [&](Floats v, std::int64_t) { return v * factor; });
 }
 

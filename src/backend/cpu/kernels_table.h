@@ -4,6 +4,8 @@
 #pragma once
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_gate.h"
+#include "backend/cpu/kernels_norm.h"
 #include "backend/cpu/kernels_transpose.h"
 
 namespace assay::backend::cpu {

@@ -4,11 +4,12 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/tile_product.h"
-#include "core/error.h"
+#include "backend/shapes.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) {
+    check_product(x, w, out);
     const auto& matrix = static_cast<const PackedMatrix&>(w);
     const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     const std::int64_t n_tiles = (x.rows + tile_rows_ - 1) / tile_rows_;
@@ -36,36 +37,56 @@ void CpuBackend::linear(View x, const Matrix& w, const float* bias, bool accumul
 
 void CpuBackend::gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                               Rows rows, const Produced& out) {
-    const Activation activation = plain_gate(function);
+    check_gated(x, gate_up, rows, out);
     const auto& matrix = static_cast<const PackedMatrix&>(gate_up);
-    const std::size_t n_pairs = matrix.panels().size() / 2;
-    if (matrix.panels().size() % 2 != 0 || matrix.panels()[n_pairs].first_col != matrix.n_out() / 2)
-        throw_error(ErrorKind::Internal, "gated_linear", "wants gate and up as two stacked sources");
     const TileProduct product(gemm_for(matrix), x, matrix, tile_rows_);
     const std::vector<RowTile> tiles = row_tiles(rows, tile_rows_);
     const auto n_tiles = static_cast<std::int64_t>(tiles.size());
     const std::int64_t ffn = matrix.n_out() / 2;
     TileSums sums(out.sums, tiles.size(), ffn);
-    pool_.run(n_tiles * static_cast<std::int64_t>(n_pairs), [&](std::int64_t task, int thread) {
+    // Gate and up as two sources have panels in pairs. Otherwise a task takes all panels of its rows.
+    const std::span<const Panel> panels = matrix.panels();
+    const bool paired = panels.size() % 2 == 0 && panels[panels.size() / 2].first_col == ffn;
+    const std::size_t n_runs = paired ? panels.size() / 2 : 1;
+    const std::int64_t most_cols = paired ? 0 : 2 * ffn;
+    const auto gathered_bytes = static_cast<std::size_t>(tile_rows_ * most_cols) * sizeof(float);
+    pool_.run(n_tiles * static_cast<std::int64_t>(n_runs), [&](std::int64_t task, int thread) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task % n_tiles)];
-        const auto panel = static_cast<std::size_t>(task / n_tiles);
-        const Panel& columns = matrix.panels()[panel];
-        std::byte* memory = scratch(thread, 2 * product.result_bytes() + product.scratch_bytes());
+        const auto run = static_cast<std::size_t>(task / n_tiles);
+        std::byte* memory =
+            scratch(thread, 2 * product.result_bytes() + product.scratch_bytes() + gathered_bytes);
         auto* gate = reinterpret_cast<float*>(memory);
         auto* up = reinterpret_cast<float*>(memory + product.result_bytes());
         std::byte* rest = memory + 2 * product.result_bytes();
-        product.run(panel, tile.first_row, tile.n_rows, gate, rest);
-        product.run(panel + n_pairs, tile.first_row, tile.n_rows, up, rest);
-        const Sums tile_sums = sums.at(task % n_tiles, columns.first_col);
-        for (std::int64_t r = 0; r < tile.n_rows; ++r) {
-            float* g = gate + r * columns.cols;
-            float* u = up + r * columns.cols;
-            if (bias != nullptr) {
-                kernels_.axpy(1.0f, bias + columns.first_col, columns.cols, g);
-                kernels_.axpy(1.0f, bias + ffn + columns.first_col, columns.cols, u);
+        std::int64_t first_col = 0;
+        std::int64_t cols = ffn;
+        std::int64_t stride = 2 * ffn;
+        if (paired) {
+            first_col = panels[run].first_col;
+            cols = stride = panels[run].cols;
+            product.run(run, tile.first_row, tile.n_rows, gate, rest);
+            product.run(run + n_runs, tile.first_row, tile.n_rows, up, rest);
+        } else {
+            auto* gathered = reinterpret_cast<float*>(rest + product.scratch_bytes());
+            for (std::size_t p = 0; p < panels.size(); ++p) {
+                product.run(p, tile.first_row, tile.n_rows, gate, rest);
+                for (std::int64_t r = 0; r < tile.n_rows; ++r)
+                    std::memcpy(gathered + r * stride + panels[p].first_col, gate + r * panels[p].cols,
+                                static_cast<std::size_t>(panels[p].cols) * sizeof(float));
             }
-            kernels_.gate_row(g, u, columns.cols, activation, g);
-            finish_row(g, tile.first_row + r, columns.first_col, columns.cols, out, tile_sums);
+            gate = gathered;
+            up = gathered + ffn;
+        }
+        const Sums tile_sums = sums.at(task % n_tiles, first_col);
+        for (std::int64_t r = 0; r < tile.n_rows; ++r) {
+            float* g = gate + r * stride;
+            float* u = up + r * stride;
+            if (bias != nullptr) {
+                kernels_.axpy(1.0f, bias + first_col, cols, g);
+                kernels_.axpy(1.0f, bias + ffn + first_col, cols, u);
+            }
+            kernels_.gate_row(g, u, cols, function, g);
+            finish_row(g, tile.first_row + r, first_col, cols, out, tile_sums);
         }
     });
     sums.combine(tiles, out.sums);

@@ -3,31 +3,30 @@
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
-#include "core/error.h"
+#include "backend/shapes.h"
 #include "quant/decode.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                        std::int64_t first, View out) {
-    if (first != 0 || out.cols != table.n_in)
-        throw_error(ErrorKind::Unsupported, "cpu", "some columns of an embedding");
+    check_embedding(table, tokens, first, out);
     const quant::DecodeRow decode = quant::decoder(table.type->id, kernels_.isa);
     const std::uint64_t stride = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
+    const auto n_in = static_cast<std::size_t>(table.n_in);
+    const bool whole = out.cols == table.n_in;
     const auto n_rows = static_cast<std::int64_t>(tokens.size());
-    pool_.run((n_rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
+    pool_.run((n_rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
         const std::int64_t end = std::min(n_rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
-            const std::int32_t token = tokens[static_cast<std::size_t>(row)];
-            if (token < 0 || token >= table.n_out)
-                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
-                            token, table.n_out);
+            const auto token = static_cast<std::uint64_t>(tokens[static_cast<std::size_t>(row)]);
             float* to = out.row_f32(row);
-            decode(table.bytes.data() + static_cast<std::uint64_t>(token) * stride,
-                   static_cast<std::size_t>(table.n_in), to);
+            float* decoded = whole ? to : reinterpret_cast<float*>(scratch(thread, n_in * sizeof(float)));
+            decode(table.bytes.data() + token * stride, n_in, decoded);
+            if (!whole) std::memcpy(to, decoded + first, static_cast<std::size_t>(out.cols) * sizeof(float));
             const float factor = scale * table.scale;
             if (factor != 1)
-                for (std::int64_t j = 0; j < table.n_in; ++j) to[j] *= factor;
+                for (std::int64_t j = 0; j < out.cols; ++j) to[j] *= factor;
         }
     });
 }
@@ -39,8 +38,7 @@ void CpuBackend::observe(View x, Rows rows, const Produced& out) {
 }
 
 void CpuBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) {
-    if (norm.n_slices != 1 || norm.kind == NormKind::L2 || norm.kind == NormKind::L2Max)
-        throw_error(ErrorKind::Unsupported, "cpu", "norms of slices and L2 norms");
+    check_norm(x, norm);
     produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
         kernels_.norm_row(x.row_f32(row), x.cols, norm, result);
     });
@@ -48,10 +46,7 @@ void CpuBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) 
 
 void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last,
                               const Rope& rope, Rows rows) {
-    if (norm_last || rope.first != 0 || rope.backwards || norm.kind == NormKind::L2 ||
-        norm.kind == NormKind::L2Max || (norm.weight != nullptr && n_heads > 1 && !norm.repeats))
-        throw_error(ErrorKind::Unsupported, "cpu",
-                    "rotation before the norm, of some components, backwards, and norms of heads but RMS");
+    check_heads(x, n_heads, norm, rope, rows);
     const std::int64_t head_dim = x.cols / n_heads;
     const std::int64_t pairs = rope.n_rot / 2;
     const RopeTable* table =
@@ -59,24 +54,36 @@ void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bo
             ? nullptr
             : &rope_tables_.get({rope.frequencies, static_cast<std::size_t>(pairs)}, rope.magnitude);
     if (table == nullptr && norm.kind == NormKind::None) return;
+    const auto normalise = [&](float* row) {
+        if (norm.kind != NormKind::None) kernels_.norm_row(row, x.cols, norm, row);
+    };
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
-            const std::int64_t position = row % rows.chunk_tokens;
-            for (std::int64_t head = 0; head < n_heads; ++head) {
-                float* values = x.row_f32(row) + head * head_dim;
-                if (norm.kind != NormKind::None) kernels_.norm_row(values, head_dim, norm, values);
-                if (table != nullptr)
-                    kernels_.rotate(values, rope.n_rot, rope.pairing == Pairing::Halves,
-                                    table->cosines.data() + position * pairs,
-                                    table->sines.data() + position * pairs);
+            float* values = x.row_f32(row);
+            if (!norm_last) normalise(values);
+            if (table != nullptr) {
+                const std::int64_t at = row % rows.chunk_tokens * pairs;
+                for (std::int64_t head = 0; head < n_heads; ++head)
+                    kernels_.rotate(values + head * head_dim, rope, table->cosines.data() + at,
+                                    table->sines.data() + at);
             }
+            if (norm_last) normalise(values);
         }
     });
 }
 
-void CpuBackend::copy_heads(View, std::int64_t, std::int64_t, View) {
-    throw_error(ErrorKind::Unsupported, "cpu", "copy_heads is not there yet");
+void CpuBackend::copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) {
+    check_copy(x, n_heads, first, out);
+    const std::int64_t head_dim = x.cols / n_heads;
+    const std::int64_t count = out.cols / n_heads;
+    pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
+        const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
+        for (std::int64_t row = task * kRowTile; row < end; ++row)
+            for (std::int64_t head = 0; head < n_heads; ++head)
+                std::memcpy(out.row_f32(row) + head * count, x.row_f32(row) + head * head_dim + first,
+                            static_cast<std::size_t>(count) * sizeof(float));
+    });
 }
 
 void CpuBackend::clear(View out) {
@@ -88,6 +95,7 @@ void CpuBackend::clear(View out) {
 }
 
 void CpuBackend::add(View x, const Norm& norm, float scale, View residual) {
+    check_norm(x, norm);
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
         auto* values =
             reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(x.cols) * sizeof(float)));

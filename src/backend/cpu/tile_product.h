@@ -1,4 +1,4 @@
-// A row tile times a panel, padding tiles that have fewer rows than the product wants.
+// A row tile times a panel, through a copy where its rows are fewer than the product wants, or not dense.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace assay::backend::cpu {
 
-/// The products of one operation: x [rows, n_in] operand, dense; one panel's columns at a time.
+/// The products of one operation: x [rows, n_in] operand; one panel's columns at a time.
 class TileProduct {
   public:
     TileProduct(const Gemm& gemm, View x, const PackedMatrix& w, std::int64_t tile_rows)
@@ -32,18 +32,20 @@ class TileProduct {
     /// Rows of the result behind n_rows hold whatever padding gave.
     void run(std::size_t panel, std::int64_t first_row, std::int64_t n_rows, float* result,
              std::byte* scratch) const {
-        const std::byte* rows =
-            n_rows == tile_rows_ ? x_.at(first_row, 0) : pad(first_row, n_rows, scratch + library_bytes_);
+        const std::byte* rows = n_rows == tile_rows_ && x_.stride == x_.cols
+                                    ? x_.at(first_row, 0)
+                                    : dense(first_row, n_rows, scratch + library_bytes_);
         gemm_.run(*products_[panel], rows, w_.panel_data(w_.panels()[panel]), result, scratch);
     }
 
   private:
     static std::size_t round_up(std::size_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
 
-    const std::byte* pad(std::int64_t first_row, std::int64_t n_rows, std::byte* to) const {
+    const std::byte* dense(std::int64_t first_row, std::int64_t n_rows, std::byte* to) const {
         const auto row_bytes = static_cast<std::size_t>(x_.cols * size_of(x_.dtype));
         const auto filled = static_cast<std::size_t>(n_rows) * row_bytes;
-        std::memcpy(to, x_.at(first_row, 0), filled);
+        for (std::int64_t r = 0; r < n_rows; ++r)
+            std::memcpy(to + static_cast<std::size_t>(r) * row_bytes, x_.at(first_row + r, 0), row_bytes);
         std::memset(to + filled, 0, static_cast<std::size_t>(tile_rows_) * row_bytes - filled);
         return to;
     }

@@ -1,4 +1,4 @@
-// The activations of gated feed-forward networks.
+// GELU, as the CPU backend has it.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -17,13 +17,6 @@ inline __device__ float gelu(float x) {
     constexpr float kSqrtTwoOverPi = 0.7978845608028654f;
     const float h = round_to_half(x);
     return round_to_half(0.5f * h * (1.0f + tanhf(kSqrtTwoOverPi * (h + 0.044715f * h * h * h))));
-}
-
-/// SiLU: x / (1 + e^-x), or GELU. kFast: SiLU a few f32 steps off, far below what rounding to bf16 takes.
-template <bool kFast> __device__ float activate(Activation activation, float x) {
-    if (activation == Activation::Silu)
-        return kFast ? __fdividef(x, 1.0f + __expf(-x)) : x / (1.0f + expf(-x));
-    return gelu(x);
 }
 
 }  // namespace assay::backend::cuda

@@ -40,14 +40,19 @@ template <typename T> __device__ void store_eight(T* out, const float* w, int n,
     for (int j = 0; j < n; ++j) out[j] = rounded[j];
 }
 
+/// Runs of eight weights that a row's wanted columns lie in.
+__host__ __device__ inline std::int64_t eights(const DecodeArgs& args) {
+    return args.n_cols == 0 ? 0 : (args.first_col + args.n_cols + 7) / 8 - args.first_col / 8;
+}
+
 /// One thread, eight weights.
 template <typename Type, typename Out> __global__ void decode_kernel(DecodeArgs args, Codebooks books) {
-    const std::int64_t per_row = (args.n_cols + 7) / 8;
+    const std::int64_t per_row = eights(args);
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
     if (item >= per_row * args.n_rows) return;
     const std::int64_t row = item / per_row;
-    const std::int64_t col = item % per_row * 8;
-    const std::int64_t remaining = args.n_cols - col;
+    const std::int64_t col = (args.first_col / 8 + item % per_row) * 8;
+    const std::int64_t remaining = args.row_cols - col;
     const int n = remaining < 8 ? static_cast<int>(remaining) : 8;
     const Bytes block =
         args.bytes + row * args.row_bytes + args.row_meta + col / Type::kWeights * Type::kBytes;
@@ -56,11 +61,16 @@ template <typename Type, typename Out> __global__ void decode_kernel(DecodeArgs 
         Type::eight(block, 0, n, w);
     else
         Type::eight(block, static_cast<int>(col % Type::kWeights), w, books);
-    store_eight(static_cast<Out*>(args.out) + row * args.out_stride + col, w, n, args.scale);
+    // The first and the last eight may hold weights that are not wanted.
+    const std::int64_t to = col - args.first_col;
+    Out* out = static_cast<Out*>(args.out) + row * args.out_stride;
+    if (to >= 0 && to + n <= args.n_cols) return store_eight(out + to, w, n, args.scale);
+    for (int j = 0; j < n; ++j)
+        if (to + j >= 0 && to + j < args.n_cols) out[to + j] = round_to<Out>(w[j] * args.scale);
 }
 
 template <typename Type> void launch(const Codebooks& books, const DecodeArgs& args, cudaStream_t stream) {
-    const std::int64_t items = (args.n_cols + 7) / 8 * args.n_rows;
+    const std::int64_t items = eights(args) * args.n_rows;
     if (items == 0) return;
     const auto blocks = static_cast<unsigned>((items + kThreads - 1) / kThreads);
     dispatch(args.out_dtype, [&](auto out) {

@@ -24,7 +24,9 @@ struct DecodeArgs {
     std::int64_t row_bytes = 0;
     std::int64_t row_meta = 0;
     std::int64_t n_rows = 0;
-    std::int64_t n_cols = 0;
+    std::int64_t row_cols = 0;   ///< weights of a row
+    std::int64_t first_col = 0;  ///< of those that are wanted
+    std::int64_t n_cols = 0;     ///< how many are
     float scale = 1;
     void* out = nullptr;  ///< [n_rows, n_cols] in out_dtype
     std::int64_t out_stride = 0;

@@ -10,7 +10,7 @@ namespace assay::backend::cuda {
 namespace {
 
 /// Of each of the two tiles of logits.
-constexpr std::int64_t kLogitBytes = std::int64_t{128} << 20;
+constexpr std::int64_t kTileBytes = kLogitBytes / 2;
 
 class DeviceDivergence final : public DivergenceState {
   public:
@@ -46,7 +46,7 @@ void CudaBackend::add_divergences(View x, const Matrix& panel, std::span<const C
     device_->use();
     const auto& matrix = static_cast<const DeviceMatrix&>(panel);
     const std::int64_t n = matrix.n_out();
-    const std::int64_t tile = std::max<std::int64_t>(128, kLogitBytes / (4 * std::max<std::int64_t>(n, 1)));
+    const std::int64_t tile = std::max<std::int64_t>(128, kTileBytes / (4 * std::max<std::int64_t>(n, 1)));
     const Temporary<float> memory_a(*device_, std::min(tile, x.rows) * n);
     const Temporary<float> memory_b(*device_, std::min(tile, x.rows) * n);
     for (std::int64_t row = 0; row < x.rows; row += tile) {

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "backend/cuda/operations.h"
-#include "core/error.h"
+#include "backend/shapes.h"
 
 namespace assay::backend::cuda {
 
@@ -19,10 +19,8 @@ std::size_t padded(std::int64_t n, std::size_t size) {
 }  // namespace
 
 DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteArgs& args, Rows rows)
-    : memory_(device, 4 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
+    : memory_(device, 5 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
               device->compute()) {
-    if (args.n_used <= 0 || args.n_used > logits.cols)
-        throw_error(ErrorKind::Shape, "cuda", "{} experts are to be chosen of {}", args.n_used, logits.cols);
     view_.n_rows = rows.count();
     view_.n_experts = logits.cols;
     view_.n_used = args.n_used;
@@ -36,8 +34,13 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
     view_.weights = reinterpret_cast<float*>(take(pairs));
     view_.positions = reinterpret_cast<std::int32_t*>(take(pairs));
     view_.rows = reinterpret_cast<std::int32_t*>(take(pairs));
+    view_.placed_weights = reinterpret_cast<float*>(take(pairs));
     view_.counts = reinterpret_cast<std::int32_t*>(take(cells));
     view_.starts = reinterpret_cast<std::int32_t*>(take(cells));
+    if (!args.chosen.empty())
+        check(cudaMemcpyAsync(view_.experts, args.chosen.data(), args.chosen.size_bytes(),
+                              cudaMemcpyHostToDevice, device->compute()),
+              "copying the choice of experts");
     route_rows(logits, args, view_, device->compute());
     counts_.resize(static_cast<std::size_t>(cells));
     check(cudaMemcpyAsync(counts_.data(), view_.counts, counts_.size() * sizeof(std::int32_t),
@@ -52,18 +55,22 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
     }
 }
 
-void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows, View out) {
+RoutingPtr CudaBackend::route(View logits, const RouteArgs& args, Rows rows) {
     device_->use();
-    if (batch.down.empty() || batch.gate_up_bias != nullptr || batch.down_bias != nullptr || !batch.gated ||
-        batch.weigh_input)
-        throw_error(ErrorKind::Unsupported, "cuda",
-                    "experts with biases, without gate or down, weighed inputs");
+    check_routing(logits, args, rows);
+    return std::make_unique<DeviceRouting>(device_, logits, args, rows);
+}
+
+void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) {
+    device_->use();
+    check_experts(x, batch, rows, out);
     const auto& lists = static_cast<const DeviceRouting&>(routing);
     const auto n = static_cast<std::int64_t>(batch.gate_up.size());
     if (n == 0) return;
-    const std::int64_t ffn = batch.down.front()->n_in();
     // Gathered operand, its product, the activated operand and what returns.
-    const std::int64_t pair_bytes = x.cols * size_of(dtype_) + 3 * ffn * size_of(dtype_) + out.cols * 4;
+    const std::int64_t inner_cols = batch.down.empty() ? 0 : batch.gate_up.front()->n_out();
+    const std::int64_t ffn = batch.down.empty() ? 0 : batch.down.front()->n_in();
+    const std::int64_t pair_bytes = (x.cols + inner_cols + ffn) * size_of(dtype_) + out.cols * 4;
     const std::int64_t most_pairs = static_cast<std::int64_t>(memory_bytes_ / kExpertShare) / pair_bytes;
     for (std::int64_t first = 0; first < n;) {
         const std::int64_t base = lists.start(batch.first + first);
@@ -83,17 +90,19 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
     args.base = routing.start(args.first);
     args.sums_batch = static_cast<std::int64_t>(batch.gate_up.size());
     args.sums_first = first;
+    args.weigh_input = batch.weigh_input;
     const std::int64_t pairs = routing.start(args.first + n) - args.base;
-    const std::int64_t ffn = batch.down.front()->n_in();
+    const std::int64_t inner_cols = batch.down.empty() ? 0 : batch.gate_up.front()->n_out();
+    const std::int64_t ffn = batch.down.empty() ? 0 : batch.down.front()->n_in();
     const auto rows_of = [&](const Temporary<std::byte>& memory, std::int64_t cols, DType dtype) {
         return View{memory.get(), dtype, pairs, cols, cols};
     };
     const Temporary<std::byte> gathered_memory(*device_, pairs * x.cols * size_of(dtype_));
-    const Temporary<std::byte> product_memory(*device_, pairs * 2 * ffn * size_of(dtype_));
+    const Temporary<std::byte> product_memory(*device_, pairs * inner_cols * size_of(dtype_));
     const Temporary<std::byte> hidden_memory(*device_, pairs * ffn * size_of(dtype_));
     const Temporary<std::byte> result_memory(*device_, pairs * out.cols * 4);
     const View gathered = rows_of(gathered_memory, x.cols, dtype_);
-    const View product = rows_of(product_memory, 2 * ffn, dtype_);
+    const View product = rows_of(product_memory, inner_cols, dtype_);
     const View hidden = rows_of(hidden_memory, ffn, dtype_);
     const View result = rows_of(result_memory, out.cols, DType::F32);
     const auto each_expert = [&](std::span<const MatrixPtr> matrices, const View& from, const View& to) {
@@ -109,10 +118,15 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
         products_.multiply_all(products);
     };
     gather_rows(args, x, gathered, batch.input_sums, device_->compute());
+    if (batch.down.empty()) {
+        each_expert(batch.gate_up, gathered, result);
+        return scatter_rows(args, result, batch.gate_up_bias, out, device_->compute());
+    }
     each_expert(batch.gate_up, gathered, product);
-    gate_packed(args, product, plain_gate(batch.function), hidden, batch.down_sums, device_->compute());
+    gate_packed(args, product, {batch.function, batch.gated, batch.gate_up_bias}, hidden, batch.down_sums,
+                device_->compute());
     each_expert(batch.down, hidden, result);
-    scatter_rows(args, result, out, device_->compute());
+    scatter_rows(args, result, batch.down_bias, out, device_->compute());
 }
 
 }  // namespace assay::backend::cuda

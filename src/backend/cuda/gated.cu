@@ -1,7 +1,7 @@
 // The gated activation: each thread owns a few columns side by side and walks the rows of its group.
-#include "backend/cuda/activate.cuh"
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
+#include "backend/cuda/gate_function.cuh"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/runs.cuh"
 
@@ -17,7 +17,7 @@ struct GateArgs {
     std::int64_t ffn;
     std::int64_t chunk_tokens;
     const float* bias;
-    Activation activation;
+    GateFunction function;
     void* operand;
     std::int64_t operand_stride;
     float* plain;
@@ -26,7 +26,7 @@ struct GateArgs {
 };
 
 /// kCols > 1 where every row starts at a multiple of 16 bytes and ffn is a multiple of kCols.
-template <typename In, typename Operand, int kCols> __global__ void gate_kernel(GateArgs a) {
+template <typename In, typename Operand, int kCols, bool kCommon> __global__ void gate_kernel(GateArgs a) {
     const std::int64_t col = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kCols;
     if (col >= a.ffn) return;
     const std::int64_t group = blockIdx.y;
@@ -51,9 +51,8 @@ template <typename In, typename Operand, int kCols> __global__ void gate_kernel(
         Run<Operand, kCols> rounded;
 #pragma unroll
         for (int j = 0; j < kCols; ++j) {
-            const float y =
-                activate<sizeof(In) == 2>(a.activation, to_float(gates.values[j]) + gate_bias[j]) *
-                (to_float(ups.values[j]) + up_bias[j]);
+            const float y = gated<sizeof(In) == 2, kCommon>(
+                a.function, to_float(gates.values[j]) + gate_bias[j], to_float(ups.values[j]) + up_bias[j]);
             rounded.values[j] = round_to<Operand>(y);
             if (a.plain != nullptr) a.plain[row * a.plain_stride + col + j] = y;
             squares[j] += y * y;
@@ -76,13 +75,16 @@ void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
     const dim3 grid(static_cast<unsigned>((a.ffn + cols_a_block - 1) / cols_a_block),
                     static_cast<unsigned>((a.chunk_tokens + kGatedGroup - 1) / kGatedGroup),
                     static_cast<unsigned>(n_chunks));
-    gate_kernel<In, Operand, kCols><<<grid, kThreads, 0, stream>>>(a);
+    if (is_common(a.function))
+        gate_kernel<In, Operand, kCols, true><<<grid, kThreads, 0, stream>>>(a);
+    else
+        gate_kernel<In, Operand, kCols, false><<<grid, kThreads, 0, stream>>>(a);
     check(cudaGetLastError(), "a gated activation");
 }
 
 }  // namespace
 
-void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,
+void gate(View product, const float* bias, const GateFunction& function, Rows rows, const Produced& out,
           const Partials& partials, cudaStream_t stream) {
     if (rows.count() == 0) return;
     GateArgs a{};
@@ -91,7 +93,7 @@ void gate(View product, const float* bias, Activation activation, Rows rows, con
     a.ffn = product.cols / 2;
     a.chunk_tokens = rows.chunk_tokens;
     a.bias = bias;
-    a.activation = activation;
+    a.function = function;
     a.operand = out.operand.data;
     a.operand_stride = out.operand.stride;
     a.plain = static_cast<float*>(out.plain.data);

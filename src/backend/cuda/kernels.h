@@ -16,26 +16,35 @@ inline constexpr int kProduceGroup = 16;
 inline constexpr int kGatedGroup = 64;
 inline constexpr int kQueryTile = 128;
 
-/// norm(x) to out's operand and plain form, and its partial sums. x f32 or bf16. At most 32768 columns.
+/// norm(x) to out's operand and plain form, and its partial sums; one slice. x f32 or bf16. At most 32768
+/// columns.
 void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
              cudaStream_t stream);
+/// out = norm(x), each slice by itself, of any length; out may be x. f32 or bf16 on either side.
+void norm_slices(View x, const Norm& norm, View out, cudaStream_t stream);
 /// residual += scale * norm(x).
 void add_rows(View x, const Norm& norm, float scale, View residual, cudaStream_t stream);
 
-/// act(gate + bias) * (up + bias) of product [rows, 2 * ffn].
-void gate(View product, const float* bias, Activation activation, Rows rows, const Produced& out,
+/// function(gate + bias, up + bias) of product [rows, 2 * ffn].
+void gate(View product, const float* bias, const GateFunction& function, Rows rows, const Produced& out,
           const Partials& partials, cudaStream_t stream);
 
 /// table [chunk_tokens, n_rot/2]: cosine and sine times magnitude.
 void rotation_table(const Rope& rope, std::int64_t chunk_tokens, float2* table, cudaStream_t stream);
-void rotate(View x, std::int64_t n_heads, const Norm& norm, const Rope& rope, const float2* table,
-            std::int64_t chunk_tokens, cudaStream_t stream);
+/// At most kMostTurned components turn; with a norm, heads have no more.
+void rotate(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, const Rope& rope,
+            const float2* table, std::int64_t chunk_tokens, cudaStream_t stream);
+inline constexpr std::int64_t kMostTurned = 512;
+/// out [rows, n_heads * count] = columns [first, first + count) of each head of x.
+void copy_columns(View x, std::int64_t n_heads, std::int64_t first, View out, cudaStream_t stream);
 
-/// Tensor cores; q, k, v bf16.
-void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
-                    cudaStream_t stream);
-/// f32 throughout; leaves no sums.
-void attention_f32(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream);
+/// Tensor cores; q, k, v bf16, heads up to kMostTiledHead.
+void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
+                     cudaStream_t stream);
+inline constexpr std::int64_t kMostTiledHead = 256;
+/// In f32, several times slower; q, k, v f32 or bf16, heads up to kMostQueryHead; leaves no sums.
+void attention_queries(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream);
+inline constexpr std::int64_t kMostQueryHead = 640;
 
 /// out = x, rounded. Same shape.
 void round_rows(View x, View out, cudaStream_t stream);

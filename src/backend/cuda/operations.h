@@ -12,9 +12,8 @@ namespace assay::backend::cuda {
 
 /// Experts gather their rows into no more than this part of the memory at a time.
 constexpr std::uint64_t kExpertShare = 32;
-
-/// The activation of a plain gate. Throws Error{Unsupported} for other functions.
-Activation plain_gate(const GateFunction& function);
+/// Logits of rows with a panel of the vocabulary, at a time.
+constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;
 
 class CudaBackend final : public Backend {
   public:

@@ -2,9 +2,9 @@
 // expert in row order, so that their sums do not depend on the call.
 #include <type_traits>
 
-#include "backend/cuda/activate.cuh"
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
+#include "backend/cuda/gate_function.cuh"
 #include "backend/cuda/routing.h"
 #include "backend/cuda/runs.cuh"
 
@@ -50,8 +50,12 @@ __global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
     float plain[kCols] = {};
 #pragma unroll 4
     for (std::int64_t i = 0; i < pairs.count; ++i) {
-        const auto run =
+        auto run =
             *reinterpret_cast<const Run<float, kCols>*>(from + a.routing.rows[pairs.start + i] * x.stride);
+        if (a.weigh_input) {
+#pragma unroll
+            for (int c = 0; c < kCols; ++c) run.values[c] *= a.routing.placed_weights[pairs.start + i];
+        }
         store_run<kCols>(to + i * packed.stride, run.values, true);
 #pragma unroll
         for (int c = 0; c < kCols; ++c) {
@@ -62,8 +66,9 @@ __global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
     store_sums<kCols>(sums, pairs.sums * x.cols + col, squares, plain);
 }
 
-template <typename In, typename Operand, int kCols>
-__global__ void gate_kernel(PackArgs a, View product, Activation activation, View packed, Sums sums) {
+/// kCommon: gated, by SiLU or GELU, without bias.
+template <typename In, typename Operand, int kCols, bool kCommon>
+__global__ void gate_kernel(PackArgs a, View product, GateArgs gate, View packed, Sums sums) {
     const std::int64_t col = first_column<kCols>(blockIdx.x);
     if (col >= packed.cols) return;
     const Pairs pairs = pairs_of_block(a);
@@ -71,14 +76,24 @@ __global__ void gate_kernel(PackArgs a, View product, Activation activation, Vie
     Operand* to = static_cast<Operand*>(packed.data) + (pairs.start - a.base) * packed.stride + col;
     float squares[kCols] = {};
     float plain[kCols] = {};
+    const std::int64_t to_up = kCommon || gate.gated ? packed.cols : 0;
+    const float* bias =
+        gate.bias != nullptr ? gate.bias + (a.sums_first + blockIdx.y) * product.cols + col : nullptr;
 #pragma unroll 4
     for (std::int64_t i = 0; i < pairs.count; ++i) {
         const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride);
-        const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride + packed.cols);
+        const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride + to_up);
         float y[kCols];
 #pragma unroll
         for (int c = 0; c < kCols; ++c) {
-            y[c] = activate<sizeof(In) == 2>(activation, to_float(gates.values[c])) * to_float(ups.values[c]);
+            float g = to_float(gates.values[c]);
+            float u = to_float(ups.values[c]);
+            if (!kCommon && bias != nullptr) {
+                g += bias[c];
+                u += bias[to_up + c];
+            }
+            y[c] = kCommon || gate.gated ? gated<sizeof(In) == 2, kCommon>(gate.function, g, u)
+                                         : apply_function(gate.function.activation, g);
             squares[c] += y[c] * y[c];
             plain[c] += y[c];
         }
@@ -89,7 +104,7 @@ __global__ void gate_kernel(PackArgs a, View product, Activation activation, Vie
 
 /// One block a row and panel of columns. The row's experts of this batch are few: each is found anew as the
 /// next larger one.
-template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, View out) {
+template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, const float* bias, View out) {
     const std::int64_t col = first_column<kCols>(blockIdx.y);
     if (col >= out.cols) return;
     const std::int64_t row = blockIdx.x;
@@ -112,9 +127,14 @@ template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, Vie
         if (!touched) sum = *to;
         touched = true;
         const std::int64_t at = a.routing.positions[row * n_used + slot] - a.base;
-        const float weight = a.routing.weights[row * n_used + slot];
-        const auto run = *reinterpret_cast<const Run<float, kCols>*>(static_cast<const float*>(packed.data) +
-                                                                     at * packed.stride + col);
+        const float weight = a.weigh_input ? 1.0f : a.routing.weights[row * n_used + slot];
+        auto run = *reinterpret_cast<const Run<float, kCols>*>(static_cast<const float*>(packed.data) +
+                                                               at * packed.stride + col);
+        if (bias != nullptr) {
+#pragma unroll
+            for (int c = 0; c < kCols; ++c)
+                run.values[c] += bias[(best - a.first + a.sums_first) * out.cols + col + c];
+        }
 #pragma unroll
         for (int c = 0; c < kCols; ++c) sum.values[c] += weight * run.values[c];
         last = best;
@@ -159,26 +179,30 @@ void gather_rows(const PackArgs& args, View x, View packed, const Sums& sums, cu
     check(cudaGetLastError(), "gathering rows for experts");
 }
 
-void gate_packed(const PackArgs& args, View product, Activation activation, View packed, const Sums& sums,
+void gate_packed(const PackArgs& args, View product, const GateArgs& gate, View packed, const Sums& sums,
                  cudaStream_t stream) {
     if (args.n == 0 || args.routing.n_rows == 0) return;
     dispatch(product.dtype, [&](auto in) {
         dispatch(packed.dtype, [&](auto operand) {
             dispatch_width(is_wide(product) && is_wide(packed), [&](auto cols) {
-                gate_kernel<decltype(in), decltype(operand), cols()>
-                    <<<grid_of(args, packed.cols, cols()), kThreads, 0, stream>>>(args, product, activation,
-                                                                                  packed, sums);
+                const dim3 grid = grid_of(args, packed.cols, cols());
+                if (gate.gated && gate.bias == nullptr && is_common(gate.function))
+                    gate_kernel<decltype(in), decltype(operand), cols(), true>
+                        <<<grid, kThreads, 0, stream>>>(args, product, gate, packed, sums);
+                else
+                    gate_kernel<decltype(in), decltype(operand), cols(), false>
+                        <<<grid, kThreads, 0, stream>>>(args, product, gate, packed, sums);
             });
         });
     });
     check(cudaGetLastError(), "gated activations of experts");
 }
 
-void scatter_rows(const PackArgs& args, View packed, View out, cudaStream_t stream) {
+void scatter_rows(const PackArgs& args, View packed, const float* bias, View out, cudaStream_t stream) {
     if (args.n == 0 || out.rows == 0) return;
     dispatch_width(is_wide(packed) && is_wide(out), [&](auto cols) {
         const dim3 grid(static_cast<unsigned>(out.rows), panels(out.cols, cols()));
-        scatter_kernel<cols()><<<grid, kThreads, 0, stream>>>(args, packed, out);
+        scatter_kernel<cols()><<<grid, kThreads, 0, stream>>>(args, packed, bias, out);
     });
     check(cudaGetLastError(), "adding what experts return");
 }

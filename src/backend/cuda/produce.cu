@@ -5,6 +5,7 @@
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/norm.cuh"
 #include "backend/cuda/reduce.cuh"
 #include "backend/cuda/runs.cuh"
 
@@ -54,7 +55,7 @@ __device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], fl
         x[j] = column<kCols, kThreads>(j) < cols ? x[j] - mean : 0.0f;
         squares += x[j] * x[j];
     }
-    const float scale = 1.0f / sqrtf(block_sum(squares, scratch[1]) / n + norm.eps);
+    const float scale = norm_factor(norm.kind, block_sum(squares, scratch[1]), n, norm.eps);
 #pragma unroll
     for (int j = 0; j < kPerThread; ++j) x[j] *= scale;
     if (norm.weight != nullptr) {

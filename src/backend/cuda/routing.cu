@@ -29,54 +29,117 @@ __device__ Best warp_best(Best best) {
     return best;
 }
 
-/// Experts are ordered by what their weights come from: saturated sigmoids tie.
-__device__ float score_of(Gating gating, float logit) {
-    return gating == Gating::Sigmoid ? 1.0f / (1.0f + expf(-logit)) : logit;
-}
-
 /// The least divisor of expert weights, as llama.cpp (the smallest normal half).
 constexpr float kLeastWeightSum = 6.103515625e-5f;
 
-/// One warp a row: n_used times the best of those after the last one taken.
-__global__ void choose_kernel(View logits, RouteArgs args, RoutingView r) {
+/// RouteArgs as the device takes them.
+struct ChooseArgs {
+    Gating gating;
+    bool normalise;
+    float weight_scale;
+    const float* bias;
+    bool select_logits;
+    int n_groups;
+    int n_groups_used;
+    bool given;  ///< r.experts is filled
+};
+
+/// What a logit's weight comes from. A softmax is divided by its sum later.
+__device__ float gated_score(Gating gating, float logit, float reference) {
+    if (gating == Gating::Sigmoid) return 1.0f / (1.0f + expf(-logit));
+    if (gating == Gating::SqrtSoftplus) return sqrtf(logit > 20.0f ? logit : log1pf(expf(logit)));
+    return expf(logit - reference);
+}
+
+/// Takes the groups that are not among the best out of the choice. sums [n_groups] of this warp.
+__device__ void leave_groups(const ChooseArgs& a, int n_experts, float* scores, float* sums) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const int size = n_experts / a.n_groups;
+    __syncwarp();
+    for (int g = lane; g < a.n_groups; g += 32) {
+        float first = -INFINITY;
+        float second = -INFINITY;
+        for (int e = g * size; e < (g + 1) * size; ++e) {
+            second = fmaxf(second, fminf(first, scores[e]));
+            first = fmaxf(first, scores[e]);
+        }
+        sums[g] = size > 1 ? first + second : first;
+    }
+    __syncwarp();
+    for (int g = lane; g < a.n_groups; g += 32) {
+        int rank = 0;
+        for (int other = 0; other < a.n_groups; ++other)
+            rank += before({sums[other], other}, {sums[g], g}) ? 1 : 0;
+        if (rank < a.n_groups_used) continue;
+        for (int e = g * size; e < (g + 1) * size; ++e) scores[e] = -INFINITY;
+    }
+    __syncwarp();
+}
+
+/// One warp a row: n_used times the best of those after the last one taken. Shared memory: for each warp a
+/// score of each expert and a sum of each group.
+__global__ void choose_kernel(View logits, ChooseArgs a, RoutingView r) {
+    extern __shared__ float shared[];
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (row >= r.n_rows) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
     const int n_experts = static_cast<int>(r.n_experts);
-    const float* scores = static_cast<const float*>(logits.data) + row * logits.stride;
-    Best last{INFINITY, -1};
-    float highest = 0;
-    float chosen_sum = 0;
+    const float* logit = static_cast<const float*>(logits.data) + row * logits.stride;
+    float* scores = shared + threadIdx.x / 32 * (n_experts + a.n_groups);
+    std::int32_t* experts = r.experts + row * r.n_used;
     float* weights = r.weights + row * r.n_used;
-    for (int slot = 0; slot < r.n_used; ++slot) {
-        Best best{-INFINITY, n_experts};
-        for (int e = lane; e < n_experts; e += 32) {
-            const Best candidate{score_of(args.gating, scores[e]), e};
-            if (before(last, candidate) && before(candidate, best)) best = candidate;
-        }
-        best = warp_best(best);
-        // No candidate: the logits are not numbers. Any expert keeps the lists whole; the weight says so.
-        if (best.index == n_experts) best = {NAN, slot};
-        if (slot == 0) highest = best.value;
-        last = best;
-        const float weight = args.gating == Gating::Sigmoid ? best.value : expf(best.value - highest);
-        chosen_sum += weight;
-        if (lane == 0) {
-            r.experts[row * r.n_used + slot] = best.index;
-            weights[slot] = weight;
-        }
-    }
-    float divisor = 1;
-    if (args.gating == Gating::Softmax) {
+    float highest = -INFINITY;
+    for (int e = lane; e < n_experts; e += 32) highest = fmaxf(highest, logit[e]);
+    highest = warp_max(highest);
+    float total = 1;
+    if (a.gating == Gating::Softmax) {
         float sum = 0;
-        for (int e = lane; e < n_experts; e += 32) sum += expf(scores[e] - highest);
-        divisor = warp_sum(sum);
+        for (int e = lane; e < n_experts; e += 32) sum += expf(logit[e] - highest);
+        total = warp_sum(sum);
     }
-    if (args.gating == Gating::SoftmaxSelected || args.normalise)
-        divisor = fmaxf(chosen_sum, kLeastWeightSum);
-    if (lane == 0)
-        for (int slot = 0; slot < r.n_used; ++slot)
-            weights[slot] = weights[slot] / divisor * args.weight_scale;
+    bool numbers = true;
+    if (!a.given) {
+        // Logits are in the order of their softmax. Saturated sigmoids tie.
+        const bool grouped = a.n_groups_used < a.n_groups;
+        const bool by_logit = a.select_logits || a.gating == Gating::SoftmaxSelected ||
+                              (a.gating == Gating::Softmax && a.bias == nullptr && !grouped);
+        for (int e = lane; e < n_experts; e += 32)
+            scores[e] = (by_logit ? logit[e] : gated_score(a.gating, logit[e], highest) / total) +
+                        (a.bias != nullptr ? a.bias[e] : 0.0f);
+        __syncwarp();
+        if (grouped) leave_groups(a, n_experts, scores, scores + n_experts);
+        Best last{INFINITY, -1};
+        for (int slot = 0; slot < r.n_used; ++slot) {
+            Best best{-INFINITY, n_experts};
+            for (int e = lane; e < n_experts; e += 32) {
+                const Best candidate{scores[e], e};
+                if (before(last, candidate) && before(candidate, best)) best = candidate;
+            }
+            best = warp_best(best);
+            // No candidate: the logits are not numbers. Any expert keeps the lists whole; the weight says so.
+            if (best.index == n_experts) {
+                best = {NAN, slot};
+                numbers = false;
+            }
+            last = best;
+            if (lane == 0) experts[slot] = best.index;
+        }
+        __syncwarp();
+    }
+    float reference = highest;
+    if (a.gating == Gating::SoftmaxSelected) {
+        reference = -INFINITY;
+        for (int slot = 0; slot < r.n_used; ++slot) reference = fmaxf(reference, logit[experts[slot]]);
+    }
+    float chosen_sum = 0;
+    for (int slot = 0; slot < r.n_used; ++slot)
+        chosen_sum += gated_score(a.gating, logit[experts[slot]], reference);
+    const float divisor =
+        a.gating == Gating::SoftmaxSelected || a.normalise ? fmaxf(chosen_sum, kLeastWeightSum) : total;
+    for (int slot = lane; slot < r.n_used; slot += 32) {
+        const float weight = gated_score(a.gating, logit[experts[slot]], reference);
+        weights[slot] = numbers ? weight / divisor * a.weight_scale : NAN;
+    }
 }
 
 /// One block a chunk.
@@ -137,6 +200,7 @@ __global__ void place_kernel(RoutingView r) {
                 const std::int32_t position = next + __popc(all & ((1u << lane) - 1u));
                 r.positions[base + pair] = position;
                 r.rows[position] = static_cast<std::int32_t>((base + pair) / r.n_used);
+                r.placed_weights[position] = r.weights[base + pair];
             }
             next += __popc(all);
         }
@@ -149,8 +213,20 @@ void route_rows(View logits, const RouteArgs& args, const RoutingView& r, cudaSt
     if (r.n_rows == 0) return;
     const auto chunks = static_cast<unsigned>(r.n_chunks);
     const auto shared_bytes = static_cast<std::size_t>(r.n_experts) * sizeof(int);
-    choose_kernel<<<static_cast<unsigned>((r.n_rows + kWarps - 1) / kWarps), kThreads, 0, stream>>>(logits,
-                                                                                                    args, r);
+    const ChooseArgs a{args.gating,
+                       args.normalise,
+                       args.weight_scale,
+                       args.selection_bias,
+                       args.select_logits,
+                       static_cast<int>(args.n_groups),
+                       static_cast<int>(args.n_groups_used),
+                       !args.chosen.empty()};
+    const auto score_bytes = static_cast<std::size_t>(kWarps * (r.n_experts + args.n_groups)) * sizeof(float);
+    check(cudaFuncSetAttribute(choose_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(score_bytes)),
+          "reserving shared memory for routing");
+    choose_kernel<<<static_cast<unsigned>((r.n_rows + kWarps - 1) / kWarps), kThreads, score_bytes, stream>>>(
+        logits, a, r);
     count_kernel<<<chunks, kThreads, shared_bytes, stream>>>(r);
     start_kernel<<<1, kThreads, shared_bytes, stream>>>(r);
     place_kernel<<<chunks, kPlaceThreads, 0, stream>>>(r);

@@ -20,11 +20,13 @@ struct RoutingView {
     float* weights = nullptr;           ///< [n_rows, n_used]
     std::int32_t* positions = nullptr;  ///< [n_rows, n_used]
     std::int32_t* rows = nullptr;       ///< [n_rows * n_used], by position
+    float* placed_weights = nullptr;    ///< [n_rows * n_used], by position
     std::int32_t* counts = nullptr;     ///< [n_chunks, n_experts]
     std::int32_t* starts = nullptr;     ///< [n_chunks, n_experts]: position of a chunk's first pair
 };
 
-/// Fills what the view points to. logits [n_rows, n_experts] f32.
+/// Fills what the view points to; `experts` are there already where args gives them. logits [n_rows,
+/// n_experts] f32.
 void route_rows(View logits, const RouteArgs& args, const RoutingView& routing, cudaStream_t stream);
 
 class DeviceRouting final : public Routing {
@@ -56,14 +58,22 @@ struct PackArgs {
     /// Sums are [n_chunks, sums_batch, cols], the first of these experts at index sums_first.
     std::int64_t sums_batch = 0;
     std::int64_t sums_first = 0;
+    bool weigh_input = false;
 };
 
-/// packed [pairs, cols] = the pairs' rows of x [n_rows, cols] f32, rounded; sums before rounding.
+/// packed [pairs, cols] = the pairs' rows of x [n_rows, cols] f32, times their weights with weigh_input,
+/// rounded; sums before rounding.
 void gather_rows(const PackArgs& args, View x, View packed, const Sums& sums, cudaStream_t stream);
-/// packed [pairs, ffn] = act(gate) * up of product [pairs, 2 * ffn].
-void gate_packed(const PackArgs& args, View product, Activation activation, View packed, const Sums& sums,
+struct GateArgs {
+    GateFunction function;
+    bool gated = true;            ///< false: act(up)
+    const float* bias = nullptr;  ///< [experts of the batch, cols of the product]
+};
+/// packed [pairs, ffn] = function(gate, up) of product [pairs, 2 * ffn], or act(up) of [pairs, ffn].
+void gate_packed(const PackArgs& args, View product, const GateArgs& gate, View packed, const Sums& sums,
                  cudaStream_t stream);
-/// out [n_rows, cols] f32 += weight * packed [pairs, cols] f32, in increasing order of expert.
-void scatter_rows(const PackArgs& args, View packed, View out, cudaStream_t stream);
+/// out [n_rows, cols] f32 += weight * (packed [pairs, cols] f32 + bias [experts of the batch, cols]), in
+/// increasing order of expert.
+void scatter_rows(const PackArgs& args, View packed, const float* bias, View out, cudaStream_t stream);
 
 }  // namespace assay::backend::cuda

@@ -88,8 +88,8 @@ Loader::Loader(DevicePtr device)
 }
 
 template <typename Copy>
-void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale, View out,
-                   cudaStream_t stream, const Copy& copy) {
+void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale, std::int64_t first_col,
+                   View out, cudaStream_t stream, const Copy& copy) {
     const auto row_bytes =
         static_cast<std::size_t>(quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in)));
     if (source.bytes.size() != row_bytes * static_cast<std::size_t>(source.n_out))
@@ -123,7 +123,9 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         args.row_bytes = static_cast<std::int64_t>(row_bytes);
         args.row_meta = source.type->row_meta;
         args.n_rows = count;
-        args.n_cols = source.n_in;
+        args.row_cols = source.n_in;
+        args.first_col = first_col;
+        args.n_cols = out.cols;
         args.scale = scale;
         args.out = out.at(first, 0);
         args.out_stride = out.stride;
@@ -135,19 +137,15 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
 
 void Loader::decode_rows(const WeightSource& source, View out, cudaStream_t stream) {
     const auto row_bytes = quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in));
-    stage(source, source.n_out, source.scale, out, stream, [&](std::int64_t row, std::byte* to) {
+    stage(source, source.n_out, source.scale, 0, out, stream, [&](std::int64_t row, std::byte* to) {
         std::memcpy(to, source.bytes.data() + static_cast<std::uint64_t>(row) * row_bytes, row_bytes);
     });
 }
 
-void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale, View out,
-                         cudaStream_t stream) {
-    for (const std::int32_t row : rows)
-        if (row < 0 || row >= table.n_out)
-            throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}", row,
-                        table.n_out);
+void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale,
+                         std::int64_t first_col, View out, cudaStream_t stream) {
     const auto row_bytes = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
-    stage(table, static_cast<std::int64_t>(rows.size()), scale, out, stream,
+    stage(table, static_cast<std::int64_t>(rows.size()), scale, first_col, out, stream,
           [&](std::int64_t i, std::byte* to) {
               const auto row = static_cast<std::uint64_t>(rows[static_cast<std::size_t>(i)]);
               std::memcpy(to, table.bytes.data() + row * row_bytes, row_bytes);

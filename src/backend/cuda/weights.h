@@ -52,9 +52,9 @@ class Loader {
     /// source's bytes may go when it returns. Throws Error{Shape} when they are not as many as the shape
     /// says.
     void decode_rows(const WeightSource& source, View out, cudaStream_t stream);
-    /// The same for rows of the table in the order of `rows`. Throws Error{BadFile} for a row it has not.
-    void decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale, View out,
-                     cudaStream_t stream);
+    /// The same for columns from `first_col` on of rows of the table, in the order of `rows`.
+    void decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale,
+                     std::int64_t first_col, View out, cudaStream_t stream);
     /// Copies numbers as they are and waits.
     void copy(std::span<const float> values, void* to);
 
@@ -67,8 +67,8 @@ class Loader {
 
     /// copy(row, to) brings one row into host memory; called from several threads.
     template <typename Copy>
-    void stage(const WeightSource& source, std::int64_t n_rows, float scale, View out, cudaStream_t stream,
-               const Copy& copy);
+    void stage(const WeightSource& source, std::int64_t n_rows, float scale, std::int64_t first_col, View out,
+               cudaStream_t stream, const Copy& copy);
 
     DevicePtr device_;
     std::mutex mutex_;

@@ -1,15 +1,14 @@
-// Attention in f32, the reference on the device: a warp takes one query of one head and walks its keys, each
-// lane holding every 32nd component.
+// Attention in f32, the reference on the device, and for heads that tiles do not hold: a warp takes one query
+// of one head and walks its keys, each lane holding every 32nd component.
 #include <algorithm>
 
+#include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/reduce.cuh"
 #include "backend/cuda/score.cuh"
 
 namespace assay::backend::cuda {
-
-void refuse_head(std::int64_t dim, std::int64_t limit);
 
 namespace {
 
@@ -30,11 +29,11 @@ struct QueryArgs {
     View plain;
 };
 
-__device__ const float* at(const View& view, std::int64_t row, std::int64_t col) {
-    return static_cast<const float*>(view.data) + row * view.stride + col;
+template <typename T> __device__ T* at(const View& view, std::int64_t row, std::int64_t col) {
+    return static_cast<T*>(view.data) + row * view.stride + col;
 }
 
-template <int kPerLane> __global__ void query_kernel(QueryArgs a) {
+template <typename T, int kPerLane> __global__ void query_kernel(QueryArgs a) {
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (item >= a.n_rows * a.n_heads) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
@@ -46,44 +45,50 @@ template <int kPerLane> __global__ void query_kernel(QueryArgs a) {
     float q[kPerLane];
     float o[kPerLane] = {};
     for (int j = 0; j < kPerLane; ++j)
-        q[j] = lane + 32 * j < a.head_dim ? at(a.q, row, head * a.head_dim)[lane + 32 * j] : 0.0f;
+        q[j] =
+            lane + 32 * j < a.head_dim ? to_float(at<T>(a.q, row, head * a.head_dim)[lane + 32 * j]) : 0.0f;
     const float factor =
         a.score.query_scale != nullptr ? a.score.scale * a.score.query_scale[position] : a.score.scale;
-    float maximum = -INFINITY;
-    float sum = 0;
-    for (std::int64_t key = first_key(a.score, position); key <= position; ++key) {
-        const float* k = at(a.k, base + key, kv_head * a.head_dim);
-        const float* v = at(a.v, base + key, kv_head * a.value_dim);
+    const float slope = a.score.slopes != nullptr ? a.score.slopes[head] : 0.0f;
+    // A sink is a key whose value is zero.
+    float maximum = a.score.sinks != nullptr ? a.score.sinks[head] : -INFINITY;
+    float sum = a.score.sinks != nullptr ? 1.0f : 0.0f;
+    const std::int64_t last = last_key(a.score, position);
+    for (std::int64_t key = first_key(a.score, position); key <= last; ++key) {
+        const T* k = at<T>(a.k, base + key, kv_head * a.head_dim);
+        const T* v = at<T>(a.v, base + key, kv_head * a.value_dim);
         float dot = 0;
         for (int j = 0; j < kPerLane; ++j)
-            if (lane + 32 * j < a.head_dim) dot += q[j] * k[lane + 32 * j];
-        const float score = capped(a.score, warp_sum(dot) * factor);
+            if (lane + 32 * j < a.head_dim) dot += q[j] * to_float(k[lane + 32 * j]);
+        const float score = capped(a.score, warp_sum(dot) * factor) -
+                            slope * static_cast<float>(key < position ? position - key : key - position);
         const float highest = fmaxf(maximum, score);
         const float correction = expf(maximum - highest);
         const float weight = expf(score - highest);
         maximum = highest;
         sum = sum * correction + weight;
         for (int j = 0; j < kPerLane; ++j)
-            if (lane + 32 * j < a.value_dim) o[j] = o[j] * correction + weight * v[lane + 32 * j];
+            if (lane + 32 * j < a.value_dim) o[j] = o[j] * correction + weight * to_float(v[lane + 32 * j]);
     }
     for (int j = 0; j < kPerLane; ++j) {
         if (lane + 32 * j >= a.value_dim) continue;
         const std::int64_t col = head * a.value_dim + lane + 32 * j;
         const float y = o[j] / sum;
-        if (a.operand.data != nullptr) static_cast<float*>(a.operand.data)[row * a.operand.stride + col] = y;
-        if (a.plain.data != nullptr) static_cast<float*>(a.plain.data)[row * a.plain.stride + col] = y;
+        if (a.operand.data != nullptr) *at<T>(a.operand, row, col) = round_to<T>(y);
+        if (a.plain.data != nullptr) *at<float>(a.plain, row, col) = y;
     }
 }
 
 template <int kPerLane> void launch(const QueryArgs& a, cudaStream_t stream) {
     const auto blocks = static_cast<unsigned>((a.n_rows * a.n_heads + kWarps - 1) / kWarps);
-    query_kernel<kPerLane><<<blocks, kWarps * 32, 0, stream>>>(a);
+    dispatch(a.q.dtype,
+             [&](auto t) { query_kernel<decltype(t), kPerLane><<<blocks, kWarps * 32, 0, stream>>>(a); });
     check(cudaGetLastError(), "attention");
 }
 
 }  // namespace
 
-void attention_f32(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream) {
+void attention_queries(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream) {
     if (rows.count() == 0) return;
     QueryArgs a{};
     a.q = args.q;
@@ -95,14 +100,14 @@ void attention_f32(const AttentionArgs& args, Rows rows, const Produced& out, cu
     a.n_heads = args.n_heads;
     a.chunk_tokens = rows.chunk_tokens;
     a.n_rows = rows.count();
-    a.score = {args.scale, args.soft_cap, args.window, args.query_scale};
+    a.score = ScoreArgs(args, rows.chunk_tokens);
     a.operand = out.operand;
     a.plain = out.plain;
     const std::int64_t dim = std::max(args.head_dim, args.value_dim);
     if (dim <= 64) return launch<2>(a, stream);
     if (dim <= 128) return launch<4>(a, stream);
     if (dim <= 256) return launch<8>(a, stream);
-    refuse_head(dim, 256);
+    return launch<kMostQueryHead / 32>(a, stream);
 }
 
 }  // namespace assay::backend::cuda

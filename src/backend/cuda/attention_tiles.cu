@@ -14,8 +14,6 @@
 
 namespace assay::backend::cuda {
 
-void refuse_head(std::int64_t dim, std::int64_t limit);
-
 namespace {
 
 constexpr int kKeyTile = 64;
@@ -164,7 +162,7 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
 
     const std::int64_t last_query = min(first_query + kQueryTile, a.chunk_tokens) - 1;
     const std::int64_t first_tile = first_key(a.score, first_query) / kKeyTile;
-    const std::int64_t last_tile = last_query / kKeyTile;
+    const std::int64_t last_tile = last_key(a.score, last_query) / kKeyTile;
     const auto fetch = [&](std::int64_t key_tile) {
         const std::int64_t stage = (key_tile - first_tile) % kStages;
         copy_tile<kDim, kKeyTile, kThreads>(k_tiles + stage * kKeyTile * kDim, k, a.k_stride,
@@ -202,7 +200,8 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
         Bf16* k_tile = k_tiles + stage * kKeyTile * kDim;
         Bf16* v_tile = v_tiles + stage * kKeyTile * kDim;
         const std::int64_t first = key_tile * kKeyTile;
-        const bool visible = first <= warp_query + 15 && first + kKeyTile > first_key(a.score, warp_query);
+        const bool visible =
+            first <= last_key(a.score, warp_query + 15) && first + kKeyTile > first_key(a.score, warp_query);
         if (visible) {
             float s[kKeyTile / 8][4] = {};
 #pragma unroll
@@ -219,8 +218,8 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
                 }
             }
             // Scores in units of ln 2, masked only where the tile can hold a key that is not seen.
-            const bool all_seen =
-                first + kKeyTile - 1 <= warp_query && first >= first_key(a.score, warp_query + 15);
+            const bool all_seen = first + kKeyTile - 1 <= last_key(a.score, warp_query) &&
+                                  first >= first_key(a.score, warp_query + 15);
             float highest[2] = {maximum[0], maximum[1]};
 #pragma unroll
             for (int n = 0; n < kKeyTile / 8; ++n) {
@@ -234,13 +233,24 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
                     for (int c = 0; c < 4; ++c) s[n][c] = kLog2E * capped(a.score, s[n][c]);
                 }
             }
+            if (a.score.slopes != nullptr) {
+                const float slope = kLog2E * a.score.slopes[head];
+                const auto own = static_cast<int>(first) + 2 * (lane & 3);
+#pragma unroll
+                for (int n = 0; n < kKeyTile / 8; ++n) {
+#pragma unroll
+                    for (int c = 0; c < 4; ++c) {
+                        const int distance = static_cast<int>(query[c / 2]) - (own + n * 8 + c % 2);
+                        s[n][c] -= slope * static_cast<float>(abs(distance));
+                    }
+                }
+            }
             if (!all_seen) {
-                // Keys of this lane are seen from `oldest` to the query itself, counted from the lane's
-                // first.
+                // Keys of this lane are seen from `oldest` to `newest`, counted from the lane's first.
                 const int own = static_cast<int>(first) + 2 * (lane & 3);
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
-                    const int newest = static_cast<int>(query[i]) - own;
+                    const int newest = static_cast<int>(last_key(a.score, query[i])) - own;
                     const int oldest = static_cast<int>(first_key(a.score, query[i])) - own;
 #pragma unroll
                     for (int n = 0; n < kKeyTile / 8; ++n) {
@@ -310,6 +320,12 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
         sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 1);
         sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 2);
         inverse[i] = sum[i] > 0 ? 1.0f / sum[i] : 0.0f;
+        if (a.score.sinks != nullptr) {
+            const float sink = kLog2E * a.score.sinks[head];
+            const float highest = fmaxf(maximum[i], sink);
+            const float own = exp2_fast(maximum[i] - highest);
+            inverse[i] = own / (sum[i] * own + exp2_fast(sink - highest));
+        }
     }
     const bool present[2] = {query[0] < a.chunk_tokens, query[1] < a.chunk_tokens};
 #pragma unroll
@@ -359,8 +375,8 @@ bool is_wide(const View& view, std::int64_t dim) {
 
 }  // namespace
 
-void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
-                    cudaStream_t stream) {
+void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
+                     cudaStream_t stream) {
     if (rows.count() == 0) return;
     TileArgs a{};
     a.q = static_cast<const Bf16*>(args.q.data);
@@ -374,7 +390,7 @@ void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, c
     a.heads_per_kv = static_cast<int>(args.n_heads / args.n_kv_heads);
     a.n_heads = args.n_heads;
     a.chunk_tokens = rows.chunk_tokens;
-    a.score = {args.scale, args.soft_cap, args.window, args.query_scale};
+    a.score = ScoreArgs(args, rows.chunk_tokens);
     a.wide = is_wide(args.q, args.head_dim) && is_wide(args.k, args.head_dim) &&
              is_wide(args.v, args.value_dim) &&
              (!out.operand.present() || is_wide(out.operand, args.value_dim));
@@ -386,8 +402,7 @@ void attention_bf16(const AttentionArgs& args, Rows rows, const Produced& out, c
     const std::int64_t dim = std::max(args.head_dim, args.value_dim);
     if (dim <= 64) return launch<64, 2>(a, rows.n_chunks, stream);
     if (dim <= 128) return launch<128, 2>(a, rows.n_chunks, stream);
-    if (dim <= 256) return launch<256, 1>(a, rows.n_chunks, stream);
-    refuse_head(dim, 256);
+    return launch<256, 1>(a, rows.n_chunks, stream);
 }
 
 }  // namespace assay::backend::cuda

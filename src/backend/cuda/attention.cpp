@@ -1,0 +1,71 @@
+// Which kernel computes attention, and the sums of what leaves.
+#include <algorithm>
+
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/operations.h"
+#include "backend/cuda/partial_memory.h"
+#include "backend/shapes.h"
+
+namespace assay::backend::cuda {
+
+namespace {
+
+constexpr std::int64_t kPlainBytes = std::int64_t{256} << 20;
+
+Produced row_range(const Produced& out, std::int64_t first, std::int64_t n, std::int64_t first_chunk,
+                   std::int64_t cols) {
+    Produced part;
+    if (out.operand.present()) part.operand = out.operand.row_range(first, n);
+    if (out.plain.present()) part.plain = out.plain.row_range(first, n);
+    if (out.sums.squares != nullptr) part.sums.squares = out.sums.squares + first_chunk * cols;
+    if (out.sums.plain != nullptr) part.sums.plain = out.sums.plain + first_chunk * cols;
+    return part;
+}
+
+}  // namespace
+
+void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
+    device_->use();
+    check_attention(args, rows, out);
+    const std::int64_t cols = args.n_heads * args.value_dim;
+    const std::int64_t dim = std::max(args.head_dim, args.value_dim);
+    if (dtype_ == DType::Bf16 && dim <= kMostTiledHead) {
+        const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kQueryTile),
+                                   cols);
+        attention_tiles(args, rows, out, memory.partials, device_->compute());
+        finish_sums(memory.partials, rows.n_chunks, out.sums, device_->compute());
+        return;
+    }
+    if (dim > kMostQueryHead)
+        throw_error(ErrorKind::Unsupported, "cuda", "an attention head of {} components, at most {} fit", dim,
+                    kMostQueryHead);
+    const bool summed = out.sums.squares != nullptr || out.sums.plain != nullptr;
+    const bool exact = out.plain.present() || (out.operand.present() && out.operand.dtype == DType::F32);
+    if (!summed || exact) {
+        Produced left{out.operand, out.plain, {}};
+        attention_queries(args, rows, left, device_->compute());
+        Produced sums;
+        sums.sums = out.sums;
+        if (summed) produce_rows(out.plain.present() ? out.plain : out.operand, {}, rows, sums);
+        return;
+    }
+    // Sums are taken before rounding: a few chunks at a time, in f32.
+    const std::int64_t chunk_bytes = rows.chunk_tokens * cols * 4;
+    const std::int64_t n_chunks = std::clamp<std::int64_t>(
+        kPlainBytes / std::max<std::int64_t>(chunk_bytes, 1), 1, std::max<std::int64_t>(rows.n_chunks, 1));
+    const Temporary<float> memory(*device_, n_chunks * rows.chunk_tokens * cols);
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; chunk += n_chunks) {
+        const Rows some{std::min(n_chunks, rows.n_chunks - chunk), rows.chunk_tokens};
+        const std::int64_t first = chunk * rows.chunk_tokens;
+        AttentionArgs part = args;
+        part.q = args.q.row_range(first, some.count());
+        part.k = args.k.row_range(first, some.count());
+        part.v = args.v.row_range(first, some.count());
+        Produced plain;
+        plain.plain = {memory.get(), DType::F32, some.count(), cols, cols};
+        attention_queries(part, some, plain, device_->compute());
+        produce_rows(plain.plain, {}, some, row_range(out, first, some.count(), chunk, cols));
+    }
+}
+
+}  // namespace assay::backend::cuda
