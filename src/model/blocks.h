@@ -154,6 +154,10 @@ struct RouterDefaults {
 };
 Router router_of(Builder& b, const RouterDefaults& defaults);
 
+/// SiLU, clamped by the limit that a key (a number, or one for each layer) gives this layer; not where it is
+/// 0.
+GateFunction clamped_function(const Builder& b, std::string_view key, GateKind kind);
+
 /// expert_feed_forward_length, or what feed_forward_length leaves each expert that is used.
 std::int64_t expert_width(const Builder& b, const Router& router);
 

@@ -27,8 +27,11 @@ Linear Builder::linear(std::string_view name, std::int64_t n_in, std::int64_t n_
 
 void Builder::use_norms(NormKind kind) {
     norm_kind_ = kind;
-    eps_ = hp_.epsilon(kind == NormKind::Layer ? "attention.layer_norm_epsilon"
-                                               : "attention.layer_norm_rms_epsilon");
+    // qwen2vl files may lack the key; its readers take 0 then.
+    const bool optional = hp_.architecture() == "qwen2vl";
+    const std::string_view key =
+        kind == NormKind::Layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    eps_ = optional && !hp_.real(key) ? 0 : hp_.epsilon(key);
 }
 
 Norm Builder::norm(std::string_view name, std::int64_t size) {

@@ -15,7 +15,7 @@ void run_ffn(Builder& b, const Decoder& decoder, Value h, Value x) {
 
 void build_decoder(Builder& b, const Decoder& decoder) {
     b.use_norms(decoder.norms);
-    const Value x = b.embed(decoder.embedding_scale);
+    const Value x = decoder.start ? decoder.start() : b.embed(decoder.embedding_scale);
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
         const auto normed = [&](const std::string& name) {
@@ -36,6 +36,26 @@ void build_decoder(Builder& b, const Decoder& decoder) {
     }
     b.finish(x);
     b.scale_logits(decoder.logit_scale, decoder.logit_soft_cap);
+}
+
+Value embed_positions(Builder& b) {
+    Value x = b.embed();
+    if (b.has("token_embd_norm")) x = b.normalise(x, b.norm("token_embd_norm"), "x");
+    if (!b.has("position_embd")) return x;
+    const auto n = static_cast<std::int64_t>(b.tensors().file().get("position_embd.weight").ne[1]);
+    if (n < b.n_ctx())
+        throw_error(ErrorKind::Usage, b.where(), "the model has {} positions, --ctx-size asks for {}", n,
+                    b.n_ctx());
+    const Lookup lookup{.table = b.linear("position_embd", b.hidden(), n).weight,
+                        .row = Lookup::Row::Position};
+    b.add(b.emit(lookup, b.hidden(), "positions"), {}, 1, x);
+    return x;
+}
+
+std::function<void(Value, Value)> plain_ffn(Builder& b, Activation activation) {
+    return [&b, activation](Value h, Value x) {
+        ffn(b, h, x, {.function = {.activation = activation}, .gated = false});
+    };
 }
 
 Rope rope_of(const Builder& b, Pairing pairing) {

@@ -13,13 +13,15 @@ namespace assay::model {
 struct Decoder {
     NormKind norms = NormKind::Rms;
     float embedding_scale = 1;
+    /// The stream that enters the first layer; absent: embeddings times embedding_scale.
+    std::function<Value()> start{};
     /// Names of the norms before the branches; empty: the branch reads the stream as it is.
     std::string attention_norm = "attn_norm";
     std::string ffn_norm = "ffn_norm";
     /// Both branches read the stream that enters the layer. With an empty ffn_norm they share the attention's
     /// norm.
     bool parallel = false;
-    std::function<AttentionBlock()> attention;
+    std::function<AttentionBlock()> attention{};
     /// Adds the feed-forward of h to x; absent: a gated one with SiLU, see FfnBlock.
     std::function<void(Value h, Value x)> ffn{};
     float residual_scale = 1;  ///< of both branches, where `ffn` is absent
@@ -28,6 +30,12 @@ struct Decoder {
 };
 
 void build_decoder(Builder& b, const Decoder& decoder);
+
+/// Embeddings with what position_embd and token_embd_norm add where the file has them.
+Value embed_positions(Builder& b);
+
+/// act(ffn_up), ffn_down, without a gate.
+std::function<void(Value, Value)> plain_ffn(Builder& b, Activation activation);
 
 /// Rotary options of most models: base and scaling from metadata, all of head_dim or rope.dimension_count.
 Rope rope_of(const Builder& b, Pairing pairing);

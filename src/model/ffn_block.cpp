@@ -122,6 +122,13 @@ Router router_of(Builder& b, const RouterDefaults& defaults) {
     return router;
 }
 
+GateFunction clamped_function(const Builder& b, std::string_view key, GateKind kind) {
+    constexpr float kLeast = 1e-6f;
+    const float limit = b.hp().number_of_layer(key, b.layer(), 0);
+    if (limit <= kLeast) return {};
+    return {.kind = kind, .limit = limit};
+}
+
 std::int64_t expert_width(const Builder& b, const Router& router) {
     if (const auto width = b.hp().integer("expert_feed_forward_length"); width && *width > 0) return *width;
     return b.hp().ffn(b.layer()) / router.n_used;

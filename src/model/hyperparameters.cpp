@@ -52,6 +52,17 @@ float Hyperparameters::number(std::string_view name, double otherwise) const {
     return static_cast<float>(value);
 }
 
+float Hyperparameters::number_of_layer(std::string_view name, std::int64_t layer, double otherwise) const {
+    const gguf::Value* value = metadata_.find(key(name));
+    if (value == nullptr || value->type != gguf::ValueType::Array) return number(name, otherwise);
+    const auto all = metadata_.find_reals(key(name));
+    if (layer >= static_cast<std::int64_t>(all->size()))
+        throw_error(ErrorKind::BadFile, metadata_.where(),
+                    "{} has {} entries, expected one for each of {} layers", key(name), all->size(),
+                    n_layers_);
+    return static_cast<float>((*all)[static_cast<std::size_t>(layer)]);
+}
+
 float Hyperparameters::epsilon(std::string_view name) const {
     const double value = metadata_.get_real(key(name));
     if (!std::isfinite(value) || value < 0)

@@ -33,6 +33,8 @@ class Hyperparameters {
     bool flag(std::string_view name, bool otherwise) const;
     /// A real that must be finite.
     float number(std::string_view name, double otherwise) const;
+    /// A real for all layers, or an array with an entry per layer.
+    float number_of_layer(std::string_view name, std::int64_t layer, double otherwise) const;
     /// A required epsilon: finite and not negative.
     float epsilon(std::string_view name) const;
     /// A scalar for all layers, or an array with an entry per layer.

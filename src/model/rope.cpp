@@ -1,6 +1,7 @@
 #include "model/rope.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -58,6 +59,29 @@ struct Ramp {
     }
 };
 
+/// Whether pair i belongs to a section whose positions text has.
+class TurningPairs {
+  public:
+    TurningPairs(const Hyperparameters& hp, Sections kind) : kind_(kind) {
+        const gguf::Integers* sections = hp.metadata().find_integers(hp.key("rope.dimension_sections"));
+        if (kind == Sections::None || sections == nullptr) return;
+        for (std::size_t i = 0; i < sizes_.size() && i < sections->size(); ++i) sizes_[i] = (*sections)[i];
+        for (const std::int64_t size : sizes_) total_ += size;
+    }
+    bool operator()(std::int64_t pair) const {
+        if (total_ <= 0) return true;
+        const std::int64_t i = pair % total_;
+        if (kind_ == Sections::Consecutive) return i < sizes_[0] + sizes_[1] + sizes_[2];
+        const auto axis = static_cast<std::size_t>(i % 3);
+        return i < 3 * sizes_[axis];
+    }
+
+  private:
+    Sections kind_;
+    std::array<std::int64_t, 4> sizes_{};
+    std::int64_t total_ = 0;
+};
+
 double yarn_magnitude(const RopeOptions& options, double factor) {
     const auto g = [factor](double s) { return factor <= 1 ? 1.0 : 1 + 0.1 * s * std::log(factor); };
     return options.log_multiplier == 0 ? g(1) : g(options.log_numerator) / g(options.log_multiplier);
@@ -98,7 +122,12 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
         n_rot, static_cast<double>(n_original), base,
         options.yarn_betas ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
         options.yarn_betas ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
+    const TurningPairs turns(hp, options.sections);
     for (std::int64_t i = 0; i < n_rot / 2; ++i) {
+        if (!turns(i)) {
+            frequencies.push_back(0);
+            continue;
+        }
         const double extrapolated =
             std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(n_rot)) /
             own[static_cast<std::size_t>(i)];

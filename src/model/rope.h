@@ -8,6 +8,13 @@
 
 namespace assay::model {
 
+/// How rope.dimension_sections deals out pairs (time, height, width, fourth).
+enum class Sections {
+    None,
+    Consecutive,  ///< M-RoPE (Wang et al. 2024)
+    Interleaved,  ///< pair i in turn to height, width, time
+};
+
 struct RopeOptions {
     Pairing pairing = Pairing::Adjacent;
     double base = 0;          ///< 0: from metadata
@@ -17,6 +24,8 @@ struct RopeOptions {
     /// 0.
     double log_multiplier = 0;
     double log_numerator = 1;
+    /// rope.dimension_sections: pairs of the fourth section stand still, since text has no fourth position.
+    Sections sections = Sections::None;
     std::int64_t n_rot = 0;  ///< 0: from metadata, or the whole head
     bool factors = true;     ///< rope_freqs, rope_factors_long and _short apply where the file has them
 };

@@ -28,7 +28,8 @@ class Tensors {
     /// "<prefix>.bias" where they exist.
     Linear linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                   std::int64_t n_matrices = 1);
-    /// "<prefix>.weight" (or "<prefix>", as a few files spell it) [size] and, where it exists, "<prefix>.bias".
+    /// "<prefix>.weight" (or "<prefix>", as a few files spell it) [size] and, where it exists,
+    /// "<prefix>.bias".
     Norm norm(const std::string& prefix, NormKind kind, std::int64_t size, float eps);
     /// The tensor `name` with so many numbers in all, whatever its shape.
     Vector vector(const std::string& name, std::int64_t size);

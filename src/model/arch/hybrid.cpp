@@ -34,7 +34,7 @@ void nemotron_experts(Builder& b, Value h, Value x) {
     b.add_product(sum, b.linear("ffn_latent_up", latent, x.cols), x);
 }
 
-void build_nemotron(Builder& b) {
+void build_one_mixer_layers(Builder& b) {
     b.use_norms(NormKind::Rms);
     const Value x = b.embed();
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
@@ -70,7 +70,7 @@ void build_falcon_h1(Builder& b) {
     b.finish(x);
 }
 
-void build_nemotron_h(Builder& b) { build_nemotron(b); }
+void build_nemotron_h(Builder& b) { build_one_mixer_layers(b); }
 
 void build_granitehybrid(Builder& b) {
     b.use_norms(NormKind::Rms);

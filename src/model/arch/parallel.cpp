@@ -8,13 +8,6 @@ namespace {
 
 constexpr std::int64_t kHeadNormLayers = 64;  ///< Command-R+ and larger normalise heads
 
-/// act(ffn_up), ffn_down.
-std::function<void(Value, Value)> plain_gelu(Builder& b) {
-    return [&b](Value h, Value x) {
-        ffn(b, h, x, {.function = {.activation = Activation::Gelu}, .gated = false});
-    };
-}
-
 }  // namespace
 
 void build_falcon(Builder& b) {
@@ -23,7 +16,7 @@ void build_falcon(Builder& b) {
                     .ffn_norm = "",
                     .parallel = true,
                     .attention = [&] { return AttentionBlock{.rope = rope_of(b, Pairing::Halves)}; },
-                    .ffn = plain_gelu(b)};
+                    .ffn = plain_ffn(b, Activation::Gelu)};
     if (b.tensors().has("blk.0.attn_norm_2.weight")) {
         decoder.attention_norm = "attn_norm_2";
         decoder.ffn_norm = "attn_norm";
@@ -35,7 +28,7 @@ void build_gptneox(Builder& b) {
     build_decoder(b, {.norms = NormKind::Layer,
                       .parallel = b.hp().flag("use_parallel_residual", true),
                       .attention = [&] { return AttentionBlock{.rope = rope_of(b, Pairing::Halves)}; },
-                      .ffn = plain_gelu(b)});
+                      .ffn = plain_ffn(b, Activation::Gelu)});
 }
 
 void build_phi2(Builder& b) {
@@ -43,7 +36,7 @@ void build_phi2(Builder& b) {
                       .ffn_norm = "",
                       .parallel = true,
                       .attention = [&] { return AttentionBlock{.rope = rope_of(b, Pairing::Halves)}; },
-                      .ffn = plain_gelu(b)});
+                      .ffn = plain_ffn(b, Activation::Gelu)});
 }
 
 void build_plamo(Builder& b) {
