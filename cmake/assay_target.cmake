@@ -14,7 +14,7 @@ function(assay_options target)
     endif()
 endfunction()
 
-# assay_room(NAME SOURCES a.cpp ... DEPS other_room ... LIBS PkgConfig::X ...)
+# assay_room(NAME SOURCES a.cpp ... DEPS other_room ... LIBS X::X ...)
 function(assay_room name)
     cmake_parse_arguments(ROOM "" "" "SOURCES;DEPS;LIBS" ${ARGN})
     add_library(assay_${name} STATIC ${ROOM_SOURCES})

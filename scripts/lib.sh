@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034  # the lists are for the scripts that read this file
 # What scripts/quickstart and scripts/test share: the packages they need and how to get them.
 
-# Debian packages. The build needs the first list, the tests the second as well.
+# Debian packages. The build needs the first list, the tests the second as well. They are installed without what
+# they recommend. cmake/dependencies.cmake looks for the libraries.
 build_packages=(
-    g++ cmake ninja-build pkg-config
-    libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
-    libjs-chart.js
+    g++ cmake ninja-build
+    libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libjs-chart.js
 )
-test_packages=(libgtest-dev libbenchmark-dev clang-format)
+test_packages=(libgtest-dev libgmock-dev libxxhash-dev libbenchmark-dev clang-format)
 
 say() { printf '== %s\n' "$*"; }
 
@@ -46,9 +46,14 @@ install_packages() {
     rm -f "$log"
 }
 
+configure() {
+    say "configuring the $1 preset in build/$1"
+    cmake --preset "$1"
+}
+
 # build PRESET: configures and compiles.
 build() {
-    say "building the $1 preset in build/$1"
-    cmake --preset "$1"
+    configure "$1"
+    say "building the $1 preset"
     cmake --build --preset "$1"
 }

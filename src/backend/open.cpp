@@ -17,14 +17,12 @@ std::unique_ptr<Backend> open_cpu(const OpenOptions& options, ThreadPool& pool) 
     const Isa found = detect_isa();
     const Isa isa = options.isa.value_or(found);
     if (isa > found)
-        throw_error(ErrorKind::Unsupported, "--isa", "{} was asked for, this processor has {}",
+        throw_error(ErrorKind::Unsupported, "--isa",
+                    "{} was asked for, this processor has {} (within ONEDNN_MAX_CPU_ISA, where that is set)",
                     to_string(isa), to_string(found));
-    const bool has_bf16 = isa >= Isa::Avx512Bf16;
-    if (options.precision == Precision::Bf16 && !has_bf16)
-        throw_error(ErrorKind::Unsupported, "--precision",
-                    "bf16 needs AVX-512 BF16 or AMX, this processor runs {}", to_string(isa));
     if (options.isa) cpu::limit_library(isa);
-    const bool bf16 = has_bf16 && options.precision != Precision::F32;
+    const bool bf16 = options.precision == Precision::Bf16 ||
+                      (options.precision == Precision::Auto && cpu::has_bf16_products(isa));
     return std::make_unique<cpu::CpuBackend>(isa, bf16 ? DType::Bf16 : DType::F32, options.chunk_tokens,
                                              pool);
 }

@@ -15,7 +15,7 @@ namespace assay::backend {
 
 enum class Precision {
     Auto,  ///< bf16 where the hardware has it, else f32
-    Bf16,
+    Bf16,  ///< bf16 operands, multiplied in f32 where the hardware cannot otherwise
     F32,
 };
 
@@ -34,7 +34,7 @@ struct OpenOptions {
 };
 
 /// The pool is borrowed and must outlive the backend. Throws Error{Usage} for an unknown device,
-/// Error{Unsupported} for a precision or level that the device has not, Error{Device} when a vendor library
+/// Error{Unsupported} for a level that the processor has not, Error{Device} when a vendor library
 /// fails.
 std::unique_ptr<Backend> open(const OpenOptions& options, ThreadPool& pool);
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -19,6 +22,25 @@ constexpr std::array<std::pair<Isa, std::string_view>, 5> kNames{{{Isa::Scalar, 
                                                                   {Isa::Avx512, "avx512"},
                                                                   {Isa::Avx512Bf16, "avx512bf16"},
                                                                   {Isa::Amx, "amx"}}};
+
+/// oneDNN's levels that lie below our highest, and what we have within them.
+constexpr std::array<std::pair<std::string_view, Isa>, 9> kLibraryLevels{
+    {{"SSE41", Isa::Scalar},
+     {"AVX", Isa::Scalar},
+     {"AVX2", Isa::Avx2},
+     {"AVX2_VNNI", Isa::Avx2},
+     {"AVX512_MIC", Isa::Avx2},
+     {"AVX512_MIC_4OPS", Isa::Avx2},
+     {"AVX512_CORE", Isa::Avx512},
+     {"AVX512_CORE_VNNI", Isa::Avx512},
+     {"AVX512_CORE_BF16", Isa::Avx512Bf16}}};
+
+/// The level that the environment leaves.
+Isa allowed_isa() {
+    for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"})
+        if (const char* word = std::getenv(name)) return isa_within(word);
+    return Isa::Amx;
+}
 
 enum Register { kEax, kEbx, kEcx, kEdx };
 
@@ -92,8 +114,15 @@ Isa highest_isa(const std::function<bool(std::string_view)>& has) {
     return highest;
 }
 
+Isa isa_within(std::string_view library_level) {
+    std::string word(library_level);
+    for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const auto* level = std::ranges::find(kLibraryLevels, word, [](const auto& row) { return row.first; });
+    return level == kLibraryLevels.end() ? Isa::Amx : level->second;
+}
+
 Isa detect_isa() noexcept {
-    static const Isa found = detect();
+    static const Isa found = std::min(detect(), allowed_isa());
     return found;
 }
 

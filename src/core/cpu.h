@@ -16,8 +16,14 @@ enum class Isa {
     Amx,         ///< and AMX tiles with bf16, enabled for this process
 };
 
-/// The highest level that this processor and operating system support.
+/// The highest level that this processor and operating system support, and that oneDNN's own variable
+/// (ONEDNN_MAX_CPU_ISA, or DNNL_MAX_CPU_ISA where that is unset) leaves: one cap for the library and for us.
 Isa detect_isa() noexcept;
+
+/// The highest level within a level of oneDNN, named as in that variable, in any case. A word that does not
+/// cap
+/// ("ALL", those of later versions, those that the library ignores) gives the highest level.
+Isa isa_within(std::string_view library_level);
 
 /// The highest level all of whose features `has` confirms, and those of the levels before it. Features are
 /// named as the compiler's -m options that assay_isa() in cmake/assay_target.cmake gives the files of a

@@ -59,5 +59,21 @@ TEST(OpenTest, CpuAlwaysOpens) {
     EXPECT_THAT(open(options, pool)->description(), testing::StartsWith("cpu"));
 }
 
+TEST(OpenTest, EveryLevelTakesBf16Operands) {
+    ThreadPool pool(1);
+    OpenOptions options;
+    options.device = "cpu";
+    // The highest first: the library stays at the first level that a process gives it.
+    for (const Isa isa : {Isa::Amx, Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Scalar}) {
+        if (isa > detect_isa()) continue;
+        options.isa = isa;
+        options.precision = Precision::Bf16;
+        EXPECT_EQ(open(options, pool)->operand_dtype(), DType::Bf16) << to_string(isa);
+        options.precision = Precision::Auto;
+        EXPECT_EQ(open(options, pool)->operand_dtype(), isa < Isa::Avx512Bf16 ? DType::F32 : DType::Bf16)
+            << to_string(isa);
+    }
+}
+
 }  // namespace
 }  // namespace assay::backend

@@ -58,6 +58,26 @@ TEST(HighestIsa, NeedsTheLevelsBefore) {
     EXPECT_EQ(highest_with(features), Isa::Scalar);
 }
 
+TEST(IsaWithin, FollowsTheLibrarysLevels) {
+    EXPECT_EQ(isa_within("SSE41"), Isa::Scalar);
+    EXPECT_EQ(isa_within("AVX2"), Isa::Avx2);
+    EXPECT_EQ(isa_within("avx2_vnni"), Isa::Avx2);
+    EXPECT_EQ(isa_within("AVX512_CORE"), Isa::Avx512);
+    EXPECT_EQ(isa_within("AVX512_CORE_BF16"), Isa::Avx512Bf16);
+    for (const char* word : {"ALL", "AVX512_CORE_AMX", "", "avx-2"})
+        EXPECT_EQ(isa_within(word), Isa::Amx) << word;
+}
+
+TEST(DetectIsa, StaysWithinTheLibrarysVariable) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // a process that has not detected yet
+    EXPECT_EXIT(
+        {
+            setenv("ONEDNN_MAX_CPU_ISA", "SSE41", 1);
+            std::exit(detect_isa() == Isa::Scalar ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "");
+}
+
 TEST(Isa, HasAWordForEachLevel) {
     for (const Isa isa : kLevels) EXPECT_EQ(parse_isa(to_string(isa)), isa);
     EXPECT_EQ(parse_isa("sse2"), std::nullopt);

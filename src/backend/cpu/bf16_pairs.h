@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kPair = 2;
 
-/// Where the pairs of 16 columns starting at column n are: base + n * per_column + pair * per_pair.
+/// Where the pairs of kLanes columns starting at column n are: base + n * per_column + pair * per_pair.
 struct Packed {
     const std::uint16_t* base;
     std::int64_t per_column;

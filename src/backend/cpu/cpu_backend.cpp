@@ -30,15 +30,17 @@ int packers_beside(int n_threads) {
 
 }  // namespace
 
-const Kernels& kernels_for(Isa isa, bool bf16_products) {
-    if (isa >= Isa::Amx && bf16_products) return kernels_amx();
-    if (isa >= Isa::Avx512Bf16 && bf16_products) return kernels_avx512bf16();
-    if (isa >= Isa::Avx512) return kernels_avx512();
-    return isa >= Isa::Avx2 ? kernels_avx2() : kernels_baseline();
+const Kernels& kernels_for(Isa isa, DType operand) {
+    const bool bf16 = operand == DType::Bf16;
+    if (isa >= Isa::Amx && bf16) return kernels_amx();
+    if (isa >= Isa::Avx512Bf16 && bf16) return kernels_avx512bf16();
+    if (isa >= Isa::Avx512) return bf16 ? kernels_avx512_widened() : kernels_avx512();
+    if (isa >= Isa::Avx2) return bf16 ? kernels_avx2_widened() : kernels_avx2();
+    return bf16 ? kernels_baseline_widened() : kernels_baseline();
 }
 
 CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool)
-    : kernels_(kernels_for(isa, operand == DType::Bf16)),
+    : kernels_(kernels_for(isa, operand)),
       gemm_(operand, kernels_, isa),
       exact_gemm_(DType::F32, kernels_, isa),
       pool_(pool),
@@ -48,8 +50,10 @@ CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, Thread
       scratch_(static_cast<std::size_t>(pool.size())) {}
 
 std::string CpuBackend::description() const {
-    return fmt::format("cpu ({} kernels, {} products, {} thread{})", to_string(kernels_.isa),
-                       operand_dtype() == DType::F32 ? "f32" : "bf16", pool_.size(),
+    const char* products = operand_dtype() == DType::F32     ? "f32 products"
+                           : has_bf16_products(kernels_.isa) ? "bf16 products"
+                                                             : "f32 products of bf16 operands";
+    return fmt::format("cpu ({} kernels, {}, {} thread{})", to_string(kernels_.isa), products, pool_.size(),
                        pool_.size() == 1 ? "" : "s");
 }
 

@@ -1,5 +1,8 @@
 // Products of the CPU backend: oneDNN behind an interface of fixed-size row tiles and packed panels.
 //
+// Where the processor has no bf16 products, bf16 operands are widened to f32 right before each product: they
+// take the memory of bf16, and their products are exact.
+//
 // oneDNN's result for a row depends on how many rows and threads a call has (seen with 2.6.3, bf16), so every
 // call here has one fixed number of rows, the last tile padded, and runs on the one thread that made it.
 #pragma once
@@ -74,7 +77,8 @@ void limit_library(Isa isa) noexcept;
 
 class Gemm {
   public:
-    Gemm(DType operand, const Kernels& kernels, Isa decoder_isa);
+    /// `isa` decides how weights are decoded and whether bf16 operands are widened.
+    Gemm(DType operand, const Kernels& kernels, Isa isa);
     ~Gemm();
 
     DType operand_dtype() const noexcept { return operand_; }
@@ -91,12 +95,13 @@ class Gemm {
     /// Compiled on first use, kept for ever. Any thread.
     const Product& product(const Shape& shape) const;
 
-    /// a and c have all tile_rows rows. `scratch` has scratch_bytes() of this product, one per thread.
-    void run(const Product& product, const void* a, const void* panel, float* c, void* scratch) const;
+    /// a and c have all tile_rows rows. `scratch` has scratch_bytes() of this product, one per thread, and
+    /// begins on a cache line.
+    void run(const Product& product, const void* a, const void* panel, float* c, std::byte* scratch) const;
     static std::size_t scratch_bytes(const Product& product) noexcept;
 
   private:
-    /// For each `width` output columns, the words (one f32 or two bf16) of all inputs:
+    /// Of what is multiplied. For each `width` output columns, the words (one f32 or two bf16) of all inputs:
     /// [blocks][words][width], zeros behind the last input and column. Width 0: another layout, which only
     /// the library makes.
     struct PanelLayout {
@@ -106,18 +111,24 @@ class Gemm {
     };
     /// Asked of the library once for each size. Any thread.
     PanelLayout layout(std::int64_t n_in, std::int64_t cols) const;
-    /// `cols` rows of the source become columns of a panel.
+    bool widens() const noexcept { return multiplied_ != operand_; }
+    /// `cols` rows of the source become columns of a panel of operands: of what is multiplied, rounded where
+    /// that was widened.
     void pack_panel(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
                     std::byte* out) const;
+    /// The same of what is multiplied, as the next two.
+    void pack_multiplied(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
+                         std::byte* out) const;
     void pack_by_library(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
                          std::byte* out) const;
-    /// Rows as operands, `out_stride` bytes apart, zeros behind the last value of each.
+    /// Rows, `out_stride` bytes apart, zeros behind the last value of each.
     void decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
                      std::size_t out_stride, std::byte* out) const;
 
     DType operand_;
+    DType multiplied_;  ///< by the library: operands as they are, or widened to f32
     const Kernels& kernels_;
-    Isa decoder_isa_;
+    Isa isa_;
     mutable PagePool pages_;
     mutable std::mutex mutex_;
     mutable std::map<Shape, std::unique_ptr<Product>> products_;

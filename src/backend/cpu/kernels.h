@@ -41,6 +41,8 @@ struct Kernels {
     Isa isa;
     /// out = x rounded to nearest even.
     void (*to_bf16)(const float* x, std::int64_t n, std::uint16_t* out);
+    /// out = x, exactly.
+    void (*from_bf16)(const std::uint16_t* x, std::int64_t n, float* out);
     /// out [n_cols, n_rows] = in [n_rows, n_cols] transposed; strides in words.
     void (*transpose)(const std::uint32_t* in, std::int64_t in_stride, std::int64_t n_rows,
                       std::int64_t n_cols, std::uint32_t* out, std::int64_t out_stride);
@@ -79,12 +81,19 @@ struct Kernels {
 const Kernels& kernels_baseline();
 const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
+/// The same, but for attention's operands, which are rounded to bf16; their products are f32's.
+const Kernels& kernels_baseline_widened();
+const Kernels& kernels_avx2_widened();
+const Kernels& kernels_avx512_widened();
 /// Attention products in bf16; the rest as kernels_avx512.
 const Kernels& kernels_avx512bf16();
 /// The same on AMX tiles.
 const Kernels& kernels_amx();
 
-/// The best table for this level; products in bf16 are used only when asked for.
-const Kernels& kernels_for(Isa isa, bool bf16_products);
+/// Levels below multiply bf16 operands in f32.
+constexpr bool has_bf16_products(Isa isa) { return isa >= Isa::Avx512Bf16; }
+
+/// The best table for this level and for operands of this type.
+const Kernels& kernels_for(Isa isa, DType operand);
 
 }  // namespace assay::backend::cpu

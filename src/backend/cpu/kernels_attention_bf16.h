@@ -1,11 +1,11 @@
 // Attention of one head over one block of queries, products in bf16 with f32 accumulation. Included by the
-// kernels that have such products, after `kDepthStep`, what the dimension of a head is padded to, and
-// `UnitInUse`, which is alive while multiply() is called, and multiply():
-//   c [rows, cols] f32 = a [rows, 2 * pairs] * b, cols a multiple of 32, rows at most kQueryBlock. a and c
-//   have kQueryBlock rows; those behind `rows` may be read and written, and hold anything.
+// kernels that have such products, in hardware or by bf16_widened.h, after `kDepthStep`, what the dimension
+// of a head is padded to, and `UnitInUse`, which is alive while multiply() is called, and multiply():
+//   c [rows, cols] f32 = a [rows, 2 * pairs] * b, cols a multiple of 2 * kLanes, rows at most kQueryBlock. a
+//   and c have kQueryBlock rows; those behind `rows` may be read and written, and hold anything.
 //
 // The hardware multiplies pairs of neighbours along the summed dimension, so keys are packed as
-// [n_keys_padded/16][depth/2][16][2] and values as [n_keys_padded/2][width][2], zeros in the padding.
+// [n_keys_padded/kLanes][depth/2][kLanes][2] and values as [n_keys_padded/2][width][2], zeros in the padding.
 #pragma once
 
 namespace assay::backend::cpu {

@@ -133,6 +133,25 @@ void to_bf16(const float* x, std::int64_t n, std::uint16_t* out) {
     }
 }
 
+void from_bf16(const std::uint16_t* x, std::int64_t n, float* out) {
+    const auto widen = [](Shorts s) {
+        const Ints bits = __builtin_convertvector(s, Ints) << 16;
+        Floats v;
+        std::memcpy(&v, &bits, sizeof v);
+        return v;
+    };
+    Shorts s{};
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        std::memcpy(&s, x + i, sizeof s);
+        store(out + i, widen(s));
+    }
+    if (i < n) {
+        std::memcpy(&s, x + i, static_cast<std::size_t>(n - i) * 2);
+        store_part(out + i, widen(s), n - i);
+    }
+}
+
 void add_sums(const float* x, std::int64_t n, float* squares, float* plain) {
     if (squares != nullptr)
         map(x, n, squares, [&](Floats v, std::int64_t i) {

@@ -14,6 +14,7 @@ namespace {
 constexpr Kernels kernel_table(Isa isa) {
     return {.isa = isa,
             .to_bf16 = to_bf16,
+            .from_bf16 = from_bf16,
             .transpose = transpose,
             .add_sums = add_sums,
             .norm_row = norm_row,

@@ -46,11 +46,11 @@ Gemm::PanelLayout Gemm::layout(std::int64_t n_in, std::int64_t cols) const {
     const std::lock_guard lock(mutex_);
     if (const auto known = layouts_.find({n_in, cols}); known != layouts_.end()) return known->second;
     PanelLayout layout;
-    const dnnl::memory::desc wanted = packed_layout(n_in, cols, operand_);
+    const dnnl::memory::desc wanted = packed_layout(n_in, cols, multiplied_);
     layout.size_bytes = static_cast<std::int64_t>(wanted.get_size());
-    const bool pairs = operand_ == DType::Bf16;
+    const bool pairs = multiplied_ == DType::Bf16;
     const auto is = [&](Tag tag) {
-        return wanted == dnnl::memory::desc({n_in, cols}, library_type(operand_), tag);
+        return wanted == dnnl::memory::desc({n_in, cols}, library_type(multiplied_), tag);
     };
     for (const Blocked& blocked : kBlocked)
         if (is(pairs ? blocked.pairs : blocked.singles)) {
@@ -68,18 +68,18 @@ Gemm::PanelLayout Gemm::layout(std::int64_t n_in, std::int64_t cols) const {
 void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
                        std::size_t out_stride, std::byte* out) const {
     thread_local std::vector<float> row;
-    const quant::DecodeRow decode = quant::decoder(source.type->id, decoder_isa_);
+    const quant::DecodeRow decode = quant::decoder(source.type->id, isa_);
     const std::uint64_t stride = quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in));
-    const auto filled = static_cast<std::size_t>(source.n_in * size_of(operand_));
+    const auto filled = static_cast<std::size_t>(source.n_in * size_of(multiplied_));
     row.resize(static_cast<std::size_t>(source.n_in));
     for (std::int64_t r = 0; r < count; ++r) {
         const std::byte* from = source.bytes.data() + static_cast<std::uint64_t>(first + r) * stride;
         std::byte* to = out + static_cast<std::size_t>(r) * out_stride;
-        auto* target = operand_ == DType::F32 ? reinterpret_cast<float*>(to) : row.data();
+        auto* target = multiplied_ == DType::F32 ? reinterpret_cast<float*>(to) : row.data();
         decode(from, row.size(), target);
         if (source.scale != 1)
             for (std::int64_t i = 0; i < source.n_in; ++i) target[i] *= source.scale;
-        if (operand_ == DType::Bf16)
+        if (multiplied_ == DType::Bf16)
             kernels_.to_bf16(target, source.n_in, reinterpret_cast<std::uint16_t*>(to));
         std::memset(to + filled, 0, out_stride - filled);
     }
@@ -88,20 +88,20 @@ void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int6
 void Gemm::pack_by_library(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
                            std::byte* out) const {
     thread_local std::vector<std::byte> rows;
-    const auto row_bytes = static_cast<std::size_t>(source.n_in * size_of(operand_));
+    const auto row_bytes = static_cast<std::size_t>(source.n_in * size_of(multiplied_));
     rows.resize(static_cast<std::size_t>(cols) * row_bytes);
     decode_rows(source, first_row, cols, row_bytes, rows.data());
-    const dnnl::memory::desc plain({source.n_in, cols}, library_type(operand_),
+    const dnnl::memory::desc plain({source.n_in, cols}, library_type(multiplied_),
                                    dnnl::memory::dims{1, source.n_in});
     dnnl::memory from(plain, library_engine(), rows.data());
-    dnnl::memory to(packed_layout(source.n_in, cols, operand_), library_engine(), out);
+    dnnl::memory to(packed_layout(source.n_in, cols, multiplied_), library_engine(), out);
     dnnl::stream stream(library_engine());
     dnnl::reorder(from, to).execute(stream, from, to);
     stream.wait();
 }
 
-void Gemm::pack_panel(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
-                      std::byte* out) const {
+void Gemm::pack_multiplied(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
+                           std::byte* out) const {
     const PanelLayout wanted = layout(source.n_in, cols);
     if (wanted.width == 0) return pack_by_library(source, first_row, cols, out);
     thread_local std::vector<std::uint32_t> rows;
@@ -120,11 +120,20 @@ void Gemm::pack_panel(const WeightSource& source, std::int64_t first_row, std::i
     }
 }
 
+void Gemm::pack_panel(const WeightSource& source, std::int64_t first_row, std::int64_t cols,
+                      std::byte* out) const {
+    if (!widens()) return pack_multiplied(source, first_row, cols, out);
+    thread_local std::vector<float> values;
+    values.resize(static_cast<std::size_t>(layout(source.n_in, cols).size_bytes) / sizeof(float));
+    pack_multiplied(source, first_row, cols, reinterpret_cast<std::byte*>(values.data()));
+    kernels_.to_bf16(values.data(), std::ssize(values), reinterpret_cast<std::uint16_t*>(out));
+}
+
 std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> stacked,
                                                ThreadPool& pool) const {
     use_one_library_thread();
     const std::int64_t n_in = stacked.front().n_in;
-    const std::int64_t step = panel_columns(n_in, operand_);
+    const std::int64_t step = panel_columns(n_in, multiplied_);
     std::vector<Panel> panels;
     std::vector<std::pair<const WeightSource*, std::int64_t>> origins;  ///< per panel: source, its first row
     std::int64_t n_out = 0;
@@ -135,7 +144,8 @@ std::shared_ptr<const PackedMatrix> Gemm::pack(std::span<const WeightSource> sta
                 const std::int64_t cols = std::min(step, source.n_out - first);
                 panels.push_back({n_out + first, cols, bytes});
                 origins.emplace_back(&source, first);
-                bytes += static_cast<std::size_t>(round_up(layout(n_in, cols).size_bytes, kPanelAlignment));
+                const std::int64_t values = layout(n_in, cols).size_bytes / size_of(multiplied_);
+                bytes += static_cast<std::size_t>(round_up(values * size_of(operand_), kPanelAlignment));
             }
             n_out += source.n_out;
         }
