@@ -171,7 +171,7 @@ void build_bailingmoe2(Builder& b) {
 }
 
 void build_exaone_moe(Builder& b) {
-    const Windows windows(b, {.period = 4, .reads_period = false});
+    const Windows windows(b, {.period = 4});
     build_decoder(b, {.attention =
                           [&] {
                               const bool windowed = windows.windowed(b.layer());

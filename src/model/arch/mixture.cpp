@@ -87,7 +87,7 @@ void build_dots1(Builder& b) {
 
 void build_gpt_oss(Builder& b) {
     constexpr GateFunction kClamped{.kind = GateKind::SwigluOai, .limit = 7, .slope = 1.702f};
-    const Windows windows(b, {.period = 2, .reads_period = false});
+    const Windows windows(b, {.period = 2});
     build_decoder(
         b, {.ffn_norm = "post_attention_norm",
             .attention =

@@ -28,7 +28,7 @@ void build_olmo(Builder& b) {
 }
 
 void build_olmo2(Builder& b) {
-    const Windows windows(b, {.period = 4, .reads_period = false});
+    const Windows windows(b, {.period = 4});
     build_decoder(b, {.attention_norm = "",
                       .ffn_norm = "",
                       .attention =
@@ -46,7 +46,7 @@ void build_olmo2(Builder& b) {
 void build_exaone4(Builder& b) {
     constexpr std::int64_t kLayers32B = 64;  // windows, and no rotation where there are none
     const bool windowed_model = b.hp().n_layers() == kLayers32B;
-    const Windows windows(b, {.period = 4, .reads_period = false});
+    const Windows windows(b, {.period = 4});
     build_decoder(b, {.attention_norm = "",
                       .ffn_norm = "",
                       .attention =
