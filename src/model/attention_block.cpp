@@ -118,8 +118,9 @@ Value attended(Builder& b, Value h, const AttentionBlock& block) {
 
 void attention(Builder& b, Value h, Value residual, const AttentionBlock& block) {
     const Value out = attended(b, h, block);
-    add_branch(b, out, b.linear("attn_output", out.cols, residual.cols), residual,
-               {block.post_norm, block.branch_scale});
+    Linear output = b.linear("attn_output", out.cols, residual.cols);
+    if (!block.output_bias) output.bias = {};
+    add_branch(b, out, std::move(output), residual, {block.post_norm, block.branch_scale});
 }
 
 }  // namespace assay::model

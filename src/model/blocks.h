@@ -38,9 +38,10 @@ struct AttentionBlock {
     float max_alibi_bias = 0;  ///< 0: none
     /// attn_gate (a factor for each head, or each column) on what leaves the heads; Identity: none.
     Activation gate = Activation::Identity;
-    std::string sub_norm{};  ///< name of a norm before attn_output; empty: none
-    Norm post_norm{};        ///< of the branch before it is added
-    float branch_scale = 1;  ///< of the branch
+    std::string sub_norm{};   ///< name of a norm before attn_output; empty: none
+    bool output_bias = true;  ///< attn_output.bias applies where the file has it
+    Norm post_norm{};         ///< of the branch before it is added
+    float branch_scale = 1;   ///< of the branch
 };
 
 /// attn_qkv, or attn_q, attn_k, attn_v; what leaves the heads, before attn_output. Sinks where the file has
@@ -116,6 +117,7 @@ struct FfnBlock {
     std::int64_t width = 0;  ///< 0: that of the layer in metadata
     GateFunction function{};
     bool gated = true;       ///< ffn_gate, or ffn_up of both, gate first; else act(ffn_up)
+    bool biases = true;      ///< biases apply where the file has them
     std::string suffix{};    ///< "_shexp" for shared experts
     std::string sub_norm{};  ///< name of a norm before ffn_down; empty: none
     std::int64_t n_in = 0;   ///< 0: hidden

@@ -85,6 +85,8 @@ class Builder {
     void finish(Value residual);
     void finish_normed(Value final);
     void scale_logits(float scale, float soft_cap);
+    /// output.bias, where the file has it, does not apply.
+    void drop_output_bias() { program_.output.linear.bias = {}; }
 
     /// What was written. The builder is done.
     Program take() { return std::move(program_); }

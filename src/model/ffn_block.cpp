@@ -80,24 +80,31 @@ void add_branch(Builder& b, Value x, Linear linear, Value residual, const Branch
 Value ffn_inner(Builder& b, Value h, const FfnBlock& block) {
     const std::int64_t width = block.width > 0 ? block.width : b.hp().ffn(b.layer());
     const std::string gate = "ffn_gate" + block.suffix, up = "ffn_up" + block.suffix;
+    const auto linear = [&](const std::string& name, std::int64_t n_in, std::int64_t n_out) {
+        Linear found = b.linear(name, n_in, n_out);
+        if (!block.biases) found.bias = {};
+        return found;
+    };
     b.mark_ffn_input(h);
     Value inner;
     if (!block.gated)
-        inner = b.chain(b.product(h, {b.linear(up, h.cols, width)}, "up"), {apply(block.function.activation)},
+        inner = b.chain(b.product(h, {linear(up, h.cols, width)}, "up"), {apply(block.function.activation)},
                         "inner");
     else if (b.has(gate))
-        inner = b.emit(
-            GatedProduct{h, {b.linear(gate, h.cols, width), b.linear(up, h.cols, width)}, block.function},
-            width, "inner");
+        inner =
+            b.emit(GatedProduct{h, {linear(gate, h.cols, width), linear(up, h.cols, width)}, block.function},
+                   width, "inner");
     else
-        inner = b.emit(GatedProduct{h, {b.linear(up, h.cols, 2 * width)}, block.function}, width, "inner");
+        inner = b.emit(GatedProduct{h, {linear(up, h.cols, 2 * width)}, block.function}, width, "inner");
     if (!block.sub_norm.empty()) inner = b.normalise(inner, b.norm(block.sub_norm, width), "inner");
     return inner;
 }
 
 void ffn(Builder& b, Value h, Value residual, const FfnBlock& block, const Branch& branch) {
     const Value inner = ffn_inner(b, h, block);
-    add_branch(b, inner, b.linear("ffn_down" + block.suffix, inner.cols, residual.cols), residual, branch);
+    Linear down = b.linear("ffn_down" + block.suffix, inner.cols, residual.cols);
+    if (!block.biases) down.bias = {};
+    add_branch(b, inner, std::move(down), residual, branch);
 }
 
 Router router_of(Builder& b, const RouterDefaults& defaults) {

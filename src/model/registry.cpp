@@ -78,7 +78,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"openelm", build_openelm},
     {"orion", build_orion},
     {"paddleocr", build_ernie4_5},
-    {"pangu-embedded", build_exaone},
+    {"pangu-embedded", build_pangu},
     {"phi2", build_phi2},
     {"phi3", build_phi3},
     {"phimoe", build_phimoe},

@@ -139,6 +139,7 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
     rope.frequencies = {fmt::format("rope.{}.{}.{}.{}", n_rot, base, factor, options.factors ? 1 : 0),
                         n_rot / 2, std::move(frequencies)};
     rope.magnitude = hp.number("rope.scaling.attn_factor", 1);
+    if (options.unmagnified) rope.magnitude = 1;
     if (yarn) rope.magnitude *= static_cast<float>(yarn_magnitude(options, factor));
     return rope;
 }

@@ -68,6 +68,7 @@ void build_olmo2(Builder& b);
 void build_olmoe(Builder& b);
 void build_openelm(Builder& b);
 void build_orion(Builder& b);
+void build_pangu(Builder& b);
 void build_phi2(Builder& b);
 void build_phi3(Builder& b);
 void build_phimoe(Builder& b);

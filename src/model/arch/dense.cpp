@@ -23,6 +23,13 @@ AttentionBlock with_head_norms(const Builder& b, Pairing pairing) {
 
 void build_internlm2(Builder& b) { build_plain(b, Pairing::Adjacent); }
 void build_exaone(Builder& b) { build_plain(b, Pairing::Halves); }
+void build_pangu(Builder& b) {
+    build_decoder(
+        b, {.attention = [&] {
+            return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()),
+                                                    {.pairing = Pairing::Halves, .factors = false})};
+        }});
+}
 void build_orion(Builder& b) { build_plain(b, Pairing::Halves, NormKind::Layer); }
 void build_phi3(Builder& b) { build_plain(b, Pairing::Halves); }
 void build_chatglm(Builder& b) { build_plain(b, Pairing::Adjacent); }
@@ -40,13 +47,22 @@ void build_seed_oss(Builder& b) {
 }
 
 void build_qwen(Builder& b) {
-    // The key counts both branches of the feed-forward; every query has a key of its own.
-    build_decoder(b, {.attention =
-                          [&] {
-                              return AttentionBlock{.n_kv_heads = b.hp().n_heads(b.layer()),
-                                                    .rope = rope_of(b, Pairing::Halves)};
-                          },
-                      .ffn = [&](Value h, Value x) { ffn(b, h, x, {.width = b.hp().ffn(b.layer()) / 2}); }});
+    b.use_norms(NormKind::Rms);
+    const Value x = b.embed();
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
+        const std::int64_t width = b.hp().n_heads(i) * b.hp().head_dim(i),
+                           keys = b.hp().n_kv_heads(i) * b.hp().head_dim(i);
+        const Value qkv = b.product(h, {b.linear("attn_qkv", h.cols, 3 * width)}, "qkv");
+        const Value out = attended(b, qkv.columns(0, width), qkv.columns(width, keys),
+                                   qkv.columns(width + keys, keys), {.rope = rope_of(b, Pairing::Halves)});
+        b.add_product(out, b.linear("attn_output", width, x.cols), x);
+        b.next_stage();
+        // The key counts both branches.
+        ffn(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {.width = b.hp().ffn(i) / 2});
+    }
+    b.finish(x);
 }
 
 void build_qwen2vl(Builder& b) {
@@ -55,6 +71,7 @@ void build_qwen2vl(Builder& b) {
                           .rope = make_rope(b, b.hp().head_dim(b.layer()),
                                             {.pairing = Pairing::Halves, .sections = Sections::Consecutive})};
                   }});
+    b.drop_output_bias();
 }
 
 void build_qwen3vl(Builder& b) {
@@ -117,9 +134,10 @@ void build_bitnet(Builder& b) {
 
 void build_baichuan(Builder& b) {
     constexpr std::int64_t kLayers13B = 40;  // has ALiBi instead of a rotation
-    const bool slopes = b.hp().n_layers() == kLayers13B;
-    build_decoder(b, {.attention = [&, slopes] {
-                      return AttentionBlock{.rope = slopes ? Rope{} : rope_of(b, Pairing::Adjacent),
+    constexpr std::int64_t kLayers7B = 32;
+    const bool slopes = b.hp().n_layers() == kLayers13B, turns = b.hp().n_layers() == kLayers7B;
+    build_decoder(b, {.attention = [&, slopes, turns] {
+                      return AttentionBlock{.rope = turns ? rope_of(b, Pairing::Adjacent) : Rope{},
                                             .max_alibi_bias = slopes ? 8.0f : 0.0f};
                   }});
 }

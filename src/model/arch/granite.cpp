@@ -70,7 +70,9 @@ void build_minicpm(Builder& b) {
 }
 
 void build_refact(Builder& b) {
-    build_scaled(b, {}, [] { return AttentionBlock{.max_alibi_bias = 8}; });
+    // Biases that files may have are not applied.
+    build_decoder(b, {.attention = [] { return AttentionBlock{.max_alibi_bias = 8, .output_bias = false}; },
+                      .ffn = [&](Value h, Value x) { ffn(b, h, x, {.biases = false}); }});
 }
 
 }  // namespace assay::model

@@ -117,29 +117,30 @@ void build_hy_v3(Builder& b) {
 }
 
 void build_ernie4_5(Builder& b) {
-    build_decoder(
-        b, {.attention =
-                [&] {
-                    return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()),
-                                                            {.sections = b.hp().architecture() == "paddleocr"
-                                                                             ? Sections::Consecutive
-                                                                             : Sections::None})};
-                },
-            .ffn =
-                [&](Value h, Value x) {
-                    const std::int64_t step = b.hp().integer("interleave_moe_layer_step").value_or(1);
-                    const bool mixed = b.has("ffn_gate_inp") && b.layer() >= leading_dense(b) &&
-                                       (step <= 0 || (b.layer() + 1) % step == 0);
-                    if (!mixed) return ffn(b, h, x, {});
-                    const Router router = router_of(b, kSoftmaxNormalised);
-                    const std::int64_t shared =
-                        b.hp().integer("expert_shared_feed_forward_length").value_or(0);
-                    moe(b, h, x,
-                        {.router = router,
-                         .width = expert_width(b, router),
-                         .shared = shared > 0 ? SharedExpert::Plain : SharedExpert::None,
-                         .shared_ffn = {.width = shared}});
-                }});
+    const bool sections = b.hp().architecture() == "paddleocr";
+    const RopeOptions options{.pairing = sections ? Pairing::Halves : Pairing::Adjacent,
+                              .sections = sections ? Sections::Consecutive : Sections::None};
+    build_decoder(b, {.attention =
+                          [&] {
+                              return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()), options),
+                                                    .output_bias = sections};
+                          },
+                      .ffn =
+                          [&](Value h, Value x) {
+                              const std::int64_t step =
+                                  b.hp().integer("interleave_moe_layer_step").value_or(1);
+                              const bool mixed = b.has("ffn_gate_inp") && b.layer() >= leading_dense(b) &&
+                                                 (step <= 0 || (b.layer() + 1) % step == 0);
+                              if (!mixed) return ffn(b, h, x, {});
+                              const Router router = router_of(b, kSoftmaxNormalised);
+                              const std::int64_t shared =
+                                  b.hp().integer("expert_shared_feed_forward_length").value_or(0);
+                              moe(b, h, x,
+                                  {.router = router,
+                                   .width = expert_width(b, router),
+                                   .shared = shared > 0 ? SharedExpert::Plain : SharedExpert::None,
+                                   .shared_ffn = {.width = shared}});
+                          }});
 }
 
 void build_bailingmoe(Builder& b) {
@@ -187,7 +188,8 @@ void build_mellum(Builder& b) {
     build_decoder(b, {.attention =
                           [&] {
                               const RopeOptions options{.pairing = Pairing::Halves,
-                                                        .scaled = !windows.windowed(b.layer())};
+                                                        .scaled = !windows.windowed(b.layer()),
+                                                        .unmagnified = windows.windowed(b.layer())};
                               return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()), options),
                                                     .head_norms = HeadNorms::Each,
                                                     .window = windows.of(b.layer())};

@@ -34,7 +34,8 @@ void build_olmo2(Builder& b) {
                       .attention =
                           [&] {
                               const bool windowed = windows.windowed(b.layer());
-                              const RopeOptions options{.pairing = Pairing::Halves, .scaled = !windowed};
+                              const RopeOptions options{
+                                  .pairing = Pairing::Halves, .scaled = !windowed, .unmagnified = windowed};
                               return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()), options),
                                                     .head_norms = HeadNorms::Full,
                                                     .window = windows.of(b.layer()),
