@@ -1,5 +1,6 @@
-// Operations of the CPU backend: products, their weights' preparation and attention, f32 and bf16, on the
-// shapes of small and large models. Results are not looked at: tests/backend does that.
+// Operations of the CPU backend: products, their weights' preparation, heads and attention, f32 and bf16, on
+// the shapes of small and large models. Results are not looked at: tests/backend does that.
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <random>
 
@@ -78,11 +79,79 @@ void attention(benchmark::State& state) {
                            benchmark::Counter::kIsIterationInvariantRate);
 }
 
+/// Many query heads over the one latent of a chunk, of which a part is the value.
+void latent_attention(benchmark::State& state) {
+    Setup setup(state.range(0) != 0);
+    Backend& backend = *setup.backend;
+    const std::int64_t heads = 16, dim = 576, value_dim = 512, rows = kChunk;
+    const BufferPtr q = setup.filled(rows * heads * dim), k = setup.filled(rows * dim);
+    const BufferPtr out = backend.allocate(static_cast<std::size_t>(rows * heads * value_dim) * 4);
+    AttentionArgs args;
+    args.q = {q->data(), DType::F32, rows, heads * dim, heads * dim};
+    args.k = {k->data(), DType::F32, rows, dim, dim};
+    args.v = args.k.col_range(0, value_dim);
+    args.n_heads = heads;
+    args.n_kv_heads = 1;
+    args.head_dim = dim;
+    args.value_dim = value_dim;
+    args.scale = 0.04f;
+    const View result{out->data(), backend.operand_dtype(), rows, heads * value_dim, heads * value_dim};
+    for (auto _ : state) backend.attention(args, {1, kChunk}, {result, {}, {}});
+    state.counters["FLOP/s"] =
+        benchmark::Counter(static_cast<double>(rows * (kChunk + 1) * heads * (dim + value_dim)),
+                           benchmark::Counter::kIsIterationInvariantRate);
+}
+
+/// Heads of queries normalised and turned in place.
+void heads(benchmark::State& state) {
+    Setup setup(false);
+    const std::int64_t n_heads = state.range(0), dim = state.range(1), n_rot = state.range(2), rows = kChunk;
+    const BufferPtr x = setup.filled(rows * n_heads * dim), weight = setup.filled(dim);
+    const BufferPtr frequencies = setup.filled(std::max<std::int64_t>(n_rot / 2, 1));
+    const Norm norm{NormKind::Rms, weight->f32(), nullptr, 1e-6f, n_heads, true};
+    Rope rope;
+    rope.pairing = Pairing::Halves;
+    rope.frequencies = frequencies->f32();
+    rope.n_rot = n_rot;
+    const View view{x->data(), DType::F32, rows, n_heads * dim, n_heads * dim};
+    for (auto _ : state) setup.backend->rotate_heads(view, n_heads, norm, false, rope, {1, kChunk});
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * rows * n_heads * dim * 8);
+}
+
+/// Gate and up as two sources, or as one, whose panels are no pairs.
+void gated(benchmark::State& state) {
+    Setup setup(true);
+    Backend& backend = *setup.backend;
+    const bool one_source = state.range(0) != 0;
+    const std::int64_t n_in = 2048, ffn = 5504, rows = backend.preferred_rows();
+    const std::vector<float> weights(static_cast<std::size_t>(n_in * 2 * ffn), 0.01f);
+    const auto bytes = std::as_bytes(std::span(weights));
+    const quant::TypeInfo* type = &quant::type_info(quant::TypeId::F32);
+    const WeightSource whole{type, bytes, n_in, 2 * ffn, 1};
+    const WeightSource halves[] = {{type, bytes.first(bytes.size() / 2), n_in, ffn, 1},
+                                   {type, bytes.last(bytes.size() / 2), n_in, ffn, 1}};
+    const MatrixPtr w = one_source ? backend.prepare(std::span(&whole, 1)) : backend.prepare(halves);
+    const BufferPtr input = setup.filled(rows * n_in);
+    const BufferPtr operand = backend.allocate(static_cast<std::size_t>(rows * n_in) * 4);
+    const BufferPtr result = backend.allocate(static_cast<std::size_t>(rows * ffn) * 4);
+    const View x{operand->data(), backend.operand_dtype(), rows, n_in, n_in};
+    const Rows all{rows / kChunk, kChunk};
+    backend.observe({input->data(), DType::F32, rows, n_in, n_in}, all, {x, {}, {}});
+    for (auto _ : state)
+        backend.gated_linear(x, *w, nullptr, {}, all,
+                             {{result->data(), backend.operand_dtype(), rows, ffn, ffn}, {}, {}});
+    state.counters["FLOP/s"] = benchmark::Counter(4.0 * static_cast<double>(rows * n_in * ffn),
+                                                  benchmark::Counter::kIsIterationInvariantRate);
+}
+
 BENCHMARK(gemm)->ArgsProduct({{576, 2048}, {576, 2048, 8192}, {0, 1}})->UseRealTime();
 BENCHMARK_CAPTURE(prepare, f16, quant::TypeId::F16)->UseRealTime();
 BENCHMARK_CAPTURE(prepare, q8_0, quant::TypeId::Q8_0)->UseRealTime();
 BENCHMARK_CAPTURE(prepare, q4_k, quant::TypeId::Q4_K)->UseRealTime();
 BENCHMARK(attention)->ArgsProduct({{9, 32}, {64, 128}, {0, 1}})->UseRealTime();
+BENCHMARK(latent_attention)->Arg(0)->Arg(1)->UseRealTime();
+BENCHMARK(heads)->Args({32, 128, 128})->Args({1, 4096, 0})->UseRealTime();
+BENCHMARK(gated)->Arg(0)->Arg(1)->UseRealTime();
 
 }  // namespace
 }  // namespace assay::backend

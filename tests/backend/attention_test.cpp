@@ -31,6 +31,37 @@ std::vector<AttentionCase> attention_cases() {
     AttentionCase scaled{{2, 90}, {2, 1, 64, 64, 0.125, 0, 0, {}}};
     for (int p = 0; p < 90; ++p) scaled.args.query_scale.push_back(1.0f + 0.1f * static_cast<float>(p / 16));
     cases.push_back(scaled);
+    const auto add = [&](std::int64_t tokens, const reference::Attention& args, auto change) {
+        cases.push_back({{2, tokens}, args});
+        change(cases.back().args);
+    };
+    using reference::Attention;
+    const Attention plain{4, 2, 64, 64, 0.125, 0, 0, {}};
+    for (const std::int64_t tokens : {1, 33, 300}) add(tokens, plain, [](Attention& a) { a.causal = false; });
+    for (const WindowKind kind : {WindowKind::Sliding, WindowKind::Chunked, WindowKind::Symmetric})
+        for (const std::int64_t window : {1, 2, 50, 130})
+            for (const bool causal : {true, false})
+                add(200, plain, [&](Attention& a) {
+                    a.window_kind = kind;
+                    a.window = window;
+                    a.causal = causal;
+                });
+    const std::vector<float> sinks{-3, 0.5f, 2, 30};
+    const std::vector<float> slopes{0.5f, 0.25f, 0.0625f, 0.00390625f};
+    for (const bool causal : {true, false}) {
+        add(200, plain, [&](Attention& a) { a.sinks = sinks, a.causal = causal; });
+        add(200, plain, [&](Attention& a) { a.slopes = slopes, a.causal = causal; });
+        add(200, plain, [&](Attention& a) {
+            a.sinks = sinks, a.slopes = slopes, a.causal = causal;
+            a.soft_cap = 5, a.window = 70;
+        });
+    }
+    for (const std::int64_t dim : {80, 96, 112, 192, 256})
+        cases.push_back({{2, 70}, {2, 1, dim, dim, 0.1, 0, 0, {}}});
+    // Latent heads: many over one key head, longer than the tiles of tensor cores hold.
+    add(70, {8, 1, 576, 512, 0.04, 0, 0, {}}, [](Attention&) {});
+    add(150, {3, 1, 576, 512, 0.04, 0, 40, {}}, [](Attention& a) { a.sinks = {1, 2, 3}; });
+    add(40, {5, 1, 300, 20, 0.06, 0, 0, {}}, [](Attention& a) { a.causal = false; });
     return cases;
 }
 
@@ -39,9 +70,11 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
     const DType exact = backend().operand_dtype();  // so that rounding them for the products changes nothing
     for (const AttentionCase& c : attention_cases()) {
         const reference::Attention& a = c.args;
-        SCOPED_TRACE(testing::Message() << c.rows.chunk_tokens << " tokens, heads " << a.n_heads << "/"
-                                        << a.n_kv_heads << " of " << a.head_dim << " and " << a.value_dim
-                                        << ", cap " << a.soft_cap << ", window " << a.window);
+        SCOPED_TRACE(testing::Message()
+                     << c.rows.chunk_tokens << " tokens, heads " << a.n_heads << "/" << a.n_kv_heads << " of "
+                     << a.head_dim << " and " << a.value_dim << ", cap " << a.soft_cap << ", window "
+                     << static_cast<int>(a.window_kind) << " of " << a.window << ", causal " << a.causal
+                     << ", sinks " << a.sinks.size() << ", slopes " << a.slopes.size());
         // Queries, keys and values side by side, as one product leaves them.
         const std::int64_t q_cols = a.n_heads * a.head_dim;
         const std::int64_t k_cols = a.n_kv_heads * a.head_dim;
@@ -54,7 +87,11 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
             return m;
         };
         const Stored device = store(all, type);
-        const BufferPtr query_scale = a.query_scale.empty() ? nullptr : store(a.query_scale);
+        const auto kept = [&](const std::vector<float>& values) {
+            return values.empty() ? nullptr : store(values);
+        };
+        const BufferPtr query_scale = kept(a.query_scale), sinks = kept(a.sinks), slopes = kept(a.slopes);
+        const auto at = [](const BufferPtr& buffer) { return buffer ? buffer->f32() : nullptr; };
         const reference::Matrix y = check_produced(
             [&](Rows rows, std::int64_t first, const Produced& out) {
                 const View view = device.view.row_range(first, rows.count());
@@ -69,7 +106,11 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
                 args.scale = static_cast<float>(a.scale);
                 args.soft_cap = static_cast<float>(a.soft_cap);
                 args.window = a.window;
-                args.query_scale = query_scale != nullptr ? query_scale->f32() : nullptr;
+                args.causal = a.causal;
+                args.window_kind = a.window_kind;
+                args.query_scale = at(query_scale);
+                args.sinks = at(sinks);
+                args.slopes = at(slopes);
                 backend().attention(args, rows, out);
             },
             c.rows, a.n_heads * a.value_dim);

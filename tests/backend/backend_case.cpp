@@ -136,6 +136,8 @@ Norm BackendTest::stored(const reference::Norm& norm) {
     result.eps = static_cast<float>(norm.eps);
     result.weight = keep(norm.weight);
     result.bias = keep(norm.bias);
+    result.n_slices = norm.n_slices;
+    result.repeats = norm.repeats;
     return result;
 }
 

@@ -83,6 +83,33 @@ TEST_P(DecodeTest, EveryTypeBitForBit) {
     }
 }
 
+TEST_P(DecodeTest, EmbedsSomeColumns) {
+    constexpr std::int64_t kIn = 512;
+    for (const auto id : {quant::TypeId::F32, quant::TypeId::F16, quant::TypeId::Q8_0, quant::TypeId::Q4_K,
+                          quant::TypeId::IQ2_XXS}) {
+        const quant::TypeInfo& type = quant::type_info(id);
+        const std::vector<std::byte> bytes = random_rows(type, kIn, 4, random_);
+        const WeightSource source{&type, bytes, kIn, 4, 0.5f};
+        const std::vector<std::int32_t> tokens{3, 0, 3, 2, 1};
+        const Stored whole = blank(5, kIn, DType::F32);
+        backend().embed(source, tokens, 3, 0, whole.view);
+        const reference::Matrix rows = fetch(whole.view);
+        for (const auto& [first, count] : {std::pair<std::int64_t, std::int64_t>{0, 512},
+                                           {0, 32},
+                                           {256, 256},
+                                           {5, 7},
+                                           {9, 100},
+                                           {511, 1}}) {
+            SCOPED_TRACE(testing::Message() << type.name << " columns " << first << " and " << count);
+            const Stored some = blank(5, count, DType::F32);
+            backend().embed(source, tokens, 3, first, some.view);
+            const reference::Matrix part = fetch(some.view);
+            for (std::int64_t r = 0; r < 5; ++r)
+                for (std::int64_t c = 0; c < count; ++c) ASSERT_EQ(part.at(r, c), rows.at(r, first + c));
+        }
+    }
+}
+
 TEST_P(DecodeTest, StacksMatrices) {
     const DType operand = backend().operand_dtype();
     const std::vector<float> first = random_floats(6 * 40);

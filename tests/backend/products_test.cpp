@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "backend/backend_case.h"
+#include "core/error.h"
 
 namespace assay::backend {
 namespace {
@@ -91,30 +92,98 @@ TEST_P(ProductsTest, RowsBeyondTheViewStay) {
     }
 }
 
+/// Operand and result as columns of wider rows: heads of a block-diagonal product.
+TEST_P(ProductsTest, ColumnsOfWiderRows) {
+    const DType operand = backend().operand_dtype();
+    constexpr std::int64_t kHeads = 3, kIn = 64, kOut = 48;
+    for (const std::int64_t rows : {7, 128, 300}) {
+        const Matrix x = random(rows, kHeads * kIn, operand);
+        const Stored input = store(x, operand);
+        const Stored out = blank(rows, kHeads * kOut, DType::F32);
+        const Rows whole{1, rows};
+        const Stored gated = blank(rows, kHeads * kOut / 2, DType::F32);
+        for (std::int64_t h = 0; h < kHeads; ++h) {
+            const Matrix w = random(kOut, kIn, operand);
+            const MatrixPtr weights = prepare_halves(w);
+            Matrix own(rows, kIn);
+            for (std::int64_t r = 0; r < rows; ++r)
+                for (std::int64_t c = 0; c < kIn; ++c) own.at(r, c) = x.at(r, h * kIn + c);
+            const View from = input.view.col_range(h * kIn, kIn);
+            backend().linear(from, *weights, nullptr, false, out.view.col_range(h * kOut, kOut));
+            Produced to;
+            to.plain = gated.view.col_range(h * kOut / 2, kOut / 2);
+            backend().gated_linear(from, *weights, nullptr, {}, whole, to);
+            const Matrix truth = reference::product(own, w);
+            const Matrix magnitudes = reference::product_of_magnitudes(own, w);
+            expect_near(fetch(out.view.col_range(h * kOut, kOut)), truth,
+                        [&](auto r, auto c) { return (kIn + 4) * 0x1p-24 * magnitudes.at(r, c); });
+            // The same rows, dense.
+            const Stored dense = store(own, operand);
+            const Stored expected = blank(rows, kOut / 2, DType::F32);
+            to.plain = expected.view;
+            backend().gated_linear(dense.view, *weights, nullptr, {}, whole, to);
+            const Matrix gates = fetch(expected.view);
+            expect_near(fetch(gated.view.col_range(h * kOut / 2, kOut / 2)), gates, [&](auto r, auto c) {
+                return 1e-5 + 4 * activation_epsilon() * std::abs(gates.at(r, c));
+            });
+            if (HasFailure()) return;
+        }
+    }
+}
+
+TEST_P(ProductsTest, RefusesWhatDoesNotFit) {
+    const MatrixPtr w = prepare(random(6, 8, backend().operand_dtype()));
+    const Stored x = blank(4, 9, backend().operand_dtype());
+    const Stored out = blank(4, 6, DType::F32);
+    try {
+        backend().linear(x.view, *w, nullptr, false, out.view);
+        ADD_FAILURE() << "not refused";
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(), "product: [4, 9] with [6, 8] into [4, 6]");
+    }
+}
+
+std::vector<GateFunction> gate_functions() {
+    std::vector<GateFunction> functions{{GateKind::ClampedBefore, Activation::Silu, 0.7f, 0},
+                                        {GateKind::ClampedAfter, Activation::Silu, 0.4f, 0},
+                                        {GateKind::SwigluOai, Activation::Silu, 0.9f, 1.702f},
+                                        {GateKind::Situ, Activation::Silu, 1.5f, 2}};
+    for (const Activation activation :
+         {Activation::Silu, Activation::Gelu, Activation::Identity, Activation::Relu, Activation::Relu2,
+          Activation::Sigmoid, Activation::Tanh, Activation::Exp, Activation::Softplus,
+          Activation::Log2OnePlusExp2})
+        functions.push_back({GateKind::Activated, activation, 0, 0});
+    return functions;
+}
+
 TEST_P(ProductsTest, GatedActivations) {
     struct GatedShape {
         Rows rows;
         std::int64_t n_in;
         std::int64_t ffn;
+        bool one_source;
     };
-    for (const Activation activation : {Activation::Silu, Activation::Gelu})
-        for (const GatedShape& shape :
-             {GatedShape{{3, 1}, 64, 96}, {{2, 100}, 96, 130}, {{3, 128}, 256, 320}})
+    for (const GateFunction& function : gate_functions())
+        for (const GatedShape& shape : {GatedShape{{3, 1}, 64, 96, false},
+                                        {{2, 100}, 96, 130, true},
+                                        {{2, 40}, 32, 700, true},
+                                        {{3, 128}, 256, 320, false}})
             for (const bool with_bias : {false, true}) {
                 SCOPED_TRACE(testing::Message()
-                             << shape.rows.chunk_tokens << " x " << shape.ffn << " bias " << with_bias);
+                             << "kind " << static_cast<int>(function.kind) << " "
+                             << static_cast<int>(function.activation) << ", " << shape.rows.chunk_tokens
+                             << " x " << shape.ffn << " bias " << with_bias);
                 const DType operand = backend().operand_dtype();
                 const Matrix x = random(shape.rows.count(), shape.n_in, operand);
                 const Matrix w = random(2 * shape.ffn, shape.n_in, operand, 0.1);
                 const std::vector<float> bias = random_floats(2 * shape.ffn);
                 const Stored input = store(x, operand);
-                const MatrixPtr weights = prepare_halves(w);
+                const MatrixPtr weights = shape.one_source ? prepare(w) : prepare_halves(w);
                 const BufferPtr device_bias = store(bias);
                 const Matrix y = check_produced(
                     [&](Rows rows, std::int64_t first, const Produced& out) {
                         backend().gated_linear(input.view.row_range(first, rows.count()), *weights,
-                                               with_bias ? device_bias->f32() : nullptr,
-                                               {GateKind::Activated, activation, 0, 0}, rows, out);
+                                               with_bias ? device_bias->f32() : nullptr, function, rows, out);
                     },
                     shape.rows, shape.ffn);
                 const Matrix products = reference::product(x, w);
@@ -128,22 +197,23 @@ TEST_P(ProductsTest, GatedActivations) {
                             return products.at(r, col) +
                                    (with_bias ? bias[static_cast<std::size_t>(col)] : 0.0);
                         };
-                        // gate and up are rounded to the activations' type; the slope of either function is
-                        // below 1.2.
+                        // gate and up are rounded to the activations' type.
                         const auto error = [&](std::int64_t col) {
                             return activation_epsilon() * 1.01 * std::abs(products.at(r, col)) +
                                    steps * (magnitudes.at(r, col) + std::abs(value(col)));
                         };
-                        const double gate = reference::activate(activation, value(c));
-                        const double up = value(c + shape.ffn);
+                        const double g = value(c);
+                        const double u = value(c + shape.ffn);
+                        truth.at(r, c) = reference::gate(function, g, u);
                         // GELU is rounded to halves before and after, as llama.cpp's table does.
-                        const double half = activation == Activation::Gelu ? 0x1p-11 : 0;
-                        truth.at(r, c) = gate * up;
+                        const double half =
+                            function.kind == GateKind::Activated && function.activation == Activation::Gelu
+                                ? 0x1p-11
+                                : 0;
                         allowed.at(r, c) =
-                            (1.2 * error(c) + half * (1.2 * std::abs(value(c)) + std::abs(gate)) +
-                             16 * 0x1p-24 * std::abs(value(c))) *
-                                (std::abs(up) + error(c + shape.ffn)) +
-                            std::abs(gate) * error(c + shape.ffn) + 1e-6 * std::abs(gate * up);
+                            reference::gate_error(function, g, u, error(c) + half * std::abs(g),
+                                                  error(c + shape.ffn)) +
+                            (half * 1.1 + 1e-6) * std::abs(truth.at(r, c));
                     }
                 expect_near(y, truth, [&](auto r, auto c) { return allowed.at(r, c); });
                 if (HasFailure()) return;

@@ -26,6 +26,8 @@ struct Norm {
     std::vector<float> weight;
     std::vector<float> bias;
     double eps = 0;
+    std::int64_t n_slices = 1;
+    bool repeats = false;
 };
 
 Matrix norm(const Matrix& x, const Norm& norm);
@@ -34,13 +36,20 @@ Matrix product(const Matrix& x, const Matrix& w);
 /// The sum of |x| |w| behind each output: what rounding errors are relative to.
 Matrix product_of_magnitudes(const Matrix& x, const Matrix& w);
 double activate(Activation activation, double x);
+double gate(const GateFunction& function, double g, double u);
+/// How far the result of gate() may be off where g and u are off by this much, and f32 arithmetic follows:
+/// the most that it differs in the corners and the middle of the box, half as much again where it bends, and
+/// some f32 steps of the factors.
+double gate_error(const GateFunction& function, double g, double u, double g_error, double u_error);
 
 struct Rope {
-    bool halves = false;
+    Pairing pairing = Pairing::Adjacent;
     std::vector<float> frequencies;
     double magnitude = 1;
+    std::int64_t first = 0;
+    bool backwards = false;
 };
-Matrix rotate_heads(const Matrix& x, std::int64_t n_heads, const Norm& norm, const Rope& rope,
+Matrix rotate_heads(const Matrix& x, std::int64_t n_heads, const Norm& norm, bool norm_last, const Rope& rope,
                     std::int64_t chunk_tokens);
 
 struct Attention {
@@ -51,7 +60,11 @@ struct Attention {
     double scale = 1;
     double soft_cap = 0;
     std::int64_t window = 0;
-    std::vector<float> query_scale;
+    std::vector<float> query_scale{};
+    bool causal = true;
+    WindowKind window_kind = WindowKind::Sliding;
+    std::vector<float> sinks{};
+    std::vector<float> slopes{};
 };
 struct AttentionResult {
     Matrix out;
@@ -61,10 +74,12 @@ AttentionResult attention(const Matrix& q, const Matrix& k, const Matrix& v, con
                           std::int64_t chunk_tokens);
 
 struct Choice {
-    std::vector<std::int64_t> experts;  ///< best first
+    std::vector<std::int64_t> experts;  ///< best first, or as given
     std::vector<double> weights;
 };
-std::vector<Choice> route(const Matrix& logits, const RouteArgs& args);
+/// selection_bias: args has it in backend memory.
+std::vector<Choice> route(const Matrix& logits, const RouteArgs& args,
+                          const std::vector<float>& selection_bias);
 
 double loss(const Matrix& logits, std::int64_t row, std::int64_t target);
 /// KL(softmax(a) || softmax(b)) of one row.

@@ -1,4 +1,4 @@
-// Operations on rows: norms, observing, residual addition, rotation, dot products.
+// Operations on rows: norms, observing, residual addition, dot products.
 #include <cmath>
 
 #include "backend/backend_case.h"
@@ -19,29 +19,51 @@ struct Shape {
 const std::vector<Shape> kShapes{{{3, 1}, 64},     {{3, 16}, 33},   {{2, 100}, 257},
                                  {{3, 128}, 1536}, {{2, 17}, 4096}, {{2, 5}, 14336}};
 
+constexpr NormKind kNorms[]{NormKind::None, NormKind::Rms, NormKind::Layer, NormKind::L2, NormKind::L2Max};
+
 TEST_P(RowsTest, NormsProduceOperandAndSums) {
-    for (const NormKind kind : {NormKind::None, NormKind::Rms, NormKind::Layer})
-        for (const Shape& shape : kShapes) {
-            SCOPED_TRACE(testing::Message()
-                         << "norm " << static_cast<int>(kind) << ", " << shape.rows.n_chunks << " x "
-                         << shape.rows.chunk_tokens << " x " << shape.cols);
-            const Matrix x = random(shape.rows.count(), shape.cols, DType::F32, 3);
-            reference::Norm norm{kind, random_floats(shape.cols, 0.3, 1), {}, 1e-5};
-            if (kind == NormKind::Layer) norm.bias = random_floats(shape.cols);
-            if (kind == NormKind::None) norm.weight.clear();
-            const Norm device_norm = stored(norm);
-            const Stored input =
-                store(x, DType::F32, shape.cols % 2 == 0 ? 4 : 3);  // aligned rows and others
-            const Matrix y = check_produced(
-                [&](Rows rows, std::int64_t first, const Produced& out) {
-                    backend().norm(input.view.row_range(first, rows.count()), device_norm, rows, out);
-                },
-                shape.rows, shape.cols);
-            const Matrix truth = reference::norm(x, norm);
-            // The mean square is a sum of cols terms, halved by the root; a mean is off by cols * eps * |x|.
-            const double steps = (static_cast<double>(shape.cols) + 16) * 0x1p-24;
-            expect_near(y, truth, [&](auto r, auto c) { return steps * (std::abs(truth.at(r, c)) + 4); });
-        }
+    struct Slices {
+        std::int64_t n;
+        bool repeats;
+        DType dtype;
+    };
+    for (const NormKind kind : kNorms)
+        for (const Shape& shape : kShapes)
+            for (const Slices slices : {Slices{1, false, DType::F32},
+                                        {1, false, backend().activation_dtype()},
+                                        {3, true, DType::F32},
+                                        {8, false, DType::F32},
+                                        {8, true, backend().activation_dtype()}}) {
+                if (shape.cols % slices.n != 0) continue;
+                SCOPED_TRACE(testing::Message()
+                             << "norm " << static_cast<int>(kind) << ", " << shape.rows.n_chunks << " x "
+                             << shape.rows.chunk_tokens << " x " << shape.cols << " in " << slices.n);
+                const std::int64_t length = shape.cols / slices.n;
+                const std::int64_t own = slices.repeats ? length : shape.cols;
+                Matrix x = random(shape.rows.count(), shape.cols, slices.dtype, 3);
+                // Nothing but the least length keeps this row a number.
+                if (kind == NormKind::L2Max)
+                    for (std::int64_t c = 0; c < x.cols; ++c) x.at(0, c) = 0;
+                reference::Norm norm{kind, random_floats(own, 0.3, 1), {}, 1e-5, slices.n, slices.repeats};
+                if (kind == NormKind::Layer) norm.bias = random_floats(own);
+                if (kind == NormKind::None) norm.weight.clear();
+                const Norm device_norm = stored(norm);
+                const Stored input =
+                    store(x, slices.dtype, shape.cols % 2 == 0 ? 4 : 3);  // aligned rows and others
+                const Matrix y = check_produced(
+                    [&](Rows rows, std::int64_t first, const Produced& out) {
+                        backend().norm(input.view.row_range(first, rows.count()), device_norm, rows, out);
+                    },
+                    shape.rows, shape.cols);
+                const Matrix truth = reference::norm(x, norm);
+                // The sum of squares has `length` terms, and the root halves its error; a mean is off by
+                // length * eps * |x|.
+                const double steps = (static_cast<double>(length) + 16) * 0x1p-24;
+                const double mean = kind == NormKind::Layer ? 4 : 0;
+                expect_near(y, truth,
+                            [&](auto r, auto c) { return steps * (std::abs(truth.at(r, c)) + mean); });
+                if (HasFailure()) return;
+            }
 }
 
 TEST_P(RowsTest, ObservesWhatIsThere) {
@@ -59,76 +81,22 @@ TEST_P(RowsTest, ObservesWhatIsThere) {
 }
 
 TEST_P(RowsTest, AddsToTheResidual) {
-    for (const NormKind kind : {NormKind::None, NormKind::Rms}) {
-        const Matrix x = random(37, 300, DType::F32);
-        const Matrix before = random(37, 300, DType::F32);
-        const reference::Norm norm{kind, random_floats(300, 0.3, 1), {}, 1e-6};
-        const Stored input = store(x, DType::F32);
-        const Stored residual = store(before, DType::F32, 5);
-        backend().add(input.view, kind == NormKind::None ? Norm{} : stored(norm), 1, residual.view);
-        const Matrix added = kind == NormKind::None ? x : reference::norm(x, norm);
-        Matrix truth = before;
-        for (std::size_t i = 0; i < truth.values.size(); ++i) truth.values[i] += added.values[i];
-        expect_near(fetch(residual.view), truth, [&](auto r, auto c) {
-            return 400 * 0x1p-24 * (std::abs(added.at(r, c)) + std::abs(before.at(r, c)));
-        });
-    }
-}
-
-struct RotateShape {
-    std::int64_t n_heads;
-    std::int64_t head_dim;
-    std::int64_t n_rot;
-};
-
-TEST_P(RowsTest, RotatesHeads) {
-    const Rows rows{2, 100};
-    const DType dtype = backend().activation_dtype();
-    for (const bool halves : {false, true})
-        for (const NormKind kind : {NormKind::None, NormKind::Rms})
-            for (const RotateShape shape :
-                 {RotateShape{4, 64, 64}, {3, 128, 128}, {2, 80, 20}, {2, 256, 64}, {2, 6, 0}}) {
-                SCOPED_TRACE(testing::Message() << shape.head_dim << " turned " << shape.n_rot << " halves "
-                                                << halves << " norm " << static_cast<int>(kind));
-                const std::int64_t cols = shape.n_heads * shape.head_dim;
-                const Matrix x = random(rows.count(), cols + 16, dtype);
-                reference::Norm norm{kind, random_floats(shape.head_dim, 0.3, 1), {}, 1e-6};
-                reference::Rope rope{halves, {}, 1.25};
-                for (std::int64_t p = 0; p < shape.n_rot / 2; ++p)
-                    rope.frequencies.push_back(
-                        std::pow(10000.0f, -2.0f * static_cast<float>(p) / static_cast<float>(shape.n_rot)));
-                const Stored all = store(x, dtype);
-                const View heads = all.view.col_range(8, cols);
-                const BufferPtr frequencies = store(rope.frequencies);
-                Rope device_rope;
-                device_rope.pairing = halves ? Pairing::Halves : Pairing::Adjacent;
-                device_rope.frequencies = frequencies->f32();
-                device_rope.n_rot = shape.n_rot;
-                device_rope.magnitude = 1.25f;
-                Norm device_norm = kind == NormKind::None ? Norm{} : stored(norm);
-                device_norm.n_slices = shape.n_heads;
-                device_norm.repeats = true;
-                backend().rotate_heads(heads, shape.n_heads, device_norm, false, device_rope, rows);
-                Matrix before(rows.count(), cols);
-                for (std::int64_t r = 0; r < before.rows; ++r)
-                    for (std::int64_t c = 0; c < cols; ++c) before.at(r, c) = x.at(r, c + 8);
-                const Matrix truth =
-                    reference::rotate_heads(before, shape.n_heads, norm, rope, rows.chunk_tokens);
-                // An angle is a position times a frequency, each exact to an f32 step; a pair is of size
-                // about 5.
-                const double turn = static_cast<double>(rows.chunk_tokens) * 0x1p-23 * 5;
-                const Matrix after = fetch(all.view);
-                Matrix turned(rows.count(), cols);
-                for (std::int64_t r = 0; r < after.rows; ++r)
-                    for (std::int64_t c = 0; c < after.cols; ++c) {
-                        if (c >= 8 && c < 8 + cols)
-                            turned.at(r, c - 8) = after.at(r, c);
-                        else
-                            ASSERT_EQ(after.at(r, c), x.at(r, c)) << "a neighbour was written";
-                    }
-                expect_near(turned, truth, [&](auto r, auto c) {
-                    return turn + (activation_epsilon() + 64 * 0x1p-24) * std::abs(truth.at(r, c)) * 1.01 +
-                           1e-5;
+    for (const NormKind kind : kNorms)
+        for (const float scale : {1.0f, 0.3f})
+            for (const std::int64_t n_slices : {1, 6}) {
+                const Matrix x = random(37, 300, DType::F32);
+                const Matrix before = random(37, 300, DType::F32);
+                reference::Norm norm{kind, random_floats(300, 0.3, 1), {}, 1e-6, n_slices, false};
+                if (kind == NormKind::None) norm.weight.clear();
+                const Stored input = store(x, DType::F32);
+                const Stored residual = store(before, DType::F32, 5);
+                backend().add(input.view, stored(norm), scale, residual.view);
+                const Matrix added = reference::norm(x, norm);
+                Matrix truth = before;
+                for (std::size_t i = 0; i < truth.values.size(); ++i)
+                    truth.values[i] += static_cast<double>(scale) * added.values[i];
+                expect_near(fetch(residual.view), truth, [&](auto r, auto c) {
+                    return 400 * 0x1p-24 * (std::abs(added.at(r, c)) + std::abs(before.at(r, c)) + 1);
                 });
             }
 }
