@@ -1,7 +1,9 @@
-// Operations of the CPU backend: products, their weights' preparation, heads and attention, f32 and bf16, on
-// the shapes of small and large models. Results are not looked at: tests/backend does that.
+// Operations of the CPU backend: products, their weights' preparation and attention, f32 and bf16, and what
+// other mixers ask for, on the shapes of small and large models. Results are not looked at: tests/backend
+// does that.
 #include <algorithm>
 #include <benchmark/benchmark.h>
+#include <cmath>
 #include <random>
 
 #include "backend/open.h"
@@ -144,6 +146,93 @@ void gated(benchmark::State& state) {
                                                   benchmark::Counter::kIsIterationInvariantRate);
 }
 
+/// One chunk through heads of the given kind; keys of length about 1.
+void scan(benchmark::State& state, ScanKind kind, std::int64_t dim) {
+    Setup setup(false);
+    const std::int64_t heads = 16, rows = kChunk;
+    const auto view = [&](const BufferPtr& buffer, std::int64_t cols) {
+        return View{buffer->data(), DType::F32, rows, cols, cols};
+    };
+    std::vector<float> small(static_cast<std::size_t>(rows * heads * dim),
+                             1.0f / std::sqrt(static_cast<float>(dim)));
+    const BufferPtr keys = setup.backend->upload(small);
+    const BufferPtr values = setup.filled(rows * heads * dim);
+    const BufferPtr out = setup.backend->allocate(small.size() * sizeof(float));
+    ScanArgs args;
+    args.kind = kind;
+    args.q = args.k = args.a = args.b = view(keys, heads * dim);
+    args.v = view(values, heads * dim);
+    args.decay = view(keys, heads);
+    args.beta = view(keys, heads);
+    args.bonus = keys->f32();
+    args.n_heads = args.n_key_heads = heads;
+    args.key_dim = args.value_dim = dim;
+    for (auto _ : state) setup.backend->scan(args, {1, kChunk}, view(out, heads * dim));
+    const double operations = kind == ScanKind::Gated || kind == ScanKind::Bonus ? 5 : 7;
+    state.counters["FLOP/s"] = benchmark::Counter(operations * static_cast<double>(rows * heads * dim * dim),
+                                                  benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void selective_scan(benchmark::State& state) {
+    Setup setup(false);
+    const std::int64_t channels = 4096, n_state = 16, rows = kChunk;
+    const BufferPtr x = setup.filled(rows * channels);
+    const BufferPtr a = setup.filled(channels * n_state);
+    const std::vector<float> steps(static_cast<std::size_t>(rows * channels), 0.01f);
+    const BufferPtr dt = setup.backend->upload(steps);
+    const BufferPtr out = setup.backend->allocate(steps.size() * sizeof(float));
+    const View wide{x->data(), DType::F32, rows, channels, channels};
+    SelectiveScanArgs args;
+    args.x = wide;
+    args.dt = {dt->data(), DType::F32, rows, channels, channels};
+    args.b = wide.col_range(0, n_state);
+    args.c = wide.col_range(n_state, n_state);
+    args.a = a->f32();
+    args.d = x->f32();
+    for (auto _ : state)
+        setup.backend->selective_scan(args, {1, kChunk}, {out->data(), DType::F32, rows, channels, channels});
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * rows * channels * n_state);
+}
+
+void convolve(benchmark::State& state) {
+    Setup setup(false);
+    const std::int64_t cols = 8192, kernel = 4, rows = kChunk;
+    const BufferPtr x = setup.filled(rows * cols);
+    const BufferPtr weight = setup.filled(cols * kernel);
+    const BufferPtr out = setup.backend->allocate(static_cast<std::size_t>(rows * cols) * sizeof(float));
+    for (auto _ : state)
+        setup.backend->convolve({x->data(), DType::F32, rows, cols, cols}, weight->f32(), nullptr, kernel,
+                                Activation::Silu, {1, kChunk}, {out->data(), DType::F32, rows, cols, cols});
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * rows * cols * 8);
+}
+
+/// The output gate of a mixer, as operand with sums: norm'd x * weight * silu(gate) * a head's factor.
+void chain(benchmark::State& state) {
+    Setup setup(true);
+    const std::int64_t cols = 4096, heads = 32, rows = kChunk;
+    const BufferPtr x = setup.filled(rows * cols);
+    const BufferPtr gate = setup.filled(rows * cols);
+    const BufferPtr out = setup.backend->allocate(static_cast<std::size_t>(rows * cols) * sizeof(float));
+    const BufferPtr sums = setup.backend->allocate(static_cast<std::size_t>(cols) * sizeof(float));
+    const View gates{gate->data(), DType::F32, rows, cols, cols};
+    std::vector<Link> links(4);
+    links[0].activation = Activation::Silu;
+    for (int i = 1; i < 4; ++i) links[static_cast<std::size_t>(i)].kind = Link::Kind::Times;
+    links[1].view = gates;
+    links[1].n = cols;
+    links[2].vector = gate->f32();
+    links[2].n = cols / heads;
+    links[2].tiled = true;
+    links[3].view = gates.col_range(0, heads);
+    links[3].n = heads;
+    for (auto _ : state)
+        setup.backend->chain(
+            {x->data(), DType::F32, rows, cols, cols}, links, {1, kChunk},
+            {{out->data(), setup.backend->operand_dtype(), rows, cols, cols}, {}, {sums->f32(), nullptr}});
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * rows * cols *
+                            (8 + size_of(setup.backend->operand_dtype())));
+}
+
 BENCHMARK(gemm)->ArgsProduct({{576, 2048}, {576, 2048, 8192}, {0, 1}})->UseRealTime();
 BENCHMARK_CAPTURE(prepare, f16, quant::TypeId::F16)->UseRealTime();
 BENCHMARK_CAPTURE(prepare, q8_0, quant::TypeId::Q8_0)->UseRealTime();
@@ -152,6 +241,13 @@ BENCHMARK(attention)->ArgsProduct({{9, 32}, {64, 128}, {0, 1}})->UseRealTime();
 BENCHMARK(latent_attention)->Arg(0)->Arg(1)->UseRealTime();
 BENCHMARK(heads)->Args({32, 128, 128})->Args({1, 4096, 0})->UseRealTime();
 BENCHMARK(gated)->Arg(0)->Arg(1)->UseRealTime();
+BENCHMARK_CAPTURE(scan, gated_128, ScanKind::Gated, 128)->UseRealTime();
+BENCHMARK_CAPTURE(scan, delta_128, ScanKind::Delta, 128)->UseRealTime();
+BENCHMARK_CAPTURE(scan, bonus_64, ScanKind::Bonus, 64)->UseRealTime();
+BENCHMARK_CAPTURE(scan, rank1_64, ScanKind::Rank1, 64)->UseRealTime();
+BENCHMARK(selective_scan)->UseRealTime();
+BENCHMARK(convolve)->UseRealTime();
+BENCHMARK(chain)->UseRealTime();
 
 }  // namespace
 }  // namespace assay::backend

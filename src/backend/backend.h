@@ -189,6 +189,13 @@ struct RouteArgs {
     std::span<const std::int32_t> chosen;
 };
 
+// What row operations of mixers take at most; more is refused.
+inline constexpr std::int64_t kMaxKeyDim = 256;  ///< of a scan
+inline constexpr std::int64_t kMaxStates = 256;  ///< of a selective scan
+inline constexpr std::int64_t kMaxTaps = 16;     ///< of a convolution
+inline constexpr std::int64_t kMaxStreams = 8;   ///< that a mix leaves, and sinkhorn's n
+inline constexpr std::int64_t kMaxLinks = 16;    ///< of a chain: it is the argument of one kernel
+
 /// Linear attention with a state for each head of a chunk: ScanKind. All views f32. Head h reads key head
 /// h / (n_heads / n_key_heads), interleaved: h % n_key_heads.
 struct ScanArgs {

@@ -88,6 +88,8 @@ class CpuBackend : public Backend {
         std::int64_t n_rows = 0;
     };
     static std::vector<RowTile> row_tiles(Rows rows, std::int64_t tile_rows);
+    /// Runs body for every row, kRowTile of them a task.
+    void each_row(std::int64_t n_rows, const std::function<void(std::int64_t row)>& body);
 
     /// Sums of each row tile, [tiles, cols], of those that are wanted; zero at first.
     class TileSums {

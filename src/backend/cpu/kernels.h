@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "backend/backend.h"
+#include "backend/cpu/mixer_blocks.h"
 #include "core/cpu.h"
 
 namespace assay::backend::cpu {
@@ -65,6 +66,15 @@ struct Kernels {
     double (*exp_row)(const float* x, std::int64_t n, float shift, float* y);
     /// Sum of weight * (a - b).
     double (*dot_difference)(const float* weight, const float* a, const float* b, std::int64_t n);
+    /// y = y through one link; operand [n] of those links that have one.
+    void (*apply_link)(const Link& link, const float* operand, std::int64_t n, float* y);
+    void (*convolve_row)(const ConvolveRow& row);
+    /// y [n] (+)= sum of coefficients [n_in] times streams of x, x_step apart.
+    void (*mix_stream)(const float* x, std::int64_t x_step, const float* coefficients, std::int64_t n_in,
+                       bool accumulate, std::int64_t n, float* y);
+    float (*reduce_row)(const float* x, std::int64_t n, Reduction kind);
+    void (*scan)(const ScanBlock& block);
+    void (*selective_scan)(const SelectiveBlock& block);
     /// Bytes of packed keys (values) of a chunk.
     std::size_t (*packed_keys_bytes)(std::int64_t n_keys_padded, std::int64_t head_dim);
     std::size_t (*packed_values_bytes)(std::int64_t n_keys_padded, std::int64_t value_dim);

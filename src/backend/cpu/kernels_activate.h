@@ -39,11 +39,14 @@ inline Floats log1p(Floats e) {
     return n * kLn2High + (n * kLn2Low + (log_m + (e - (u - 1.0f)) / u));
 }
 
-/// tanh to a few ulp also near 0, where the other form loses them: the fraction of Lambert's cut at x^9
-/// (error below 1e-9 where |x| < 0.6).
-inline Floats tanh_near_zero(Floats x) {
+/// tanh to a few ulp everywhere. Near 0, where the other form loses them, the fraction of Lambert's cut at
+/// x^9 (error below 1e-9); elsewhere of |x|, so that no more is subtracted than is left.
+inline Floats exact_tanh(Floats x) {
     const Floats z = x * x;
-    return x * (945.0f + z * (105.0f + z)) / (945.0f + z * (420.0f + z * 15.0f));
+    const Floats near_zero = x * (945.0f + z * (105.0f + z)) / (945.0f + z * (420.0f + z * 15.0f));
+    const Floats magnitude = select(x < Floats{}, -x, x);
+    const Floats far = tanh(magnitude);
+    return select(magnitude < all(0.6f), near_zero, select(x < Floats{}, -far, far));
 }
 
 inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
@@ -59,11 +62,7 @@ template <typename Body> inline void with_activation(Activation activation, Body
         case Activation::Relu: return body(relu);
         case Activation::Relu2: return body([=](Floats x) { return relu(x) * relu(x); });
         case Activation::Sigmoid: return body([](Floats x) { return sigmoid(x); });
-        case Activation::Tanh:
-            return body([](Floats x) {
-                const Floats magnitude = select(x < Floats{}, -x, x);
-                return select(magnitude < all(0.6f), tanh_near_zero(x), tanh(x));
-            });
+        case Activation::Tanh: return body([](Floats x) { return exact_tanh(x); });
         case Activation::Exp: return body([](Floats x) { return exp(x); });
         case Activation::Softplus:
             return body([](Floats x) { return select(x > all(20.0f), x, log1p(exp(x))); });

@@ -6,6 +6,8 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kernels_gate.h"
 #include "backend/cpu/kernels_norm.h"
+#include "backend/cpu/kernels_mixers.h"
+#include "backend/cpu/kernels_scan.h"
 #include "backend/cpu/kernels_transpose.h"
 
 namespace assay::backend::cpu {
@@ -25,6 +27,12 @@ constexpr Kernels kernel_table(Isa isa) {
             .sum_exp = sum_exp,
             .exp_row = exp_row,
             .dot_difference = dot_difference,
+            .apply_link = apply_link,
+            .convolve_row = convolve_row,
+            .mix_stream = mix_stream,
+            .reduce_row = reduce_row,
+            .scan = scan,
+            .selective_scan = selective_scan,
             .packed_keys_bytes = packed_keys_bytes,
             .packed_values_bytes = packed_values_bytes,
             .pack_keys = pack_keys,

@@ -15,6 +15,7 @@ namespace assay::backend::cuda {
 inline constexpr int kProduceGroup = 16;
 inline constexpr int kGatedGroup = 64;
 inline constexpr int kQueryTile = 128;
+inline constexpr int kChainGroup = 32;
 
 /// norm(x) to out's operand and plain form, and its partial sums; one slice. x f32 or bf16. At most 32768
 /// columns.
@@ -45,6 +46,19 @@ inline constexpr std::int64_t kMostTiledHead = 256;
 /// In f32, several times slower; q, k, v f32 or bf16, heads up to kMostQueryHead; leaves no sums.
 void attention_queries(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream);
 inline constexpr std::int64_t kMostQueryHead = 640;
+
+/// Rows of mixers other than attention, as backend.h says; shapes have been checked. x of chains f32 or bf16.
+void chain(View x, std::span<const Link> links, Rows rows, const Produced& out, const Partials& partials,
+           cudaStream_t stream);
+void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
+              Rows rows, View out, cudaStream_t stream);
+void scan(const ScanArgs& args, Rows rows, View out, cudaStream_t stream);
+void selective_scan(const SelectiveScanArgs& args, Rows rows, View out, cudaStream_t stream);
+void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool accumulate, View out,
+         cudaStream_t stream);
+void reduce(View x, Reduction kind, std::int64_t n_slices, View out, cudaStream_t stream);
+void softmax(View x, std::int64_t n_slices, View out, cudaStream_t stream);
+void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out, cudaStream_t stream);
 
 /// out = x, rounded. Same shape.
 void round_rows(View x, View out, cudaStream_t stream);

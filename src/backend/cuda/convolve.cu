@@ -1,0 +1,99 @@
+// Depthwise causal convolution: a thread walks down a column with the rows before in registers, so that each
+// value is read once. Reading and writing are what it costs.
+#include "backend/cuda/convert.cuh"
+#include "backend/cuda/device.h"
+#include "backend/cuda/functions.cuh"
+#include "backend/cuda/kernels.h"
+
+namespace assay::backend::cuda {
+
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kGroup = 64;  ///< rows of a thread; the rows before them are read again
+
+struct ConvolveArgs {
+    const float* x;
+    std::int64_t x_stride;
+    const float* weight;
+    const float* bias;
+    int kernel;
+    Activation activation;
+    int cols;
+    std::int64_t chunk_tokens;
+    float* out;
+    std::int64_t out_stride;
+};
+
+/// kKernel 0: any, each value read once for each row that it counts in.
+template <int kKernel> __global__ void convolve_kernel(ConvolveArgs a) {
+    const int col = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+    if (col >= a.cols) return;
+    const std::int64_t begin = blockIdx.z * a.chunk_tokens;
+    const std::int64_t first = begin + static_cast<std::int64_t>(blockIdx.y) * kGroup;
+    const std::int64_t last = min(first + kGroup, begin + a.chunk_tokens);
+    const float* x = a.x + col;
+    float* out = a.out + col;
+    const float bias = a.bias != nullptr ? a.bias[col] : 0.0f;
+    if constexpr (kKernel == 0) {
+        const float* weight = a.weight + static_cast<std::int64_t>(col) * a.kernel;
+        for (std::int64_t row = first; row < last; ++row) {
+            float sum = bias;
+            for (int j = 0; j < a.kernel; ++j) {
+                const std::int64_t from = row - a.kernel + 1 + j;
+                if (from >= begin) sum += weight[j] * x[from * a.x_stride];
+            }
+            out[row * a.out_stride] = apply_function(a.activation, sum);
+        }
+    } else {
+        float weight[kKernel];
+        float window[kKernel];  // the rows that end with this one
+#pragma unroll
+        for (int j = 0; j < kKernel; ++j) weight[j] = a.weight[static_cast<std::int64_t>(col) * kKernel + j];
+#pragma unroll
+        for (int j = 1; j < kKernel; ++j) {
+            const std::int64_t from = first - kKernel + j;
+            window[j] = from >= begin ? x[from * a.x_stride] : 0.0f;
+        }
+#pragma unroll 8
+        for (std::int64_t row = first; row < last; ++row) {
+#pragma unroll
+            for (int j = 1; j < kKernel; ++j) window[j - 1] = window[j];
+            window[kKernel - 1] = x[row * a.x_stride];
+            float sum = bias;
+#pragma unroll
+            for (int j = 0; j < kKernel; ++j) sum += weight[j] * window[j];
+            out[row * a.out_stride] = apply_function(a.activation, sum);
+        }
+    }
+}
+
+}  // namespace
+
+void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
+              Rows rows, View out, cudaStream_t stream) {
+    if (rows.count() == 0 || x.cols == 0) return;
+    ConvolveArgs a{};
+    a.x = static_cast<const float*>(x.data);
+    a.x_stride = x.stride;
+    a.weight = weight;
+    a.bias = bias;
+    a.kernel = static_cast<int>(kernel);
+    a.activation = activation;
+    a.cols = static_cast<int>(x.cols);
+    a.chunk_tokens = rows.chunk_tokens;
+    a.out = static_cast<float*>(out.data);
+    a.out_stride = out.stride;
+    const dim3 grid(static_cast<unsigned>((x.cols + kThreads - 1) / kThreads),
+                    static_cast<unsigned>((rows.chunk_tokens + kGroup - 1) / kGroup),
+                    static_cast<unsigned>(rows.n_chunks));
+    if (kernel == 3)
+        convolve_kernel<3><<<grid, kThreads, 0, stream>>>(a);
+    else if (kernel == 4)
+        convolve_kernel<4><<<grid, kThreads, 0, stream>>>(a);
+    else
+        convolve_kernel<0><<<grid, kThreads, 0, stream>>>(a);
+    check(cudaGetLastError(), "a convolution");
+}
+
+}  // namespace assay::backend::cuda
