@@ -44,7 +44,8 @@ Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t
 void turn(Builder& b, Value heads, std::string_view norm_name, std::int64_t dim,
           const AttentionBlock& block) {
     const std::int64_t n_heads = heads.cols / dim;
-    const Norm norm = head_norm(b, norm_name, dim, n_heads, block);
+    Norm norm = head_norm(b, norm_name, dim, n_heads, block);
+    if (!block.head_norm_biases) norm.bias = {};
     const bool full = block.head_norms == HeadNorms::Full;
     if (full) b.emit_into(TurnHeads{.n_heads = 1, .norm = norm}, heads);
     if (!full || block.rope.n_rot() > 0)
