@@ -28,6 +28,8 @@ class Builder {
     const std::string& where() const noexcept { return tensors_.file().where(); }
     std::int64_t n_ctx() const noexcept { return options_.n_ctx; }
     std::int64_t hidden() const noexcept { return hp_.hidden(); }
+    /// Rows of token_embd.
+    std::int64_t n_vocab() const;
     /// Index of the current layer.
     std::int64_t layer() const noexcept { return layer_; }
 

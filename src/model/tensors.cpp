@@ -38,6 +38,14 @@ Vector Tensors::vector(const std::string& name, std::int64_t size) {
     return {name, size, {}};
 }
 
+std::vector<float> Tensors::numbers(const std::string& name, std::int64_t size) {
+    vector(name, size);
+    const gguf::Tensor& tensor = file_.get(name);
+    std::vector<float> values(static_cast<std::size_t>(size));
+    tensor.type->decode(file_.data(tensor).data(), values.size(), values.data());
+    return values;
+}
+
 Vector Tensors::optional_vector(const std::string& name, std::int64_t size) {
     return has(name) ? vector(name, size) : Vector{};
 }
@@ -46,7 +54,12 @@ Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_
                        std::int64_t n_matrices) {
     Linear linear;
     linear.weight = {prefix + ".weight", n_in, n_out, n_matrices, {}};
-    check(linear.weight.name, {n_in, n_out, n_matrices});
+    const gguf::Tensor& tensor = get(linear.weight.name);
+    const bool stacked = n_matrices > 1 && tensor.ne[2] == 1;  // some files have their rows one after another
+    if (stacked)
+        check(linear.weight.name, {n_in, n_out * n_matrices});
+    else
+        check(linear.weight.name, {n_in, n_out, n_matrices});
     if (has(prefix + ".scale")) {
         linear.weight.scale = prefix + ".scale";
         check(linear.weight.scale, {n_matrices});
