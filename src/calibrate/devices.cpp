@@ -11,18 +11,19 @@ namespace {
 /// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
 /// weights take to arrive, and seconds, not minutes, lie between two saves.
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
-/// Sums of x^2 and of x in f64, the committed ones and those of the wave.
-constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
+/// Sums of x^2 and of x: in f64 the committed ones and those of the wave, in f32 those of a file being written.
+constexpr std::uint64_t kBytesPerColumn = 2 * (2 * sizeof(double) + sizeof(float));
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
-MemoryNeeds needs_of(const engine::Pass& pass, std::uint64_t file_bytes) {
+MemoryNeeds needs_of(const engine::Team& team, std::size_t index, std::uint64_t file_bytes) {
+    const engine::Pass& pass = team.member(index);
     MemoryNeeds needs;
     needs.file_bytes = file_bytes;
     needs.weight_bytes = pass.weight_bytes();
     needs.all_weight_bytes = pass.all_weight_bytes();
     needs.workspace_bytes = pass.workspace_bytes();
-    needs.bytes_per_chunk = pass.bytes_per_chunk();
+    needs.bytes_per_chunk = pass.bytes_per_chunk() + (team.size() > 1 ? pass.waiting_bytes_per_chunk() : 0);
     return needs;
 }
 
@@ -77,13 +78,13 @@ WavePlan plan_team(const Options& options, const Devices& devices, const engine:
     share.resident_chunks = std::max(rules.resident_chunks, kDeviceWaveTokens / options.n_ctx);
 
     // The host's part: what all members and the collector hold there.
-    MemoryNeeds together = needs_of(team.member(0), file_bytes);
+    MemoryNeeds together = needs_of(team, 0, file_bytes);
     together.weight_bytes = together.workspace_bytes = 0;
     together.host_bytes = team.member(0).observed_columns() * kBytesPerColumn;
     for (std::size_t i = 0; i < team.size(); ++i) together.stream_bytes += team.member(i).stream_bytes();
     WavePlan least;
     for (std::size_t i = 0; i < team.size(); ++i) {
-        MemoryNeeds needs = needs_of(team.member(i), file_bytes);
+        MemoryNeeds needs = needs_of(team, i, file_bytes);
         together.weight_bytes += needs.weight_bytes;
         together.workspace_bytes += needs.workspace_bytes;
         needs.host_bytes = together.host_bytes;

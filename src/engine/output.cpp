@@ -66,14 +66,15 @@ void Pass::run_output(State& state) {
                             unit->first, spec_.logit_scale, spec_.logit_soft_cap);
         first += unit->panel->n_out();
     }
-    state.delivery.send([values = backend_.finish_losses(*losses), per_chunk = scored.count,
-                         chunks = ChunkRange{state.wave.first_chunk, state.wave.n_chunks}](
-                            const Parcel&, ActivationSink& sink) {
-        for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
-            sink.on_losses(
-                {chunks.first + chunk, std::span(values).subspan(static_cast<std::size_t>(chunk * per_chunk),
-                                                                 static_cast<std::size_t>(per_chunk))});
-    });
+    const ChunkRange chunks{state.wave.first_chunk, state.wave.n_chunks};
+    state.delivery.send(
+        {{"losses", 0, 0}, chunks}, [values = backend_.finish_losses(*losses), per_chunk = scored.count,
+                                     chunks](const Parcel&, ActivationSink& sink) {
+            for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
+                sink.on_losses({chunks.first + chunk,
+                                std::span(values).subspan(static_cast<std::size_t>(chunk * per_chunk),
+                                                          static_cast<std::size_t>(per_chunk))});
+        });
 }
 
 }  // namespace assay::engine

@@ -89,9 +89,12 @@ std::uint64_t Pass::workspace_bytes() const noexcept {
            delivery_bytes();
 }
 
+std::uint64_t Pass::waiting_bytes_per_chunk() const noexcept {
+    return static_cast<std::uint64_t>((2 * spec_.hidden + sizes_->attention_out + sizes_->ffn) * kSumsBytes);
+}
+
 std::uint64_t Pass::group_sums_bytes() const noexcept {
-    return static_cast<std::uint64_t>((2 * spec_.hidden + sizes_->attention_out + sizes_->ffn) * kSumsBytes *
-                                      sizes_->group_chunks);
+    return waiting_bytes_per_chunk() * static_cast<std::uint64_t>(sizes_->group_chunks);
 }
 
 std::uint64_t Pass::delivery_bytes() const noexcept {
@@ -186,12 +189,16 @@ std::uint64_t Pass::read_bytes_per_wave() const noexcept {
 }
 
 Pass::State::State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs,
-                   std::unique_ptr<StreamReader> reader)
+                   std::unique_ptr<StreamReader> reader, Turns* turns)
     : backend(pass.backend_),
       wave(wave_),
       n_ctx(pass.options_.n_ctx),
       n_rows(wave_.n_chunks * pass.options_.n_ctx),
-      delivery(pass.backend_, sink, *pass.parcels_, pass.delivery_bytes()),
+      delivery(pass.backend_, sink, *pass.parcels_,
+               pass.delivery_bytes() + (turns != nullptr ? pass.waiting_bytes_per_chunk() *
+                                                               static_cast<std::uint64_t>(wave_.n_chunks)
+                                                         : 0),
+               turns),
       observation(delivery, pass.options_.sums),
       spill_folder(pass.options_.spill_folder),
       loader(pass.file_, std::move(jobs),
@@ -254,13 +261,13 @@ std::vector<std::unique_ptr<StreamReader>> Pass::open_streams(std::size_t n_pass
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
-    run(wave, sink, progress, std::move(open_streams(1).front()));
+    run(wave, sink, progress, std::move(open_streams(1).front()), nullptr);
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-               std::unique_ptr<StreamReader> reader) {
+               std::unique_ptr<StreamReader> reader, Turns* turns) {
     try {
-        run_wave(wave, sink, progress, std::move(reader));
+        run_wave(wave, sink, progress, std::move(reader), turns);
     } catch (...) {
         parcels_->clear();  // the caller may try a smaller wave
         throw;
@@ -268,9 +275,9 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
 }
 
 void Pass::run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-                    std::unique_ptr<StreamReader> reader) {
+                    std::unique_ptr<StreamReader> reader, Turns* turns) {
     const auto start = std::chrono::steady_clock::now();
-    State state(*this, wave, sink, jobs(), std::move(reader));
+    State state(*this, wave, sink, jobs(), std::move(reader), turns);
     backend_.embed(sources_.mapped(spec_.embedding), wave.inputs, spec_.embedding_scale, state.hidden.view);
     std::int64_t steps = 0;
     for (const model::Layer& layer : spec_.layers) {

@@ -67,6 +67,8 @@ class Pass {
     std::uint64_t workspace_bytes() const noexcept;
     /// Of sums on their way to the sink. Part of workspace_bytes().
     std::uint64_t delivery_bytes() const noexcept;
+    /// Per chunk, and only beside other passes: sums that wait for their turn, those of a layer at most.
+    std::uint64_t waiting_bytes_per_chunk() const noexcept;
     /// Prepared weights at any one time, unless they are kept ...
     std::uint64_t weight_bytes() const noexcept;
     /// ... and all of them.
@@ -83,10 +85,11 @@ class Pass {
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
-    /// The same, reading together with other passes: `reader` is one of those that a pass of the same kind
-    /// has opened for the wave.
+    /// The same over a part of a wave, beside the passes over the others: `reader` is one of those that a
+    /// pass of the same kind has opened for the wave, `turns` are those of all parts; null: there is no
+    /// other.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-             std::unique_ptr<StreamReader> reader);
+             std::unique_ptr<StreamReader> reader, Turns* turns);
     /// Readers for so many passes; null where weights are not streamed, or kept from an earlier wave.
     std::vector<std::unique_ptr<StreamReader>> open_streams(std::size_t n_passes) const;
 
@@ -117,7 +120,7 @@ class Pass {
     struct Sizes;
     class VariantRun;
     void run_wave(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-                  std::unique_ptr<StreamReader> reader);
+                  std::unique_ptr<StreamReader> reader, Turns* turns);
     void run_layer(State& state, const model::Layer& layer);
     void run_mixer_groups(State& state, const model::Layer& layer, const MixerWeights& weights);
     /// The feed-forward half but for the experts themselves.

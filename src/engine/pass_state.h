@@ -58,9 +58,9 @@ struct Pass::Group {
 
 class Pass::State {
   public:
-    /// reader: as for Pass::run().
+    /// reader, turns: as for Pass::run().
     State(Pass& pass, const Wave& wave_, ActivationSink& sink, std::vector<Job> jobs,
-          std::unique_ptr<StreamReader> reader);
+          std::unique_ptr<StreamReader> reader, Turns* turns = nullptr);
 
     std::vector<Group> groups(std::int64_t group_chunks) const;
     /// The next tokens of the scored positions, chunk after chunk.

@@ -14,7 +14,7 @@ namespace {
 /// Nothing is observed in such a run.
 class NoSink final : public ActivationSink {
   public:
-    void on_input(const InputSums&) override {}
+    std::vector<backend::Totals> on_input(const InputSums&) override { return {}; }
     void on_similarity(const SimilaritySums&) override {}
     void on_losses(const ChunkLosses&) override {}
 };
