@@ -8,6 +8,7 @@
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
 #include "calibrate/extra.h"
+#include "calibrate/saver.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -78,15 +79,17 @@ class Run {
     engine::Placement placement() const {
         return {waves_.streamed, waves_.weights_kept, waves_.spilled_bytes > 0 ? options_.spill_folder : ""};
     }
-    /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
+    /// What to go on with after this wave did not fit a device. Throws where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
-    void save(const std::filesystem::path& path);
-    /// Where the disk refuses this the run goes on: its sums are in memory, and the last save may succeed.
-    void save_meanwhile(const std::filesystem::path& path);
+    /// Begins to write what is committed to these files, while the run goes on.
+    void save(std::vector<std::filesystem::path> paths);
+    /// Waits for what save() has begun, if anything, and tells of it. Where the disk refuses a file the run
+    /// goes on, since its sums are in memory and the `last` save may succeed; that one's failure is thrown.
+    void finish_save(bool last = false);
     /// Moves what was collected into the result.
     void finish(Result& result);
 
@@ -103,6 +106,8 @@ class Run {
     engine::Team team_;
     std::int64_t chunks_done_ = 0;
     bool wave_halved_ = false;
+    Saver saver_;  ///< reads what collector_ has committed
+    std::int64_t chunks_saved_ = 0;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
@@ -161,11 +166,13 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.elapsed_seconds = seconds_since(start_);
         shown.tokens_per_second =
             shown.work_done * static_cast<double>(chunks_.n_chunks * options_.n_ctx) / shown.elapsed_seconds;
+        if (saver_.done()) finish_save();
         observer_.on_progress(shown);
         if (observer_.stop_requested()) throw Stopped{};
     };
     team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
               collector_, progress);
+    finish_save();  // which reads what commit() changes
     collector_.commit();
     chunks_done_ = first + count;
     report_losses(first);
@@ -180,24 +187,28 @@ void Run::report_losses(std::int64_t first) {
     }
 }
 
-void Run::save(const std::filesystem::path& path) {
+void Run::save(std::vector<std::filesystem::path> paths) {
+    finish_save();
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
     store_model(program_, collected.matrix.extra);
     store_losses(collected.chunk_losses, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);
-    imatrix::Notes notes;
-    imatrix::save(collected.matrix, path, format_, notes);
-    for (const std::string& note : notes) observer_.on_note(note);
-    observer_.on_saved(path, format_, chunks_done_);
+    chunks_saved_ = chunks_done_;
+    saver_.start(collected.matrix, format_, std::move(paths));
 }
 
-void Run::save_meanwhile(const std::filesystem::path& path) {
-    try {
-        save(path);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::Io) throw;
-        observer_.on_note(fmt::format("{}; the run goes on without this file", error.what()));
+void Run::finish_save(bool last) {
+    if (!saver_.under_way()) return;
+    const Saver::Outcome outcome = saver_.finish();
+    for (const std::string& note : outcome.notes) observer_.on_note(note);
+    for (const Saver::File& file : outcome.files) {
+        if (!file.failure)
+            observer_.on_saved(file.path, format_, chunks_saved_);
+        else if (last)
+            throw Error(*file.failure);
+        else
+            observer_.on_note(fmt::format("{}; the run goes on without this file", file.failure->what()));
     }
 }
 
@@ -219,9 +230,8 @@ void Run::finish(Result& result) {
 }
 
 std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
-    if (error.kind() != ErrorKind::Device || !error.message().starts_with(backend::kOutOfDeviceMemory)) throw;
     if (count <= static_cast<std::int64_t>(team_.size()))  // a chunk each
-        throw_error(ErrorKind::Device, error.where(),
+        throw_error(ErrorKind::DeviceMemory, error.where(),
                     "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
                     "other programs that use the device would help",
                     error.message(), options_.n_ctx);
@@ -256,20 +266,27 @@ Result Run::run() {
                 run_wave(chunks_done_, count);
             } catch (const Error& error) {
                 collector_.abandon();
+                if (error.kind() != ErrorKind::DeviceMemory) throw;
                 wave_chunks = smaller_wave(count, error);
                 continue;
             }
-            if (end.save && chunks_done_ < chunks_.n_chunks) save_meanwhile(options_.output);
+            std::vector<std::filesystem::path> paths;
+            if (end.save && chunks_done_ < chunks_.n_chunks) paths.push_back(options_.output);
             if (end.snapshot)
-                save_meanwhile(
+                paths.emplace_back(
                     fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
+            if (!paths.empty()) save(std::move(paths));
         }
-        save(options_.output);
+        save({options_.output});
     } catch (const Stopped&) {
         collector_.abandon();
         result.stopped = true;
-        if (chunks_done_ > 0) save(options_.output);
+        if (chunks_done_ > 0) save({options_.output});
+    } catch (...) {
+        finish_save();  // what went before is of use to who reads of the failure
+        throw;
     }
+    finish_save(true);
     finish(result);
     return result;
 }
