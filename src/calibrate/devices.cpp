@@ -23,7 +23,7 @@ MemoryNeeds needs_of(const engine::PassPlan& pass, std::uint64_t file_bytes) {
     needs.weight_bytes = pass.weight_bytes();
     needs.all_weight_bytes = pass.all_weight_bytes();
     needs.workspace_bytes = pass.workspace_bytes();
-    needs.bytes_per_chunk = pass.bytes_per_chunk() + (team.size() > 1 ? pass.waiting_bytes_per_chunk() : 0);
+    needs.bytes_per_chunk = pass.bytes_per_chunk();
     return needs;
 }
 
