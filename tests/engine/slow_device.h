@@ -75,9 +75,9 @@ class SlowDevice final : public backend::cpu::CpuBackend {
         work();
     }
     void gated_linear(backend::View x, const backend::Matrix& gate_up, const float* bias,
-                      backend::Activation activation, backend::Rows rows,
+                      const GateFunction& function, backend::Rows rows,
                       const backend::Produced& out) override {
-        CpuBackend::gated_linear(x, gate_up, bias, activation, rows, out);
+        CpuBackend::gated_linear(x, gate_up, bias, function, rows, out);
         work();
     }
     void experts(backend::View x, const backend::Routing& routing, const backend::ExpertBatch& batch,

@@ -56,7 +56,8 @@ TEST_P(TeamWork, AllDevicesAreAtWorkAtOnce) {
         for (int i = 0; i < 5 && best < wanted; ++i) {
             SlowTeam slow(n, 1, microseconds(2000));
             options_.losses = false;
-            Team team(model_.file, model_.spec, slow.borrowed, options_);
+            const PassPlan plan(model_.file, model_.program, *slow.borrowed.front(), options_);
+            Team team(plan, slow.borrowed, {});
             RecordingSink sink;
             team.run({0, kManyChunks, tokens_, tokens_}, sink, [](std::int64_t) {});
             best = std::max(best, slow.log.mean_at_work());
@@ -69,7 +70,8 @@ TEST_P(TeamWork, NothingDependsOnDevicesGroupsAndWaves) {
     options_.similarity = true;
     const auto found = [&](std::size_t n_devices, std::int64_t group_chunks, std::int64_t wave_chunks) {
         SlowTeam quick(n_devices, group_chunks, microseconds(0));
-        Team team(model_.file, model_.spec, quick.borrowed, options_);
+        const PassPlan plan(model_.file, model_.program, *quick.borrowed.front(), options_);
+        Team team(plan, quick.borrowed, {});
         RecordingSink sink;
         for (std::int64_t first = 0; first < kSomeChunks; first += wave_chunks) {
             const std::int64_t count = std::min(wave_chunks, kSomeChunks - first);
