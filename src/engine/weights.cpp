@@ -41,7 +41,7 @@ std::vector<float> WeightSources::read_f32(const std::string& name) const {
     const gguf::Tensor& tensor = file_.get(name);
     std::vector<float> values(tensor.elements());
     const std::byte* from = file_.data(tensor).data();
-    for (std::uint64_t row = 0; row < tensor.rows(); ++row)
+    for (std::uint64_t row = 0; row < tensor.rows(); row += tensor.type->group_rows)
         tensor.type->decode(from + row * tensor.row_bytes(), tensor.ne[0],
                             values.data() + row * tensor.ne[0]);
     return values;
@@ -51,8 +51,13 @@ TensorRange WeightSources::range(const model::Weight& weight, std::int64_t index
                                  std::int64_t n_rows) const {
     const gguf::Tensor& tensor = file_.get(weight.name);
     const std::uint64_t row = tensor.row_bytes();
-    return {&tensor, static_cast<std::uint64_t>(index * weight.n_out + first_row) * row,
-            static_cast<std::uint64_t>(n_rows) * row};
+    const std::int64_t first = index * weight.n_out + first_row;
+    const std::int64_t together = tensor.type->group_rows;
+    if (first % together != 0 || n_rows % together != 0)
+        throw_error(ErrorKind::Unsupported, weight.name,
+                    "{} rows from row {} are wanted, but type {} stores {} rows together", n_rows, first,
+                    tensor.type->name, together);
+    return {&tensor, static_cast<std::uint64_t>(first) * row, static_cast<std::uint64_t>(n_rows) * row};
 }
 
 backend::WeightSource WeightSources::source(const TensorBytes& bytes, const model::Weight& weight,

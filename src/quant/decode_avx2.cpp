@@ -38,6 +38,6 @@ struct Avx2 {
 
 }  // namespace
 
-DecodeRow find_avx2_decoder(TypeId id) noexcept { return SimdDecoders<Avx2>::find(id); }
+DecodeRows find_avx2_decoder(TypeId id) noexcept { return SimdDecoders<Avx2>::find(id); }
 
 }  // namespace assay::quant

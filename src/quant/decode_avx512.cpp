@@ -27,6 +27,6 @@ struct Avx512 {
 
 }  // namespace
 
-DecodeRow find_avx512_decoder(TypeId id) noexcept { return SimdDecoders<Avx512>::find(id); }
+DecodeRows find_avx512_decoder(TypeId id) noexcept { return SimdDecoders<Avx512>::find(id); }
 
 }  // namespace assay::quant

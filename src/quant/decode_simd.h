@@ -254,7 +254,7 @@ template <class V> struct SimdDecoders {
     }
 
     /// nullptr for types without a vector decoder.
-    static DecodeRow find(TypeId id) {
+    static DecodeRows find(TypeId id) {
         switch (id) {
             case TypeId::F16: return f16;
             case TypeId::BF16: return bf16;

@@ -17,15 +17,16 @@ constexpr std::array kLevels{Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx};
 /// Decodes `n_blocks` random blocks that begin `shift` bytes into the heap block and end with it.
 void compare(const TypeInfo& type, Isa isa, std::size_t n_blocks, std::size_t shift, std::mt19937& random) {
     const std::size_t n = n_blocks * type.block;
-    std::vector<std::byte> bytes(shift + row_bytes(type, n));
+    const std::size_t n_out = n * type.group_rows;
+    std::vector<std::byte> bytes(shift + row_bytes(type, n) * type.group_rows);
     for (std::byte& b : bytes) b = static_cast<std::byte>(random());
     constexpr float kUntouched = 12345.0f;
-    std::vector<float> expected(n);
-    std::vector<float> found(n + 1, kUntouched);
+    std::vector<float> expected(n_out);
+    std::vector<float> found(n_out + 1, kUntouched);
     type.decode(bytes.data() + shift, n, expected.data());
     decoder(type.id, isa)(bytes.data() + shift, n, found.data());
-    EXPECT_EQ(found[n], kUntouched) << type.name << " writes past its row";
-    for (std::size_t i = 0; i < n; ++i) {
+    EXPECT_EQ(found[n_out], kUntouched) << type.name << " writes past its row";
+    for (std::size_t i = 0; i < n_out; ++i) {
         // Random scales include infinities and NaN; a NaN must stay one, its payload is free.
         if (std::isnan(expected[i]) && std::isnan(found[i])) continue;
         ASSERT_EQ(std::bit_cast<std::uint32_t>(found[i]), std::bit_cast<std::uint32_t>(expected[i]))

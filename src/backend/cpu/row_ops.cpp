@@ -4,16 +4,15 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "core/error.h"
-#include "quant/decode.h"
+#include "quant/row_reader.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                        View out) {
-    const quant::DecodeRow decode = quant::decoder(table.type->id, kernels_.isa);
-    const std::uint64_t stride = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     const auto n_rows = static_cast<std::int64_t>(tokens.size());
     pool_.run((n_rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
+        quant::RowReader reader(*table.type, static_cast<std::uint64_t>(table.n_in), kernels_.isa);
         const std::int64_t end = std::min(n_rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
             const std::int32_t token = tokens[static_cast<std::size_t>(row)];
@@ -21,8 +20,7 @@ void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> 
                 throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
                             token, table.n_out);
             float* to = out.row_f32(row);
-            decode(table.bytes.data() + static_cast<std::uint64_t>(token) * stride,
-                   static_cast<std::size_t>(table.n_in), to);
+            reader.read(table.bytes.data(), static_cast<std::uint64_t>(token), to);
             const float factor = scale * table.scale;
             if (factor != 1)
                 for (std::int64_t j = 0; j < table.n_in; ++j) to[j] *= factor;
