@@ -74,9 +74,16 @@ TEST(FastDecode, AllScalesOfTheSmallTypes) {
 TEST(FastDecode, ExistsForTheCommonTypes) {
     for (const Isa isa : {Isa::Avx2, Isa::Avx512}) {
         if (isa > detect_isa()) GTEST_SKIP() << "this machine stops at " << to_string(detect_isa());
-        for (const TypeId id : {TypeId::F16, TypeId::BF16, TypeId::Q4_0, TypeId::Q4_1, TypeId::Q5_0,
-                                TypeId::Q5_1, TypeId::Q8_0, TypeId::Q2_K, TypeId::Q3_K, TypeId::Q4_K,
-                                TypeId::Q5_K, TypeId::Q6_K, TypeId::IQ4_NL, TypeId::IQ4_XS, TypeId::MXFP4})
+        for (const TypeId id :
+             {TypeId::IQ1_S,   TypeId::IQ1_M,   TypeId::IQ2_XXS,  TypeId::IQ2_XS,    TypeId::IQ2_S,
+              TypeId::IQ3_XXS, TypeId::IQ3_S,   TypeId::NVFP4,    TypeId::Q6_0,      TypeId::IQ2_K,
+              TypeId::IQ3_K,   TypeId::IQ4_K,   TypeId::IQ5_K,    TypeId::IQ6_K,     TypeId::IQ2_KS,
+              TypeId::IQ2_KL,  TypeId::IQ3_KS,  TypeId::IQ4_KS,   TypeId::IQ4_KSS,   TypeId::IQ5_KS,
+              TypeId::IQ1_KT,  TypeId::IQ2_KT,  TypeId::IQ3_KT,   TypeId::IQ4_KT,    TypeId::Q4_0_R8,
+              TypeId::Q8_0_R8, TypeId::Q4_K_R4, TypeId::IQ4_K_R4, TypeId::IQ5_KS_R4, TypeId::F16,
+              TypeId::BF16,    TypeId::Q4_0,    TypeId::Q4_1,     TypeId::Q5_0,      TypeId::Q5_1,
+              TypeId::Q8_0,    TypeId::Q2_K,    TypeId::Q3_K,     TypeId::Q4_K,      TypeId::Q5_K,
+              TypeId::Q6_K,    TypeId::IQ4_NL,  TypeId::IQ4_XS,   TypeId::MXFP4})
             EXPECT_NE(decoder(id, isa), type_info(id).decode) << type_info(id).name;
     }
     EXPECT_EQ(decoder(TypeId::Q4_K, Isa::Scalar), type_info(TypeId::Q4_K).decode);
