@@ -128,6 +128,9 @@ std::uint64_t tensor_bytes(const Tensor& tensor, const std::string& where) {
                     "tensor {} of type {} has rows of {}, expected a multiple of {}", tensor.name,
                     tensor.type->name, tensor.ne[0], tensor.type->block);
     const quant::TypeInfo& type = *tensor.type;
+    if (tensor.ne[1] % type.group_rows != 0)
+        throw_error(ErrorKind::BadFile, where, "tensor {} of type {} has {} rows, expected a multiple of {}",
+                    tensor.name, type.name, tensor.ne[1], type.group_rows);
     const std::uint64_t rows = tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
     const std::uint64_t blocks = tensor.ne[0] / type.block;
     const std::uint64_t most_bytes = kMax / rows;  // of a row

@@ -101,7 +101,7 @@ class Hand {
     ByteWriter out_;
 };
 
-constexpr std::uint32_t kF32 = 0, kQ4_0 = 2;
+constexpr std::uint32_t kF32 = 0, kQ4_0 = 2, kIq1SR4 = 219;
 constexpr std::uint64_t kAllOnes = ~std::uint64_t{0};
 
 TEST(Parse, NamesWhatATensorCannotBe) {
@@ -119,6 +119,11 @@ TEST(Parse, NamesWhatATensorCannotBe) {
     EXPECT_THAT(one({std::uint64_t{1} << 62}), HasSubstr("larger than any file"));
     EXPECT_THAT(one({4, 4, 1, 1, 1}), HasSubstr("5 dimensions, expected at most 4"));
     EXPECT_THAT(one({33}, kQ4_0), HasSubstr("rows of 33, expected a multiple of 32"));
+    EXPECT_EQ(one({32, 4}, kIq1SR4), "nothing");  // a half and six bytes a row
+    EXPECT_THAT(one({64, 8}, kIq1SR4), HasSubstr("tensor w needs 112 bytes"));
+    EXPECT_THAT(one({32, 6}, kIq1SR4),
+                HasSubstr("tensor w of type iq1_s_r4 has 6 rows, expected a multiple of 4"));
+    EXPECT_THAT(one({32, 2, 2}, kIq1SR4), HasSubstr("has 2 rows")) << "each matrix has its own groups";
     EXPECT_THAT(one({16}, 4), HasSubstr("type id 4"));
     EXPECT_THAT(one({16}, kF32, 0, ""), HasSubstr("a tensor name has 0 bytes"));
     EXPECT_THAT(one({16}, kF32, 0, std::string(64, 'x')), HasSubstr("a tensor name has 64 bytes"));
