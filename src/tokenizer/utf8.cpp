@@ -43,6 +43,10 @@ void append_clean(std::string& out, std::string_view text) {
     out.reserve(out.size() + text.size());
     std::size_t clean_from = 0;  // bytes from here to `position` can be copied as they are
     for (std::size_t position = 0; position < text.size();) {
+        if (static_cast<unsigned char>(text[position]) < 0x80) {
+            ++position;
+            continue;
+        }
         const Decoded decoded = decode(text, position);
         if (!decoded.valid) {
             out.append(text.substr(clean_from, position - clean_from)).append("\xEF\xBF\xBD");
