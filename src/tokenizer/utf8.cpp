@@ -15,7 +15,8 @@ Decoded decode(std::string_view text, std::size_t position) noexcept {
         if ((byte(i) & 0xC0u) != 0x80u) return kBad;
         code_point = (code_point << 6) | (byte(i) & 0x3Fu);
     }
-    return code_point > 0x10FFFF ? kBad : Decoded{code_point, n, true};
+    constexpr char32_t kSmallest[]{0, 0, 0x80, 0x800, 0x10000};  // by length: below it the form is overlong
+    return code_point < kSmallest[n] || code_point > 0x10FFFF ? kBad : Decoded{code_point, n, true};
 }
 
 void append_utf8(std::string& text, char32_t code_point) {
@@ -41,19 +42,15 @@ void append_utf8(std::string& text, char32_t code_point) {
 void append_clean(std::string& out, std::string_view text) {
     out.reserve(out.size() + text.size());
     std::size_t clean_from = 0;  // bytes from here to `position` can be copied as they are
-    std::size_t position = 0;
-    std::string encoded;
-    while (position < text.size()) {
+    for (std::size_t position = 0; position < text.size();) {
         if (static_cast<unsigned char>(text[position]) < 0x80) {
             ++position;
             continue;
         }
         const Decoded decoded = decode(text, position);
-        encoded.clear();
-        append_utf8(encoded, decoded.code_point);
-        if (!decoded.valid || encoded.size() != decoded.n_bytes) {
-            out.append(text.substr(clean_from, position - clean_from)).append(encoded);
-            clean_from = position + decoded.n_bytes;
+        if (!decoded.valid) {
+            out.append(text.substr(clean_from, position - clean_from)).append("\xEF\xBF\xBD");
+            clean_from = position + 1;
         }
         position += decoded.n_bytes;
     }

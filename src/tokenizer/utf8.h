@@ -30,14 +30,14 @@ struct Decoded {
     bool valid;
 };
 
-/// The code point at `position`. Bytes that start none give U+FFFD, length 1, not valid. Overlong forms and
-/// surrogates count as code points; numbers above U+10FFFF do not.
+/// The code point at `position`. Bytes that start none give U+FFFD, length 1, not valid. Surrogates count as
+/// code points; overlong forms and numbers above U+10FFFF do not.
 Decoded decode(std::string_view text, std::size_t position) noexcept;
 
 void append_utf8(std::string& text, char32_t code_point);
 
-/// Appends `text` with each undecodable byte replaced by U+FFFD and overlong forms shortened, so that
-/// announced_length() walks it code point by code point.
+/// Appends `text` with each undecodable byte replaced by U+FFFD, so that announced_length() walks it code
+/// point by code point.
 void append_clean(std::string& out, std::string_view text);
 
 /// Appends `text` with each U+0020 replaced by kSpaceMark.

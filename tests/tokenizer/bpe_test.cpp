@@ -95,7 +95,6 @@ TEST(Bpe, DefaultIdsAndFlagsFollowThePreTokenizer) {
     EXPECT_FALSE(vocabulary("gpt-2")->vocabulary().add_bos());
     EXPECT_EQ(vocabulary("glm4")->vocabulary().ids().bos, kNoToken);
     EXPECT_TRUE(vocabulary("tekken")->vocabulary().add_bos());
-    EXPECT_TRUE(vocabulary("roberta-bpe")->vocabulary().add_separator());
     EXPECT_EQ(vocabulary("")->vocabulary().warnings().size(), 1u);
     EXPECT_EQ(encoded(sample_bpe("llama-bpe", tokens_of(texts), {}), "a", {}), "l a");
 }
@@ -108,14 +107,59 @@ TEST(Bpe, HostileMetadataGivesSentences) {
     metadata.set("tokenizer.ggml.pre", gguf::text("kimi-k2"));
     EXPECT_EQ(encoded(metadata, "ab"), "a b");
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("gpt-3", tokens, {})); }),
-                AllOf(HasSubstr("\"gpt-3\""), HasSubstr("llama-bpe"), HasSubstr("mellum2")));
+                AllOf(HasSubstr("tokenizer.ggml.pre is \"gpt-3\""), HasSubstr("the nearest are: gpt-2 ")));
+    EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe(std::string(1 << 20, 'q'), tokens, {})); }),
+                HasSubstr("the nearest are: "));
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_metadata("morse", tokens)); }),
                 AllOf(HasSubstr("\"morse\""), HasSubstr("llama gpt2")));
+    EXPECT_EQ(thrown([&] { make_tokenizer(sample_metadata("none", tokens)); }),
+              "sample: the model comes without a tokenizer (tokenizer.ggml.model is \"none\")");
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("llama-bpe", tokens, {}))->encode("a"); }),
                 HasSubstr("BOS"));
     const auto tolerant = make_tokenizer(sample_bpe("gpt-2", tokens, {"", "ab", " b", "a ", "a b"}));
     EXPECT_EQ(tolerant->encode("ab", kPlain), std::vector<Token>{2});
     EXPECT_THAT(tolerant->vocabulary().warnings(), ::testing::ElementsAre(HasSubstr("4 of 5 merges")));
+}
+
+TEST(Bpe, WhitespaceModelsDropWhiteSpaceAndLowerLetters) {
+    gguf::Metadata metadata =
+        sample_bpe("whitespace", tokens_of({"a", "b", "A", "\xC3\xA9", "ab", "<0xC3>"}), {"a b"});
+    metadata.set("tokenizer.ggml.model", gguf::text("whitespace"));
+    EXPECT_EQ(encoded(metadata,
+                      " a\t\nb\xC2\xA0"
+                      "ab\xE3\x80\x80"),
+              "a b ab");
+    EXPECT_EQ(encoded(metadata, "AB \xC3\x89"), "A <0xC3>");  // E with accent: one of its bytes is a token
+    metadata.set("tokenizer.ggml.normalizer.lowercase", gguf::boolean(true));
+    EXPECT_EQ(encoded(metadata, "AB \xC3\x89"), "ab \xC3\xA9");
+    metadata.set("tokenizer.ggml.pre", gguf::text("gpt-2"));
+    EXPECT_EQ(encoded(metadata, "AB"), "ab");
+    metadata.set("tokenizer.ggml.normalizer.lowercase", gguf::boolean(false));
+    EXPECT_EQ(encoded(metadata, "AB a b"), "A a b");
+}
+
+TEST(Bpe, HybridDnaCutsNucleotidesInSixes) {
+    const std::string mark = "\xEE\x80\x80";
+    std::vector<std::string> texts{"<dna>", "</dna>", "<oov>", "C", "CC", "A"};
+    for (const char* group : {"ACGTAC", "CCCCCC", "GGAAAA"}) texts.push_back(group + mark);
+    gguf::Metadata metadata = sample_bpe("gpt-2", tokens_of(texts), {"C C"});
+    metadata.set("tokenizer.ggml.model", gguf::text("hybriddna"));
+    const std::string acgtac = "ACGTAC" + mark;
+    EXPECT_EQ(encoded(metadata, "CCCCCC<dna>CCCCCC</dna>CC"), "CC CC CC <dna> CCCCCC" + mark + " </dna> CC");
+    EXPECT_EQ(encoded(metadata, "<dna>acgtacACGTACgg</dna>"),
+              "<dna> " + acgtac + " " + acgtac + " GGAAAA" + mark + " </dna>");
+    EXPECT_EQ(encoded(metadata, "<dna>ACNTACACGTAC"), "<dna> <oov> " + acgtac);  // not closed
+    EXPECT_EQ(encoded(metadata, "<dna></dna></dna>A<dna>"), "<dna> </dna> A <dna>");
+    metadata.set("tokenizer.ggml.tokens", gguf::texts({"C", "CC", "A", "d", "n", "a", "<", ">", "x"}));
+    EXPECT_EQ(encoded(metadata, "<dna>CC"), "< d n a > CC");  // a vocabulary without the marks
+}
+
+TEST(Bpe, LongWordsTakeNLogNTime) {
+    const auto tokens = tokens_of({"a", "aa", "aaaa"});
+    for (const char* pre : {"gpt-2", "gemma4"}) {
+        const auto tokenizer = make_tokenizer(sample_bpe(pre, tokens, {"a a", "aa aa"}));
+        EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a'), kPlain).size(), 1u << 18) << pre;
+    }
 }
 
 /// The definition without heap, cache or cuts.

@@ -86,6 +86,11 @@ TEST(Spm, RefusesScoresThatAreNotNumbers) {
                 HasSubstr("score of token 1 is not a number"));
 }
 
+TEST(Spm, LongWordsTakeNLogNTime) {
+    const auto tokenizer = make_tokenizer(sample_metadata("llama", {{kMark}, {"a"}, {"aa", 1}, {"aaaa", 2}}));
+    EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a'), kPlain).size(), 1 + (1u << 18));
+}
+
 /// The definition without heap, cache or cuts: look at all neighbours, join the best, start again.
 std::vector<Token> naive_encode(const Vocabulary& vocabulary, const std::string& text) {
     std::string marked;

@@ -42,13 +42,39 @@ TEST(Vocabulary, KeysOverrideDefaults) {
     metadata.set("tokenizer.ggml.seperator_token_id", gguf::u32(0));
     metadata.set("tokenizer.ggml.add_bos_token", gguf::boolean(false));
     metadata.set("tokenizer.ggml.add_eos_token", gguf::boolean(true));
-    metadata.set("tokenizer.ggml.add_sep_token", gguf::boolean(true));
     const Vocabulary vocabulary = load(metadata);
     EXPECT_EQ(vocabulary.ids().bos, 3);
     EXPECT_EQ(vocabulary.ids().separator, 0);
     EXPECT_FALSE(vocabulary.add_bos());
     EXPECT_TRUE(vocabulary.add_eos());
-    EXPECT_TRUE(vocabulary.add_separator());
+    EXPECT_FALSE(vocabulary.add_separator());
+}
+
+TEST(Vocabulary, SomeFamiliesFrameTextsWhateverTheFileSays) {
+    gguf::Metadata metadata = sample_metadata("llama", {{"a"}, {"b"}, {"c"}});
+    const auto frame = [&](Framing framing, bool file_says) {
+        metadata.set("tokenizer.ggml.add_bos_token", gguf::boolean(file_says));
+        metadata.set("tokenizer.ggml.add_eos_token", gguf::boolean(file_says));
+        VocabularyDefaults defaults = llama_defaults();
+        defaults.framing = framing;
+        const Vocabulary v(metadata, defaults);
+        return fmt::format("{}{}{}", v.add_bos() ? "b" : "", v.add_eos() ? "e" : "",
+                           v.add_separator() ? "s" : "");
+    };
+    EXPECT_EQ(frame(Framing::ByFile, true), "be");
+    EXPECT_EQ(frame(Framing::ByFile, false), "");
+    EXPECT_EQ(frame(Framing::AlwaysBos, false), "b");
+    EXPECT_EQ(frame(Framing::BosAndSeparator, true), "bs");
+    EXPECT_EQ(frame(Framing::BosAndSeparator, false), "bs");
+    EXPECT_EQ(frame(Framing::None, true), "");
+}
+
+TEST(Vocabulary, PlamoHasAnOrdinaryTextThatEndsOtherModels) {
+    gguf::Metadata metadata =
+        sample_metadata("plamo2", {{"</s>", 0, kTypeControl}, {"x"}, {"<|plamo:eos|>", 0, kTypeControl}});
+    EXPECT_EQ(load(metadata).attributes(0), kNormal);
+    metadata.set("tokenizer.ggml.eos_token_id", gguf::u32(1));
+    EXPECT_EQ(load(metadata).attributes(0), kControl);
 }
 
 TEST(Vocabulary, RefusesArraysThatAreTooShort) {
