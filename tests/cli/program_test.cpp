@@ -1,17 +1,14 @@
 // The program as users run it: exit codes, both streams, files. On a small model of random weights.
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
-#include <sys/wait.h>
 
+#include "cli/shell.h"
 #include "core/file.h"
 #include "support/compare.h"
 #include "support/fixture.h"
@@ -23,27 +20,6 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
-
-struct Outcome {
-    int code = -1;
-    std::string out, err;
-};
-
-std::string text_of(const std::filesystem::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-/// Runs a shell line in which ASSAY is the program; files named without a folder are in `folder`.
-Outcome shell(const test::TempDir& folder, const std::string& line) {
-    const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
-    const std::string command = fmt::format("cd '{}' && ASSAY='{}' && {{ {} ; }} >'{}' 2>'{}'",
-                                            folder.path().string(), ASSAY_PROGRAM, line, out, err);
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out), text_of(err)};
-}
 
 class Program : public testing::Test {
   protected:

@@ -54,6 +54,32 @@ TEST(Bpe, BytesAreWrittenInTheAlphabet) {
     EXPECT_EQ(encoded(metadata, "x x"), "x \xC4\xA0x");
 }
 
+// What llama.cpp makes of these bytes, spelled as bytes again.
+TEST(Bpe, BrokenTextBecomesReplacementCharacters) {
+    std::vector<std::string> texts;
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    const auto tokenizer = make_tokenizer(sample_bpe("gpt-2", tokens_of(texts), {}));
+    const auto bytes = [&](std::string_view text) {
+        std::string out;
+        for (const Token id : tokenizer->encode(text, kPlain)) out += static_cast<char>(id);
+        return out;
+    };
+    const std::string bad = "\xEF\xBF\xBD";
+    EXPECT_EQ(bytes("ab\xE2\x80"), "ab" + bad + bad);
+    EXPECT_EQ(bytes("ab\x80z"), "ab" + bad + "z");
+    EXPECT_EQ(bytes("ab\xFF\xFFz"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xED\xA0\x80z"), "ab\xED\xA0\x80z");
+    EXPECT_EQ(bytes("ab\xF4\x90\x80\x80z"), "ab" + bad + bad + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xC0\xA9z"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xE0\x80\xA9z"), "ab" + bad + bad + bad + "z");
+    for (const std::string& whole :
+         {std::string("a\0b\0", 4),
+          std::string("\xEF\xBB\xBF"
+                      "ab"),
+          std::string("a\r\nb\r\n"), std::string("\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80")})
+        EXPECT_EQ(bytes(whole), whole);
+}
+
 TEST(Bpe, SymbolsOutsideTheVocabularyLeaveTheirOneByteTexts) {
     // "ab" merges but is no token; its bytes are. The space is spelled C4 A0, of which neither is a token.
     const auto metadata = sample_bpe("gpt-2", tokens_of({"a", "b"}), {"a b"});
