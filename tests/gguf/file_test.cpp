@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "gguf/writer.h"
+#include "support/few_descriptors.h"
 #include "support/temp_dir.h"
 
 namespace assay::gguf {
@@ -58,6 +59,31 @@ TEST_F(SplitModel, IsOneFile) {
         float first = 0;
         std::memcpy(&first, file.data(file.get(name)).data(), sizeof first);
         EXPECT_EQ(first, expected) << name;
+    }
+}
+
+TEST_F(SplitModel, HasMorePartsThanDescriptors) {
+    constexpr int kParts = 300;
+    const auto name = [&](int number) {
+        return folder_ / fmt::format("m-{:05}-of-{:05}.gguf", number, kParts);
+    };
+    for (int number = 1; number <= kParts; ++number) {
+        const auto weight = static_cast<float>(number);
+        Writer writer;
+        writer.add("split.no", u16(static_cast<std::uint16_t>(number - 1)));
+        writer.add("split.count", u16(kParts));
+        if (number > 1)  // the first part holds the metadata only
+            writer.add_tensor(std::to_string(number), {1}, quant::TypeId::F32,
+                              std::as_bytes(std::span(&weight, 1)));
+        write_file_atomically(name(number), writer.bytes());
+    }
+    const test::FewDescriptors few(30);
+    const File file = File::open(name(1));
+    ASSERT_EQ(file.tensors().size(), std::size_t{kParts - 1});
+    for (const Tensor& tensor : file.tensors()) {
+        float value = 0;
+        std::memcpy(&value, file.data(tensor).data(), sizeof value);
+        EXPECT_EQ(std::to_string(static_cast<int>(value)), tensor.name);
     }
 }
 
