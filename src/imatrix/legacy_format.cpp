@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/bytes.h"
+#include "core/content.h"
 #include "core/error.h"
 #include "imatrix/formats.h"
 
@@ -36,6 +37,26 @@ std::vector<double> read_values(ByteReader& in, const std::string& name, std::ui
         value = double{stored} * scale;
     }
     return values;
+}
+
+/// Any four bytes are a number of entries: what does not go on like a matrix is something else.
+void check_beginning(std::span<const std::byte> bytes, const std::string& where) {
+    constexpr std::uint32_t kMostEntries =
+        1'000'000;  // far more than weights; text begins with larger numbers
+    ByteReader in(bytes, where);
+    try {
+        const std::uint32_t n_entries = read_length(in, "number of entries", 1);
+        if (n_entries > kMostEntries)
+            throw_error(ErrorKind::BadFile, in.where(), "{} entries cannot be", n_entries);
+        in.take(read_length(in, "name length", 1), "name");
+        read_length(in, "number of calls", 0);
+        read_length(in, "number of values", 1);
+    } catch (const Error& error) {
+        constexpr std::string_view kNeither = "is neither a GGUF file nor a legacy importance matrix";
+        if (const std::string_view name = recognise(bytes).name; !name.empty())
+            throw_error(ErrorKind::BadFile, where, "{} but {}", kNeither, name);
+        throw_error(ErrorKind::BadFile, where, "{}: {}", kNeither, error.message());
+    }
 }
 
 void read_entry(ByteReader& in, Matrix& matrix, Notes& notes) {
@@ -101,6 +122,7 @@ void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, s
 Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
                     Notes& notes) {
     ByteReader in(bytes, where);
+    check_beginning(bytes, where);
     Matrix matrix;
     matrix.chunk_size = options.chunk_size.value_or(kDefaultChunkSize);
     const std::uint32_t n_entries = read_length(in, "number of entries", 1);

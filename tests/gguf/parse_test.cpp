@@ -152,7 +152,17 @@ TEST(Parse, TellsOtherFilesApart) {
     EXPECT_THAT(Hand(0, 0, 4).refusal(), HasSubstr("GGUF version 4"));
     EXPECT_THAT(Hand(0, 0, 0x03000000).refusal(), HasSubstr("big-endian"));
     EXPECT_EQ(Hand(0, 0, 2).refusal(), "nothing");
-    EXPECT_THROW(parse_header(std::as_bytes(std::span("GGML....")), "other"), Error);
+    const auto other = [](std::string_view bytes) {
+        try {
+            parse_header(std::as_bytes(std::span(bytes)), "other");
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string("nothing");
+    };
+    EXPECT_EQ(other("\x01\x02\x03\x04"), "other: is not a GGUF file: it does not begin with \"GGUF\"");
+    EXPECT_EQ(other("<html>"), "other: is not a GGUF file but a web page");
+    EXPECT_EQ(other(""), "other: is not a GGUF file but an empty file");
 }
 
 }  // namespace
