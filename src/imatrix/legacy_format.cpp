@@ -7,6 +7,7 @@
 #include "core/content.h"
 #include "core/error.h"
 #include "imatrix/formats.h"
+#include "imatrix/view_names.h"
 
 namespace assay::imatrix {
 
@@ -59,7 +60,7 @@ void check_beginning(std::span<const std::byte> bytes, const std::string& where)
     }
 }
 
-void read_entry(ByteReader& in, Matrix& matrix, Notes& notes) {
+void read_entry(ByteReader& in, Matrix& matrix, EntryNames& names, Notes& notes) {
     const std::uint32_t name_length = read_length(in, "name length", 1);
     const std::string name(in.take_text(name_length, "name"));
     std::uint32_t n_calls = read_length(in, "number of calls", 0);
@@ -76,8 +77,7 @@ void read_entry(ByteReader& in, Matrix& matrix, Notes& notes) {
     entry.width = n_values;
     entry.sum_sq = read_values(in, name, n_values, matrix.chunk_size);
     entry.counts = {std::uint64_t{n_calls} * matrix.chunk_size};
-    if (!matrix.entries.emplace(name, std::move(entry)).second)
-        throw_error(ErrorKind::BadFile, in.where(), "entry {} occurs twice", name);
+    names.add(matrix, name, std::move(entry), in.where());
 }
 
 void read_trailer(ByteReader& in, Matrix& matrix, Notes& notes) {
@@ -124,10 +124,13 @@ Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, 
     ByteReader in(bytes, where);
     check_beginning(bytes, where);
     Matrix matrix;
+    matrix.extra = gguf::Metadata(where);
     matrix.chunk_size = options.chunk_size.value_or(kDefaultChunkSize);
     const std::uint32_t n_entries = read_length(in, "number of entries", 1);
     in.check_count(n_entries, kMinEntryBytes, "entries");
-    for (std::uint32_t i = 0; i < n_entries; ++i) read_entry(in, matrix, notes);
+    EntryNames names;
+    for (std::uint32_t i = 0; i < n_entries; ++i) read_entry(in, matrix, names, notes);
+    names.tell(where, notes);
     read_trailer(in, matrix, notes);
     if (!options.chunk_size)
         notes.push_back(
