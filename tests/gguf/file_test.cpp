@@ -63,7 +63,7 @@ TEST_F(SplitModel, IsOneFile) {
 }
 
 TEST_F(SplitModel, HasMorePartsThanDescriptors) {
-    constexpr int kParts = 300;
+    constexpr int kParts = 60;
     const auto name = [&](int number) {
         return folder_ / fmt::format("m-{:05}-of-{:05}.gguf", number, kParts);
     };
@@ -104,6 +104,27 @@ TEST_F(SplitModel, HasAllItsParts) {
     write_part(2, "b", 1);
     write_part(1, "a", 0, 3);
     EXPECT_THAT(refusal(part(1)), HasSubstr("split.tensors.count is 3, the 2 parts hold 2"));
+}
+
+TEST_F(SplitModel, MayHaveAnyNameAndLieBehindLinks) {
+    const auto folder = folder_ / "my model \xC3\xA9 \xE5\x9E\x8B";
+    std::filesystem::create_directories(folder);
+    for (const int number : {1, 2}) {  // as caches of downloads do: names link to what was stored by hash
+        const auto stored = folder_ / fmt::format("{:064x}", number);
+        std::filesystem::rename(part(number), stored);
+        std::filesystem::create_symlink(stored,
+                                        folder / fmt::format("the model-{:05}-of-00002.gguf", number));
+    }
+    EXPECT_EQ(File::open(folder / "the model-00001-of-00002.gguf").tensors().size(), 2u);
+}
+
+TEST_F(SplitModel, MustNotBeCutOrPutTogether) {
+    const std::string whole = read_file(part(1)) + read_file(part(2));
+    std::filesystem::resize_file(part(2), std::filesystem::file_size(part(2)) - 8);
+    EXPECT_THAT(refusal(part(1)), HasSubstr("model-00002-of-00002.gguf: tensor b needs 32 bytes"));
+    const auto together = folder_ / "all.gguf";
+    write_file_atomically(together, std::as_bytes(std::span(whole)));
+    EXPECT_THAT(refusal(together), HasSubstr("give the part named *-00001-of-00002.gguf"));
 }
 
 }  // namespace
