@@ -1,6 +1,7 @@
 #include "calibrate/collector.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/error.h"
@@ -58,11 +59,8 @@ void Collector::on_input(const engine::InputSums& sums) {
         totals.squares = std::span(entry.sum_sq).subspan(first * width, matrices * width);
         if (!entry.sum.empty()) totals.plain = std::span(entry.sum).subspan(first * width, matrices * width);
         if (const std::optional<std::int64_t> chunk = sums.add_to(totals))
-            throw_error(
-                ErrorKind::Numeric, sums.weights.front(),
-                "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
-                "is not run as it was meant",
-                sums.chunk + *chunk + 1);
+            throw_error(ErrorKind::Numeric, sums.weights.front(),
+                        "its input holds NaN or infinity in chunk {}", sums.chunk + *chunk + 1);
     }
 }
 
@@ -83,7 +81,13 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
     perplexity::Sums sums;
-    for (const double loss : losses.losses) sums.add(loss);
+    for (const double loss : losses.losses) {
+        if (!std::isfinite(loss))
+            throw_error(ErrorKind::Numeric, "perplexity",
+                        "is not a number in chunk {}, while the inputs of all layers are finite",
+                        losses.chunk + 1);
+        sums.add(loss);
+    }
     wave_losses_.push_back(sums);
 }
 

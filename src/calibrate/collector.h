@@ -30,6 +30,7 @@ class Collector final : public engine::ActivationSink {
     /// Throws Error{Numeric} when a sum is not finite, Error{Shape} when loaded sums have another size.
     void on_input(const engine::InputSums& sums) override;
     void on_similarity(const engine::SimilaritySums& sums) override;
+    /// Throws Error{Numeric} when a loss is not finite.
     void on_losses(const engine::ChunkLosses& losses) override;
 
     void commit();

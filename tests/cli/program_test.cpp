@@ -358,5 +358,21 @@ TEST_F(Program, HangupIsNothingToARunThatIgnoresIt) {
     EXPECT_EQ(o.code, 0) << o.err;
 }
 
+// German numbers have a decimal comma. Where its sources are not installed only the variables are set.
+TEST_F(Program, SpeaksTheSameInEveryLocale) {
+    const std::string line =
+        "$RUN --chunks 2 --rope-freq-base 1234.5 --override-kv "
+        "llama.attention.layer_norm_rms_epsilon=float:0.0001 -o l.gguf && "
+        "$ASSAY stats l.gguf --csv";
+    const Outcome plain = run("export LC_ALL=C; " + line);
+    EXPECT_EQ(plain.code, 0) << plain.err;
+    const Outcome german =
+        run("localedef -i de_DE -f UTF-8 ./de_DE.UTF-8 >locale.log 2>&1; export LOCPATH=$PWD "
+            "LC_ALL=de_DE.UTF-8; " +
+            line);
+    EXPECT_EQ(german.code, 0) << german.err;
+    EXPECT_EQ(german.out, plain.out);
+}
+
 }  // namespace
 }  // namespace assay::cli

@@ -1,6 +1,8 @@
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <pthread.h>
 #include <set>
 
 #include "tokenizer/byte_alphabet.h"
@@ -233,6 +235,49 @@ TEST(Bpe, AgreesWithTheDefinitionOnRandomVocabulariesAndTexts) {
                           naive_encode(tokenizer->vocabulary(), ranks, pre, text))
                     << pre << " round " << round << " text " << text;
             }
+        }
+    }
+}
+
+TEST(Bpe, WithoutAPreTokenizerOrMergesIsStillOne) {
+    const auto tokens = tokens_of({"a", "b", "ab"});
+    EXPECT_EQ(encoded(sample_bpe("", tokens, {"a b"}), "ab"), "ab");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {}), "ab"), "a b");
+    gguf::Metadata metadata = sample_bpe("gpt-2", tokens, {});
+    metadata.set("tokenizer.ggml.merges", gguf::i32s({1, 2}));
+    EXPECT_NE(thrown([&] { make_tokenizer(metadata); }), "nothing");
+}
+
+void* encode_on_this_thread(void* work) {
+    (*static_cast<std::function<void()>*>(work))();
+    return nullptr;
+}
+
+// What goes through each rule a hundred thousand characters at a time: quadratic steps would take minutes,
+// and a recursion per character more than this stack.
+TEST(Bpe, LongRunsTakeLittleTimeAndStack) {
+    constexpr std::size_t kBytes = 300'000;
+    std::vector<std::string> texts{"<s>"};
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    for (const std::string pre :
+         {"llama-bpe", "qwen2", "tekken", "gpt-4o", "deepseek-v3", "kimi-k2", "smollm", "default"}) {
+        gguf::Metadata metadata = sample_bpe(pre, tokens_of(texts), {"t h"});
+        metadata.set("tokenizer.ggml.bos_token_id", gguf::u32(0));
+        const auto tokenizer = make_tokenizer(metadata);
+        for (const std::string unit :
+             {"a", "A", "aB", "7", " ", "\n", "\r\n", "!", "\xE6\xBC\xA2", "\xCC\x81", "\xFF"}) {
+            std::string run;
+            while (run.size() < kBytes) run += unit;
+            std::size_t n_tokens = 0;
+            std::function<void()> work = [&] { n_tokens = tokenizer->encode(run, kPlain).size(); };
+            pthread_attr_t small;
+            pthread_attr_init(&small);
+            pthread_attr_setstacksize(&small, std::size_t{512} << 10);
+            pthread_t thread{};
+            ASSERT_EQ(pthread_create(&thread, &small, encode_on_this_thread, &work), 0);
+            pthread_join(thread, nullptr);
+            pthread_attr_destroy(&small);
+            EXPECT_EQ(n_tokens, unit == "\xFF" ? 3 * run.size() : run.size()) << pre << " " << unit;
         }
     }
 }
