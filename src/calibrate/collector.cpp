@@ -1,6 +1,7 @@
 #include "calibrate/collector.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <utility>
 
@@ -106,7 +107,13 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
     perplexity::Sums sums;
-    for (const double loss : losses.losses) sums.add(loss);
+    for (const double loss : losses.losses) {
+        if (!std::isfinite(loss))
+            throw_error(ErrorKind::Numeric, "perplexity",
+                        "is not a number in chunk {}, while the inputs of all layers are finite",
+                        losses.chunk + 1);
+        sums.add(loss);
+    }
     const std::lock_guard lock(mutex_);
     wave_losses_.push_back(sums);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fmt/format.h>
 
+#include "calibrate/check_tensors.h"
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
@@ -81,6 +82,9 @@ class Run {
     }
     /// What to go on with after this wave did not fit a device. Throws where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
+    void check_weights();
+    /// What was asked for, or loaded, that this model does not have.
+    void tell_mismatches();
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
@@ -243,10 +247,36 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
     return count / 2;
 }
 
+void Run::check_weights() {
+    if (options_.perplexity && !options_.check_tensors) return;
+    check_tensors(
+        file_,
+        options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, program_.layers.size()),
+        options_.n_threads);
+}
+
+void Run::tell_mismatches() {
+    if (options_.process_output && options_.output_tensor_name != program_.output.linear.weight.name)
+        observer_.on_note(
+            fmt::format("--process-output collects nothing: the model's output projection is {}, and {} was "
+                        "to be collected; "
+                        "--output-tensor-name decides",
+                        program_.output.linear.weight.name, options_.output_tensor_name));
+    const auto& loaded = collector_.committed().matrix.entries;
+    const auto is_strange = [&](const auto& item) { return file_.find(item.first) == nullptr; };
+    const auto n_strange = std::ranges::count_if(loaded, is_strange);
+    if (n_strange > 0)
+        observer_.on_note(
+            fmt::format("{} of the {} entries loaded are no weights of this model, the first is {}",
+                        n_strange, loaded.size(), std::ranges::find_if(loaded, is_strange)->first));
+}
+
 Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
+    check_weights();
+    tell_mismatches();
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
@@ -266,6 +296,8 @@ Result Run::run() {
                 run_wave(chunks_done_, count);
             } catch (const Error& error) {
                 collector_.abandon();
+                if (error.kind() == ErrorKind::Numeric)
+                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
                 if (error.kind() != ErrorKind::DeviceMemory) throw;
                 wave_chunks = smaller_wave(count, error);
                 continue;

@@ -34,6 +34,7 @@ struct Options {
     std::string output_tensor_name = "output.weight";
     bool perplexity = true;
     bool similarity = false;
+    bool check_tensors = false;  ///< look at every weight before the run
 
     std::int64_t save_every = 10;     ///< chunks; 0: only at the end
     bool save_every_given = false;    ///< asked for, so waves must end there

@@ -11,6 +11,7 @@
 #include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "gguf/file.h"
 
 namespace assay::cli {
@@ -80,14 +81,14 @@ std::vector<std::pair<std::string, Total>> totals_of(const gguf::File& file) {
 
 std::string gguf_text(const gguf::File& file) {
     std::string out =
-        fmt::format("{}: GGUF version {}, {} file(s), {}\n\nmetadata\n", file.where(), file.version(),
-                    file.n_shards(), size_text(static_cast<double>(file.size_bytes())));
+        fmt::format("{}: GGUF version {}, {} file(s), {}\n\nmetadata\n", printable(file.where()),
+                    file.version(), file.n_shards(), size_text(static_cast<double>(file.size_bytes())));
     for (const auto& [key, value] : file.metadata().values())
-        out += fmt::format("  {} = {}\n", key, short_text(value));
+        out += fmt::format("  {} = {}\n", printable(key), short_text(value));
     out += "\ntensors\n";
     for (const gguf::Tensor& tensor : file.tensors())
-        out += fmt::format("  {:<48} {:<8} {:<24} {}\n", tensor.name, tensor.type->name, tensor.shape_text(),
-                           size_text(static_cast<double>(tensor.size_bytes)));
+        out += fmt::format("  {:<48} {:<8} {:<24} {}\n", printable(tensor.name), tensor.type->name,
+                           tensor.shape_text(), size_text(static_cast<double>(tensor.size_bytes)));
     out += "\ntotals\n";
     for (const auto& [type, total] : totals_of(file))
         out += fmt::format("  {:<8} {:>5} tensors  {:>14} elements  {:>12}  {:.3f} bits per weight\n",
@@ -130,11 +131,12 @@ Json entries_json(const imatrix::Matrix& matrix) {
 }
 
 std::string legacy_text(const std::string& path, const imatrix::Matrix& matrix) {
-    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", path,
+    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", printable(path),
                                   matrix.entries.size(), matrix.chunk_count);
-    for (const std::string& dataset : matrix.datasets) out += fmt::format("  dataset {}\n", dataset);
+    for (const std::string& dataset : matrix.datasets)
+        out += fmt::format("  dataset {}\n", printable(dataset));
     for (const auto& [name, entry] : matrix.entries)
-        out += fmt::format("  {:<48} {:>10} columns\n", name, entry.sum_sq.size());
+        out += fmt::format("  {:<48} {:>10} columns\n", printable(name), entry.sum_sq.size());
     return out;
 }
 

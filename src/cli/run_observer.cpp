@@ -47,7 +47,8 @@ RunObserver::~RunObserver() { put_stderr(progress_.begin_message()); }
 
 void RunObserver::tell(Verbosity level, const std::string& line) {
     if (level > verbosity_) return;
-    put_stderr(progress_.begin_message() + line + "\n");
+    put_stderr(progress_.begin_message());
+    say(line);
 }
 
 void RunObserver::on_note(const std::string& sentence) { tell(Verbosity::Warnings, "warning: " + sentence); }

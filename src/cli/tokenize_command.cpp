@@ -3,6 +3,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "calibrate/chunks.h"
 #include "cli/commands.h"
 #include "cli/given.h"
 #include "cli/help.h"
@@ -58,8 +59,10 @@ int tokenize_command(const Words& words) {
     const gguf::File file = gguf::File::open(*model, metadata);
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
     warn(tokenizer->vocabulary().warnings());
-    const auto ids = tokenizer->encode(
-        text, {.add_special = !given.has("--no-bos"), .parse_special = given.has("--parse-special")});
+    const bool add_special = !given.has("--no-bos");
+    const auto ids =
+        tokenizer->encode(text, {.add_special = add_special, .parse_special = given.has("--parse-special")});
+    if (add_special) warn(calibrate::text_notes(text, ids, tokenizer->vocabulary()));
     print(fmt::format("{}{}", fmt::join(ids, "\n"), ids.empty() ? "" : "\n"));
     return 0;
 }

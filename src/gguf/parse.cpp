@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/bytes.h"
+#include "core/content.h"
 #include "gguf/file.h"
 
 namespace assay::gguf {
@@ -197,6 +198,12 @@ void place_tensors(std::vector<Tensor>& tensors, std::uint64_t data_start, std::
     }
 }
 
+[[noreturn]] void refuse_other(std::span<const std::byte> bytes, const std::string& where) {
+    if (const std::string_view name = recognise(bytes).name; !name.empty())
+        throw_error(ErrorKind::BadFile, where, "is not a GGUF file but {}", name);
+    throw_error(ErrorKind::BadFile, where, "is not a GGUF file: it does not begin with \"GGUF\"");
+}
+
 }  // namespace
 
 bool has_magic(std::span<const std::byte> bytes) noexcept {
@@ -204,8 +211,7 @@ bool has_magic(std::span<const std::byte> bytes) noexcept {
 }
 
 Header parse_header(std::span<const std::byte> bytes, const std::string& where) {
-    if (!has_magic(bytes))
-        throw_error(ErrorKind::BadFile, where, "is not a GGUF file: it does not begin with \"GGUF\"");
+    if (!has_magic(bytes)) refuse_other(bytes, where);
     ByteReader in(bytes, where);
     in.take(kMagic.size(), "magic");
     Header header;

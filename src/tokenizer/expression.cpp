@@ -34,7 +34,7 @@ template <typename Reduce> void append_each(std::string& out, std::string_view c
             out.push_back(clean[i++]);
             continue;
         }
-        const Decoded decoded = decode(clean, i);
+        const Decoded decoded = decode_utf8(clean, i);
         out.push_back(reduce_one(decoded.code_point));
         i += decoded.n_bytes;
     }

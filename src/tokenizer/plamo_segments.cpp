@@ -50,7 +50,7 @@ std::vector<bool> find_cuts(std::u32string_view text) {
 std::vector<std::string_view> plamo_segments(std::string_view clean) {
     std::u32string characters;
     for (std::size_t i = 0; i < clean.size(); i += announced_length(clean[i]))
-        characters += decode(clean, i).code_point;
+        characters += decode_utf8(clean, i).code_point;
     const std::vector<bool> cuts = find_cuts(characters);
 
     std::vector<std::string_view> segments;

@@ -79,7 +79,7 @@ class Normaliser {
             put(rules_[match.value].to);
             return match.n_bytes;
         }
-        const Decoded decoded = decode(text, 0);
+        const Decoded decoded = decode_utf8(text, 0);
         put(decoded.valid ? text.substr(0, decoded.n_bytes) : "\xEF\xBF\xBD");
         return decoded.n_bytes;
     }

@@ -20,7 +20,7 @@ class WhitespaceSession : public Tokenizer::Session {
             segment_.clear();
         };
         for (std::size_t i = 0; i < fragment.size();) {
-            const Decoded decoded = decode(fragment, i);
+            const Decoded decoded = decode_utf8(fragment, i);
             i += decoded.n_bytes;
             if (is_white_space(decoded.code_point))
                 finish_segment();

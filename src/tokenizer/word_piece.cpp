@@ -37,7 +37,7 @@ class WordPiece : public Tokenizer {
         void encode(std::string_view fragment, bool, std::vector<Token>& out) override {
             word_ = kSpaceMark;
             for (std::size_t i = 0; i < fragment.size();) {
-                const Decoded decoded = decode(fragment, i);
+                const Decoded decoded = decode_utf8(fragment, i);
                 i += decoded.n_bytes;
                 add(decoded.code_point, out);
             }

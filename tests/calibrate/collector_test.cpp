@@ -154,5 +154,18 @@ TEST_F(CollectorTest, WhatIsAbandonedLeavesNoTrace) {
     EXPECT_EQ(collector.committed().matrix.entries, expected.committed().matrix.entries);
 }
 
+TEST(CollectorLosses, AreNumbers) {
+    const std::vector<double> good{1, 2}, bad{1, std::numeric_limits<double>::quiet_NaN()};
+    Collector collector{imatrix::Matrix()};
+    collector.on_losses({3, good});
+    try {
+        collector.on_losses({4, bad});
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Numeric);
+        EXPECT_NE(error.message().find("is not a number in chunk 5"), std::string::npos) << error.message();
+    }
+}
+
 }  // namespace
 }  // namespace assay::calibrate

@@ -1,6 +1,8 @@
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <pthread.h>
 #include <set>
 
 #include "tokenizer/byte_alphabet.h"
@@ -52,6 +54,32 @@ TEST(Bpe, BytesAreWrittenInTheAlphabet) {
     EXPECT_EQ(std::set<std::string>(alphabet.begin(), alphabet.end()).size(), 256u);
     const auto metadata = sample_bpe("gpt-2", tokens_of({"\xC4\xA0", "\xC4\xA0x", "x"}), {"\xC4\xA0 x"});
     EXPECT_EQ(encoded(metadata, "x x"), "x \xC4\xA0x");
+}
+
+// What llama.cpp makes of these bytes, spelled as bytes again.
+TEST(Bpe, BrokenTextBecomesReplacementCharacters) {
+    std::vector<std::string> texts;
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    const auto tokenizer = make_tokenizer(sample_bpe("gpt-2", tokens_of(texts), {}));
+    const auto bytes = [&](std::string_view text) {
+        std::string out;
+        for (const Token id : tokenizer->encode(text, kPlain)) out += static_cast<char>(id);
+        return out;
+    };
+    const std::string bad = "\xEF\xBF\xBD";
+    EXPECT_EQ(bytes("ab\xE2\x80"), "ab" + bad + bad);
+    EXPECT_EQ(bytes("ab\x80z"), "ab" + bad + "z");
+    EXPECT_EQ(bytes("ab\xFF\xFFz"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xED\xA0\x80z"), "ab\xED\xA0\x80z");
+    EXPECT_EQ(bytes("ab\xF4\x90\x80\x80z"), "ab" + bad + bad + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xC0\xA9z"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xE0\x80\xA9z"), "ab" + bad + bad + bad + "z");
+    for (const std::string& whole :
+         {std::string("a\0b\0", 4),
+          std::string("\xEF\xBB\xBF"
+                      "ab"),
+          std::string("a\r\nb\r\n"), std::string("\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80")})
+        EXPECT_EQ(bytes(whole), whole);
 }
 
 TEST(Bpe, SymbolsOutsideTheVocabularyLeaveTheirOneByteTexts) {
@@ -251,6 +279,49 @@ TEST(Bpe, AgreesWithTheDefinitionOnRandomVocabulariesAndTexts) {
                           naive_encode(tokenizer->vocabulary(), ranks, pre, text))
                     << pre << " round " << round << " text " << text;
             }
+        }
+    }
+}
+
+TEST(Bpe, WithoutAPreTokenizerOrMergesIsStillOne) {
+    const auto tokens = tokens_of({"a", "b", "ab"});
+    EXPECT_EQ(encoded(sample_bpe("", tokens, {"a b"}), "ab"), "ab");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {}), "ab"), "a b");
+    gguf::Metadata metadata = sample_bpe("gpt-2", tokens, {});
+    metadata.set("tokenizer.ggml.merges", gguf::i32s({1, 2}));
+    EXPECT_NE(thrown([&] { make_tokenizer(metadata); }), "nothing");
+}
+
+void* encode_on_this_thread(void* work) {
+    (*static_cast<std::function<void()>*>(work))();
+    return nullptr;
+}
+
+// What goes through each rule a hundred thousand characters at a time: quadratic steps would take minutes,
+// and a recursion per character more than this stack.
+TEST(Bpe, LongRunsTakeLittleTimeAndStack) {
+    constexpr std::size_t kBytes = 300'000;
+    std::vector<std::string> texts{"<s>"};
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    for (const std::string pre :
+         {"llama-bpe", "qwen2", "tekken", "gpt-4o", "deepseek-v3", "kimi-k2", "smollm", "default"}) {
+        gguf::Metadata metadata = sample_bpe(pre, tokens_of(texts), {"t h"});
+        metadata.set("tokenizer.ggml.bos_token_id", gguf::u32(0));
+        const auto tokenizer = make_tokenizer(metadata);
+        for (const std::string unit :
+             {"a", "A", "aB", "7", " ", "\n", "\r\n", "!", "\xE6\xBC\xA2", "\xCC\x81", "\xFF"}) {
+            std::string run;
+            while (run.size() < kBytes) run += unit;
+            std::size_t n_tokens = 0;
+            std::function<void()> work = [&] { n_tokens = tokenizer->encode(run, kPlain).size(); };
+            pthread_attr_t small;
+            pthread_attr_init(&small);
+            pthread_attr_setstacksize(&small, std::size_t{512} << 10);
+            pthread_t thread{};
+            ASSERT_EQ(pthread_create(&thread, &small, encode_on_this_thread, &work), 0);
+            pthread_join(thread, nullptr);
+            pthread_attr_destroy(&small);
+            EXPECT_EQ(n_tokens, unit == "\xFF" ? 3 * run.size() : run.size()) << pre << " " << unit;
         }
     }
 }

@@ -169,5 +169,31 @@ TEST(Vocabulary, StripAttributesFollowTheModel) {
     EXPECT_EQ(load(metadata).attributes(2), kUserDefined | kStripRight);
 }
 
+TEST(Vocabulary, TakesTypesOfAnyIntegerAndScoresOfAnyNumber) {
+    const auto with = [](const char* key, gguf::ValueType element, auto data) {
+        gguf::Metadata metadata = sample_metadata("llama", {{"a", -1}, {"b", -2, kTypeControl}});
+        metadata.set(key, gguf::Value{gguf::ValueType::Array, element, std::move(data)});
+        return metadata;
+    };
+    using gguf::ValueType;
+    for (const ValueType type : {ValueType::U32, ValueType::I64, ValueType::U8}) {
+        const Vocabulary vocabulary = load(with("tokenizer.ggml.token_type", type, gguf::Integers{3, 1}));
+        EXPECT_EQ(vocabulary.attributes(0), kControl);
+        EXPECT_EQ(vocabulary.attributes(1), kNormal);
+    }
+    EXPECT_EQ(load(with("tokenizer.ggml.scores", ValueType::F64, gguf::Reals{-5, -6})).score(1), -6.0f);
+    EXPECT_EQ(load(with("tokenizer.ggml.scores", ValueType::I32, gguf::Integers{-5, -6})).score(1), -6.0f);
+    EXPECT_NE(thrown([&] {
+                  load(with("tokenizer.ggml.token_type", ValueType::F32, gguf::Reals{3, 1}));
+              }),
+              "nothing");
+    gguf::Metadata metadata("sample");
+    metadata.set("tokenizer.ggml.tokens", gguf::texts({"a", "\xFF\xFE"}));
+    EXPECT_EQ(load(metadata).attributes(1), kNormal) << "without types and scores";
+    EXPECT_EQ(load(metadata).find("\xFF\xFE"), 1);
+    metadata.set("tokenizer.ggml.bos_token_id", gguf::text("0"));
+    EXPECT_NE(thrown([&] { load(metadata); }), "nothing");
+}
+
 }  // namespace
 }  // namespace assay::tokenizer
