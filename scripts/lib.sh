@@ -4,7 +4,7 @@
 # Debian packages. The build needs the first list, the tests the second as well.
 build_packages=(
     g++ cmake ninja-build pkg-config
-    libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
+    libdnnl-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
     libjs-chart.js
 )
 test_packages=(libgtest-dev libbenchmark-dev clang-format)

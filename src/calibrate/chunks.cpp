@@ -69,6 +69,8 @@ Chunks tokenize(const gguf::File& model, const Options& options, Observer& obser
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     observer.on_tokenized(took.count());
     for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
+    for (const std::string& unread : gguf::describe_overrides(model.metadata()).unread)
+        observer.on_note(unread);
     return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
 }
 

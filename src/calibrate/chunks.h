@@ -28,7 +28,8 @@ struct Chunks {
 Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
                    const Options& options);
 
-/// The chunks of options.text by the model's own tokenizer, whose warnings become notes.
+/// The chunks of options.text by the model's own tokenizer, whose warnings become notes. So do overrides that
+/// nothing has read: the model has been built before.
 Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer);
 
 }  // namespace assay::calibrate

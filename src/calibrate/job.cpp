@@ -132,6 +132,7 @@ void Run::announce(const WavePlan& plan, std::int64_t n_waves) {
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
+    shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
     shown.n_waves = n_waves;
     shown.model_bytes = file_.size_bytes();
@@ -235,6 +236,11 @@ Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
+    if (options_.process_output && options_.output_tensor_name != spec_.output.weight.name)
+        observer_.on_note(fmt::format(
+            "--process-output collects nothing: the output projection of this model is {}, not {}; "
+            "--output-tensor-name chooses it",
+            spec_.output.weight.name, options_.output_tensor_name));
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
