@@ -92,6 +92,8 @@ Chunks tokenize(const gguf::File& model, const Options& options, Observer& obser
     for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
     for (const std::string& note : text_notes(options.text, tokens, tokenizer->vocabulary()))
         observer.on_note(note);
+    for (const std::string& unread : gguf::describe_overrides(model.metadata()).unread)
+        observer.on_note(unread);
     return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
 }
 

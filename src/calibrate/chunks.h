@@ -35,7 +35,8 @@ Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabu
 std::vector<std::string> text_notes(std::string_view text, std::span<const tokenizer::Token> ids,
                                     const tokenizer::Vocabulary& vocabulary);
 
-/// The chunks of options.text by the model's own tokenizer, whose warnings become notes, as do text_notes().
+/// The chunks of options.text by the model's own tokenizer, whose warnings become notes, as do text_notes()
+/// and overrides that nothing has read: the model has been built before.
 Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer);
 
 }  // namespace assay::calibrate

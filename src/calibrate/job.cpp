@@ -143,6 +143,7 @@ void Run::announce(std::int64_t n_waves) {
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
+    shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
     shown.n_waves = n_waves;
     shown.model_bytes = file_.size_bytes();

@@ -58,7 +58,8 @@ struct Options {
 struct Plan {
     std::string model_name;  ///< general.name or the file's name
     std::string architecture;
-    std::vector<std::string> backends;  ///< one per device
+    std::vector<std::string> overrides;  ///< of metadata, that took hold: "KEY = VALUE (the file: VALUE)"
+    std::vector<std::string> backends;   ///< one per device
     std::int64_t n_layers = 0;
     std::int64_t n_tokens = 0;  ///< of the text
     std::int64_t n_chunks = 0;

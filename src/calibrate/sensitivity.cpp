@@ -164,6 +164,7 @@ void Run::announce(const SweepPlan& plan) {
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.run.n_ctx;
+    shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;

@@ -1,13 +1,10 @@
 // `assay inspect`: what a model or a matrix file holds.
-#include <array>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/commands.h"
-#include "cli/given.h"
-#include "cli/help.h"
 #include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
@@ -22,11 +19,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kShownElements = 5;
 constexpr std::size_t kShownBytes = 200;
-constexpr std::array<OptionRow, 2> kRows{{
-    {"--json", Takes::Nothing, Fate::Works, {}},
-    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
-}};
-
 std::string dump(const Json& value, int indent) {
     return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
@@ -152,25 +144,18 @@ std::string legacy_json(const std::string& path, const imatrix::Matrix& matrix) 
 
 }  // namespace
 
-int inspect_command(const Words& words) {
-    const CommandLine line = normalise(words, kRows);
-    const Given given(line.words, kRows, {});
-    if (given.has("--help")) {
-        print(help_text("inspect"));
-        return 0;
-    }
-    if (line.positional.size() != 1)
-        throw Error(ErrorKind::Usage, "inspect", "takes one file: assay inspect FILE [--json]");
-    const std::string& path = line.positional.front();
+int inspect_command(const Arguments& arguments) {
+    const std::string& path = arguments.files.front();
+    const bool json = arguments.numbers == NumbersAs::Json;
     tell_when_lost(path);
     if (gguf::has_magic(MappedFile(path).bytes())) {
         const gguf::File file = gguf::File::open(path);
-        print(given.has("--json") ? gguf_json(file) : gguf_text(file));
+        print(json ? gguf_json(file) : gguf_text(file));
         return 0;
     }
     imatrix::Notes notes;
     const imatrix::Matrix matrix = imatrix::load(path, {}, notes);
-    print(given.has("--json") ? legacy_json(path, matrix) : legacy_text(path, matrix));
+    print(json ? legacy_json(path, matrix) : legacy_text(path, matrix));
     return 0;
 }
 

@@ -98,9 +98,45 @@ TEST_F(Program, MetadataMayBeOverridden) {
     EXPECT_EQ(turned.code, 0) << turned.err;
     EXPECT_NE(turned.out, plain.out);
     EXPECT_EQ(turned.out, same.out);
+    EXPECT_THAT(same.err, HasSubstr("override llama.rope.freq_base = 100 (the file: 10000)\n"));
+    EXPECT_THAT(same.err, Not(HasSubstr("warning")));
+    EXPECT_EQ(run("LLAMA_ARG_ROPE_FREQ_BASE=100 $RUN --chunks 2").out, turned.out);
     const Outcome wrong = run("$RUN --chunks 2 -okv general.architecture=int:1");
     EXPECT_EQ(wrong.code, 1);
     EXPECT_THAT(wrong.err, HasSubstr("general.architecture is a string in the file"));
+}
+
+TEST_F(Program, OverridesThatNothingReadsAreNamed) {
+    const Outcome o =
+        run("$RUN --chunks 2 -okv llama.rope.frequency_base=float:100,general.version=str:x "
+            "-okv general.name=str:other");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, run("$RUN --chunks 2").out);
+    EXPECT_THAT(o.err, HasSubstr("warning: the override of llama.rope.frequency_base has no effect"));
+    EXPECT_THAT(o.err, HasSubstr("warning: the override of general.version has no effect"));
+    EXPECT_THAT(o.err, HasSubstr("override general.name = 'other'"));
+    const Outcome ids = run("$ASSAY tokenize -m $MODEL -p x -okv tokenizer.ggml.add_bos=bool:false");
+    EXPECT_THAT(ids.err, HasSubstr("the override of tokenizer.ggml.add_bos has no effect"));
+    const Outcome table =
+        run("$ASSAY sensitivity -m $MODEL -f $TEXT -c 128 --chunks 1 --type q4_0 --by kind "
+            "-okv llama.rope.freq_base=float:100,llama.x=int:1");
+    EXPECT_THAT(table.err, HasSubstr("override llama.rope.freq_base = 100"));
+    EXPECT_THAT(table.err, HasSubstr("the override of llama.x has no effect"));
+}
+
+TEST_F(Program, CommasInNamesAreQuoted) {
+    ASSERT_EQ(run("$RUN --chunks 2 -o 'a,b.gguf' --no-ppl && cp a,b.gguf c.gguf").code, 0);
+    const Outcome both = run("$ASSAY --in-file 'c.gguf,\"a,b.gguf\"' -o both.gguf");
+    EXPECT_EQ(both.code, 0) << both.err;
+    EXPECT_THAT(both.err, HasSubstr("wrote both.gguf in the GGUF format, 4 chunks"));
+    EXPECT_THAT(run("$ASSAY --in-file a,b.gguf -o both.gguf").err, HasSubstr("assay: a: cannot open"));
+}
+
+TEST_F(Program, SaysWhenNothingIsCollectedOrMerged) {
+    const Outcome output = run("$RUN --chunks 2 --process-output --output-tensor-name head.weight -o a.gguf");
+    EXPECT_EQ(output.code, 0);
+    EXPECT_THAT(output.err, HasSubstr("warning: --process-output collects nothing"));
+    EXPECT_THAT(run("$RUN --chunks 2 --process-output").err, Not(HasSubstr("collects nothing")));
 }
 
 TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
@@ -242,6 +278,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Bad{"$ASSAY", "No prompt provided"}, Bad{"$ASSAY -m missing.gguf -f missing.txt", "missing.txt: "},
         Bad{"$RUN -m missing.gguf", "missing.gguf: "},
+        Bad{"$RUN --lora missing.gguf", "--lora: adapters are not applied"},
+        Bad{"$RUN --control-vector-scaled x 0.5", "--control-vector-scaled: control vectors are not"},
         Bad{"$RUN --ctx-sise 3", "--ctx-sise: unknown option, is --ctx-size meant?"},
         Bad{"$ASSAY stat x", "stat: unknown command"}, Bad{"$RUN -c 100000", ""},
         Bad{"$RUN -o missing/m.gguf", "missing"}, Bad{"$RUN --device teapot", ""},
@@ -264,7 +302,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --sensitivity ''", "--sensitivity: needs a value"},
-        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "output: needs the name of a file"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "--rules: needs the name of a file"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
