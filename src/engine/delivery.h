@@ -21,12 +21,14 @@ namespace assay::engine {
 struct Parcel {
     backend::BufferPtr memory;    ///< where operations leave it
     backend::LandingPtr landing;  ///< how the host gets at it
+    std::size_t bytes = 0;        ///< of the result; the memory may be larger
 };
 
 /// Parcels that are not in use. Safe to call from several threads.
 class ParcelPool {
   public:
-    /// The smallest that holds `bytes`, or a new one.
+    /// The smallest that holds `bytes`, or a new one. None that is much larger: the sums of experts are many
+    /// times those of a group, and there is memory for a few of them only.
     Parcel take(backend::Backend& backend, std::size_t bytes);
     void put(Parcel parcel);
     /// Frees them all.
@@ -74,8 +76,6 @@ class Delivery {
         Turn turn;
         Parcel parcel;
         Receive receive;
-
-        std::size_t bytes() const noexcept { return parcel.memory ? parcel.memory->size_bytes() : 0; }
     };
     void push(Item item);
     void work();
