@@ -5,8 +5,8 @@
 // called from one thread, in order, and may return before they are done; download() and synchronize() wait.
 // prepare() and upload() may be called from another thread meanwhile, and so may what a Landing does.
 //
-// Where a device has memory of its own and it runs out, operations throw Error{Device} whose message begins
-// with kOutOfDeviceMemory: the caller can ask for less.
+// Where a device has memory of its own and it runs out, operations throw Error{DeviceMemory}: the caller can
+// ask for less.
 //
 // A common pattern: an operation *produces the input of a product*. It then leaves the input rounded to the
 // product's type (the operand), and sums of it per chunk, taken before the rounding. Fused producers exist
@@ -20,15 +20,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/kinds.h"
 #include "quant/type_table.h"
 
 namespace assay::backend {
-
-inline constexpr std::string_view kOutOfDeviceMemory = "out of device memory";
 
 enum class DType : std::uint8_t { F32, Bf16 };
 

@@ -255,14 +255,15 @@ void WaveRun::run_output(Loader& loader) {
 }
 
 void WaveRun::deliver_losses(std::vector<double> losses) {
-    delivery_->send(
-        [values = std::move(losses), per_chunk = static_cast<std::size_t>(scored_.count),
-         chunks = ChunkRange{wave_.first_chunk, wave_.n_chunks}](const Parcel&, ActivationSink& sink) {
-            for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
-                sink.on_losses(
-                    {chunks.first + chunk,
-                     std::span(values).subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
-        });
+    const ChunkRange chunks{wave_.first_chunk, wave_.n_chunks};
+    delivery_->send({{"losses", 0, 0}, chunks}, [values = std::move(losses),
+                                                 per_chunk = static_cast<std::size_t>(scored_.count),
+                                                 chunks](const Parcel&, ActivationSink& sink) {
+        for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
+            sink.on_losses(
+                {chunks.first + chunk,
+                 std::span(values).subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
+    });
 }
 
 void WaveRun::deliver_divergences(VariantSink& sink) {
