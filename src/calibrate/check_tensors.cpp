@@ -7,7 +7,7 @@
 #include "core/cpu.h"
 #include "core/processors.h"
 #include "core/thread_pool.h"
-#include "quant/decode.h"
+#include "quant/row_reader.h"
 
 namespace assay::calibrate {
 
@@ -25,11 +25,11 @@ struct Place {
 /// The first value of rows [first, last) that is not finite.
 std::optional<Place> find_in_rows(const gguf::File& model, const gguf::Tensor& tensor, std::uint64_t first,
                                   std::uint64_t last) {
-    const quant::DecodeRow decode = quant::decoder(tensor.type->id, detect_isa());
+    quant::RowReader reader(*tensor.type, tensor.ne[0], detect_isa());
     const std::byte* data = model.data(tensor).data();
     std::vector<float> row(tensor.ne[0]);
     for (std::uint64_t r = first; r < last; ++r) {
-        decode(data + r * tensor.row_bytes(), row.size(), row.data());
+        reader.read(data, r, row.data());
         const auto bad = std::ranges::find_if_not(row, [](float x) { return std::isfinite(x); });
         if (bad != row.end()) return Place{r, static_cast<std::uint64_t>(bad - row.begin()), *bad};
     }

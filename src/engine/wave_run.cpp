@@ -281,10 +281,10 @@ void WaveRun::deliver_divergences(VariantSink& sink) {
 void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) {
     delivery_ = &delivery;
     observation_ = std::make_unique<Observation>(delivery, plan_.options().sums);
-    std::int64_t widest = 1;
+    std::int64_t widest = 64;
     for (const StagePlan& stage : plan_.stages()) widest = std::max(widest, stage.bytes_per_row);
     arena_ = Rows2d::allocate(backend_, std::min(plan_.group_chunks(), wave_.n_chunks) * n_ctx_,
-                              widest / backend::size_of(backend::DType::F32) + 1, backend::DType::F32);
+                              widest / backend::size_of(backend::DType::F32), backend::DType::F32);
     const std::vector<double> work_of = work();
     double total = 0, done = 0;
     for (const double part : work_of) total += part;
