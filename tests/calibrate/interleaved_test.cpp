@@ -72,7 +72,8 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
         const gguf::File file = gguf::File::open(rewritten(model, together));
         for (const char* name : {"token_embd.weight", "output.weight", "blk.0.ffn_down_exps.weight"})
             ASSERT_EQ(file.get(name).type->id, together ? TypeId::BF16_R16 : TypeId::BF16) << name;
-        engine::Pass pass(file, model.spec, *backend, options);
+        const engine::PassPlan plan(file, model.program, *backend, options);
+        engine::Pass pass(plan, *backend, {});
         sums[together] = model.run(pass);
 
         const imatrix::Matrix no_matrix;
@@ -84,7 +85,8 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
         std::vector<engine::Replacement*> variants{&table, &weights};
         engine::PassOptions no_sums = options;
         no_sums.sums = false;
-        engine::Pass both(file, model.spec, *backend, no_sums);
+        const engine::PassPlan plan_of_both(file, model.program, *backend, no_sums);
+        engine::Pass both(plan_of_both, *backend, {});
         Divergences sink;
         both.run_variants({0, engine::kChunks, model.tokens, model.tokens}, variants, sink,
                           [](std::int64_t, double) {});
@@ -100,10 +102,16 @@ TEST(Interleaved, PartsOfAGroupAreRefused) {
     const gguf::File file = gguf::File::open(rewritten(model, true));
     ThreadPool pool(1);
     const auto backend = backend::open({"cpu", backend::Precision::Auto, {}, engine::kContext}, pool);
-    const engine::WeightSources sources(file, *backend, engine::kContext);
-    EXPECT_NO_THROW((void)sources.vocabulary(model.spec.output, 16, 32));
-    EXPECT_THROW((void)sources.vocabulary(model.spec.output, 8, 16), Error);
-    EXPECT_THROW((void)sources.vocabulary(model.spec.output, 16, 8), Error);
+    const engine::PassPlan plan(file, model.program, *backend,
+                                {.n_ctx = engine::kContext, .observed_output = {}});
+    const engine::WeightSources sources(plan, *backend);
+    const auto make = [&](std::int64_t first, std::int64_t count) {
+        const engine::Piece piece{plan.stages().size(), first, count, {}, 0};
+        return sources.job(piece).make(engine::TensorBytes(file));
+    };
+    EXPECT_EQ(make(16, 32).steps.front().matrices.front()->n_out(), 32);
+    EXPECT_THROW((void)make(8, 16), Error);
+    EXPECT_THROW((void)make(16, 8), Error);
 }
 
 }  // namespace
