@@ -113,6 +113,9 @@ class Walk {
     void assign_slots();
     void place_locals(std::size_t index);
     backend::DType type_of(std::int32_t value) const;
+    bool is_layer(const StagePlan& stage) const {
+        return stage.layer >= 0 && stage.layer < static_cast<std::int64_t>(program_.layers.size());
+    }
 
     struct Facts {
         bool f32 = false;
@@ -196,15 +199,16 @@ void Walk::collect(const StagePlan& stage, std::size_t from, const model::Value&
         const model::Step& step = stage.stage->steps[next.step];
         if (const model::ObservedInput input = model::observed_input(step.operation);
             input.x.present() && same(input.x, x)) {
-            for (const model::Linear* linear : input.linears)
-                producer.observed.push_back(linear->weight.name);
+            if (is_layer(stage))
+                for (const model::Linear* linear : input.linears)
+                    producer.observed.push_back(linear->weight.name);
             producer.operand = producer.operand || !input.precise;
         }
         if (step.out.id == x.id && model::updates(step.operation)) break;
     }
 }
 
-/// Every product finds its input observed, and rounded where it is not precise.
+/// Every product finds its input rounded where it is not precise, and observed where it is a layer's.
 void Walk::observe(StagePlan& stage) {
     std::vector<Instruction> done;
     std::vector<model::Value> ready;  // observed inputs as they are now
@@ -218,7 +222,8 @@ void Walk::observe(StagePlan& stage) {
                 std::ranges::none_of(ready, [&](const model::Value& v) { return same(v, input.x); })) {
                 Instruction observation{.kind = Instruction::Kind::Observe, .x = input.x};
                 collect(stage, i, input.x, observation);
-                done.push_back(std::move(observation));
+                if (observation.operand || !observation.observed.empty())
+                    done.push_back(std::move(observation));
                 ready.push_back(input.x);
             }
             if (produces(step.operation)) {
@@ -226,7 +231,7 @@ void Walk::observe(StagePlan& stage) {
                 if (step.out.id == program_.final.id && !options_.observed_output.empty() &&
                     options_.observed_output == program_.output.linear.weight.name)
                     instruction.observed.push_back(options_.observed_output);
-                if (!instruction.observed.empty()) ready.push_back(step.out);
+                if (instruction.operand || !instruction.observed.empty()) ready.push_back(step.out);
             }
             if (model::updates(step.operation))
                 std::erase_if(ready, [&](const model::Value& v) { return v.id == step.out.id; });

@@ -25,6 +25,16 @@ Linear Builder::linear(std::string_view name, std::int64_t n_in, std::int64_t n_
     return tensors_.linear(name_of(name), n_in, n_out, n_matrices);
 }
 
+Linear Builder::plain_linear(std::string_view name, std::int64_t n_in, std::int64_t n_out) {
+    Linear linear;
+    linear.weight = tensors_.weight(name_of(name), n_in, n_out);
+    return linear;
+}
+
+std::int64_t Builder::n_vocab() const {
+    return static_cast<std::int64_t>(tensors_.file().get("token_embd.weight").ne[1]);
+}
+
 void Builder::use_norms(NormKind kind) {
     norm_kind_ = kind;
     // qwen2vl files may lack the key; its readers take 0 then.
@@ -109,16 +119,19 @@ Value Builder::heads(Value x, std::int64_t n_heads, std::int64_t first, std::int
 }
 
 Value Builder::embed(float scale) {
-    program_.n_vocab = static_cast<std::int64_t>(tensors_.file().get("token_embd.weight").ne[1]);
+    program_.n_vocab = n_vocab();
     return emit(
         Lookup{.table = tensors_.linear("token_embd", hidden(), program_.n_vocab).weight, .scale = scale},
         hidden(), "x");
 }
 
-void Builder::begin_layer(Value residual) {
-    ++layer_;
-    program_.layers.push_back({layer_, {Stage{}}, {}, {}, residual});
+void Builder::begin_layer(Value residual, std::int64_t block) {
+    layer_ = block;
+    const auto index = static_cast<std::int64_t>(program_.layers.size());
+    program_.layers.push_back({index, {Stage{}}, {}, {}, residual, residual});
 }
+
+void Builder::leave_layer(Value residual) { program_.layers.back().left = residual; }
 
 void Builder::next_stage() { program_.layers.back().stages.emplace_back(); }
 

@@ -24,10 +24,8 @@ void add_stage(std::vector<Entry>& entries, const Stage& stage) {
 
 std::vector<Entry> entries_of(const Program& program, const std::string& observed_output) {
     std::vector<Entry> entries;
-    add_stage(entries, program.start);
     for (const Layer& layer : program.layers)
         for (const Stage& stage : layer.stages) add_stage(entries, stage);
-    add_stage(entries, program.head);
     const Weight& output = program.output.linear.weight;
     if (output.name == observed_output) add(entries, output, false);
     return entries;

@@ -42,11 +42,16 @@ Vector Tensors::optional_vector(const std::string& name, std::int64_t size) {
     return has(name) ? vector(name, size) : Vector{};
 }
 
+Weight Tensors::weight(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
+                       std::int64_t n_matrices) {
+    check(prefix + ".weight", {n_in, n_out, n_matrices});
+    return {prefix + ".weight", n_in, n_out, n_matrices, {}};
+}
+
 Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                        std::int64_t n_matrices) {
     Linear linear;
-    linear.weight = {prefix + ".weight", n_in, n_out, n_matrices, {}};
-    check(linear.weight.name, {n_in, n_out, n_matrices});
+    linear.weight = weight(prefix, n_in, n_out, n_matrices);
     if (has(prefix + ".scale")) {
         linear.weight.scale = prefix + ".scale";
         check(linear.weight.scale, {n_matrices});
