@@ -25,10 +25,16 @@ Heads heads_of(const Builder& b, const AttentionBlock& block) {
             either(block.value_dim, [&] { return hp.value_dim(b.layer()); })};
 }
 
-std::vector<Linear> projections(Builder& b, Value h, const Heads& heads) {
-    if (b.has("attn_qkv")) return {b.linear("attn_qkv", h.cols, heads.q() + heads.k() + heads.v())};
-    return {b.linear("attn_q", h.cols, heads.q()), b.linear("attn_k", h.cols, heads.k()),
-            b.linear("attn_v", h.cols, heads.v())};
+std::vector<Linear> projections(Builder& b, Value h, const Heads& heads, bool biases) {
+    std::vector<Linear> linears;
+    if (b.has("attn_qkv"))
+        linears = {b.linear("attn_qkv", h.cols, heads.q() + heads.k() + heads.v())};
+    else
+        linears = {b.linear("attn_q", h.cols, heads.q()), b.linear("attn_k", h.cols, heads.k()),
+                   b.linear("attn_v", h.cols, heads.v())};
+    if (!biases)
+        for (Linear& linear : linears) linear.bias = {};
+    return linears;
 }
 
 Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t n_heads,
@@ -115,7 +121,7 @@ Value attended_turned(Builder& b, Value q, Value k, Value v, const AttentionBloc
 
 Value attended(Builder& b, Value h, const AttentionBlock& block) {
     const Heads heads = heads_of(b, block);
-    Value qkv = b.product(h, projections(b, h, heads), "qkv");
+    Value qkv = b.product(h, projections(b, h, heads, block.input_biases), "qkv");
     if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
     Value out = attended(b, qkv.columns(0, heads.q()), qkv.columns(heads.q(), heads.k()),
                          qkv.columns(heads.q() + heads.k(), heads.v()), block);

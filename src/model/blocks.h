@@ -39,10 +39,11 @@ struct AttentionBlock {
     float max_alibi_bias = 0;  ///< 0: none
     /// attn_gate (a factor for each head, or each column) on what leaves the heads; Identity: none.
     Activation gate = Activation::Identity;
-    std::string sub_norm{};   ///< name of a norm before attn_output; empty: none
-    bool output_bias = true;  ///< attn_output.bias applies where the file has it
-    Norm post_norm{};         ///< of the branch before it is added
-    float branch_scale = 1;   ///< of the branch
+    std::string sub_norm{};    ///< name of a norm before attn_output; empty: none
+    bool input_biases = true;  ///< biases of queries, keys and values apply where the file has them
+    bool output_bias = true;   ///< attn_output.bias applies where the file has it
+    Norm post_norm{};          ///< of the branch before it is added
+    float branch_scale = 1;    ///< of the branch
 };
 
 /// attn_qkv, or attn_q, attn_k, attn_v; what leaves the heads, before attn_output. Sinks where the file has

@@ -83,6 +83,7 @@ void build_mimo2(Builder& b) {
                                   .factors = false};
         return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()), options),
                               .window = windows.of(b.layer()),
+                              .input_biases = false,
                               .branch_scale = value_scale != 0 ? value_scale : 1};
     };
     const auto feed_forward = [&](Value h, Value x) {
