@@ -12,12 +12,12 @@ namespace {
 
 using namespace assay;
 
-constexpr std::size_t kWeights = 64 * 1024;  // 256 KiB of floats
+constexpr std::size_t kWeights = 64 * 1024;  // 256 KiB of floats, in one row or as many as lie together
 
 /// Random codes under scales that stay finite: no byte has all exponent bits of a half set.
 std::vector<std::byte> random_row(const quant::TypeInfo& type) {
     std::mt19937 random(1);
-    std::vector<std::byte> row(quant::row_bytes(type, kWeights));
+    std::vector<std::byte> row(quant::row_bytes(type, kWeights / type.group_rows) * type.group_rows);
     for (std::byte& b : row) b = static_cast<std::byte>(random() & 0xbf);
     return row;
 }
@@ -30,17 +30,18 @@ void count_floats(benchmark::State& state) {
 
 void decode(benchmark::State& state, const quant::TypeInfo& type, Isa isa) {
     const std::vector<std::byte> row = random_row(type);
+    const std::size_t n_in = kWeights / type.group_rows;
     std::vector<float> out(kWeights);
     std::vector<float> expected(kWeights);
-    const quant::DecodeRow decode_row = quant::decoder(type.id, isa);
-    type.decode(row.data(), kWeights, expected.data());
-    decode_row(row.data(), kWeights, out.data());
+    const quant::DecodeRows decode_rows = quant::decoder(type.id, isa);
+    type.decode(row.data(), n_in, expected.data());
+    decode_rows(row.data(), n_in, out.data());
     if (std::memcmp(out.data(), expected.data(), sizeof(float) * kWeights) != 0) {
         state.SkipWithError("differs from the scalar decoder");
         return;
     }
     for (auto _ : state) {
-        decode_row(row.data(), kWeights, out.data());
+        decode_rows(row.data(), n_in, out.data());
         benchmark::ClobberMemory();
     }
     const auto iterations = static_cast<std::int64_t>(state.iterations());

@@ -29,7 +29,6 @@ find_package(Threads REQUIRED)
 assay_find(libomp-dev OpenMP)  # g++ has it within
 assay_find(libfmt-dev fmt)
 assay_find(nlohmann-json3-dev nlohmann_json)
-assay_find(libcli11-dev CLI11)
 assay_find_library(libdnnl-dev DNNL::dnnl dnnl.hpp dnnl)
 assay_find_library(libpcre2-dev PCRE2::8BIT pcre2.h pcre2-8)
 assay_find_library(libutf8proc-dev utf8proc::utf8proc utf8proc.h utf8proc)

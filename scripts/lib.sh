@@ -5,7 +5,7 @@
 # they recommend. cmake/dependencies.cmake looks for the libraries.
 build_packages=(
     g++ cmake ninja-build
-    libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libjs-chart.js
+    libdnnl-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libjs-chart.js
 )
 test_packages=(libgtest-dev libgmock-dev libxxhash-dev libbenchmark-dev clang-format)
 

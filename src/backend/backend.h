@@ -5,8 +5,8 @@
 // called from one thread, in order, and may return before they are done; download() and synchronize() wait.
 // prepare() and upload() may be called from another thread meanwhile, and so may what a Landing does.
 //
-// Where a device has memory of its own and it runs out, operations throw Error{Device} whose message begins
-// with kOutOfDeviceMemory: the caller can ask for less.
+// Where a device has memory of its own and it runs out, operations throw Error{DeviceMemory}: the caller can
+// ask for less.
 //
 // A common pattern: an operation *produces the input of a product*. It then leaves the input rounded to the
 // product's type (the operand), and sums of it per chunk, taken before the rounding. Fused producers exist
@@ -20,15 +20,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/kinds.h"
 #include "quant/type_table.h"
 
 namespace assay::backend {
-
-inline constexpr std::string_view kOutOfDeviceMemory = "out of device memory";
 
 enum class DType : std::uint8_t { F32, Bf16 };
 
@@ -172,6 +169,40 @@ struct AttentionArgs {
     const float* query_scale = nullptr;  ///< [chunk_tokens] factor of the scores by query position; null: 1
     const float* sinks = nullptr;   ///< [n_heads] a score beside the keys' that carries no value; null: none
     const float* slopes = nullptr;  ///< [n_heads] ALiBi: score -= slope * |p - r|; null: none
+    // Keys and values of whole blocks, beside those of tokens, and what an indexer chose; causal only,
+    // without cap and slopes.
+    View block_k;  ///< [rows, n_kv_heads * head_dim]: a block's in the row of its first token; absent: none
+    View block_v;  ///< [rows, n_kv_heads * value_dim]
+    std::int64_t block_tokens = 0;  ///< a query sees the blocks that end at its position or before
+    /// [rows, n] f32, 0 hides: blocks of block_k, or without those runs of chosen_tokens tokens. Absent: all
+    /// are seen.
+    View chosen;
+    std::int64_t chosen_tokens = 1;
+};
+
+/// Block j of a chunk: its tokens from j * block_tokens on. Only complete blocks count.
+///   out [rows, cols] f32: in the row of a block's first token, of each column the mean of x over the block
+///   weighted by softmax(gate + bias) over it; 0 in other rows.
+struct PoolArgs {
+    View x;                       ///< [rows, cols] f32; overlapping: [rows, 2 cols]
+    View gate;                    ///< as x; absent: 0
+    const float* bias = nullptr;  ///< [block_tokens, columns of x]; null: 0
+    std::int64_t block_tokens = 0;
+    /// A block takes the second half of its own columns and the first half of those of the block before.
+    bool overlapping = false;
+};
+
+/// Which blocks a query sees: of those that are complete at its position the n_chosen with the largest
+/// sum_h weight_h max(0, q_h . k), all where there are no more; ties: the earlier.
+///   out [rows, ceil(chunk_tokens / block_tokens)] f32: 1 or 0.
+struct SelectArgs {
+    View q;        ///< [rows, n_heads * head_dim] f32
+    View k;        ///< [rows, head_dim] f32: a block's in the row of its first token
+    View weights;  ///< [rows, n_heads] f32; absent: 1
+    std::int64_t n_heads = 0;
+    std::int64_t block_tokens = 1;
+    std::int64_t n_chosen = 0;
+    bool tail = false;  ///< the block that is not complete is seen too
 };
 
 /// model::Router as a backend sees it. Pointers are f32 in backend memory.
@@ -393,6 +424,12 @@ class Backend {
 
     /// out [rows, n * n] f32 of x [rows, n * n], as model::Sinkhorn says. n at most 8.
     virtual void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out) = 0;
+
+    /// out [rows, cols] f32
+    virtual void pool(const PoolArgs& args, Rows rows, View out) = 0;
+
+    /// out [rows, blocks] f32
+    virtual void select(const SelectArgs& args, Rows rows, View out) = 0;
 
     /// out [rows, cols] = 0
     virtual void clear(View out) = 0;

@@ -115,4 +115,23 @@ inline void check_sinkhorn(const View& x, std::int64_t n, std::int64_t iteration
     check_f32(out, "result of a balance of streams", x.rows, n * n);
 }
 
+inline void check_pool(const PoolArgs& args, Rows rows, const View& out) {
+    check_count("pool", "tokens of a block", args.block_tokens, 1, INT32_MAX);
+    const std::int64_t cols = args.overlapping ? 2 * out.cols : out.cols;
+    check_f32(out, "result of a pool", rows.count(), out.cols);
+    check_f32(args.x, "x of a pool", rows.count(), cols);
+    if (args.gate.present()) check_f32(args.gate, "gate of a pool", rows.count(), cols);
+}
+
+inline void check_select(const SelectArgs& args, Rows rows, const View& out) {
+    check_count("select", "tokens of a block", args.block_tokens, 1, INT32_MAX);
+    check_count("select", "chosen blocks", args.n_chosen, 1, INT32_MAX);
+    check_count("select", "heads", args.n_heads, 1, INT32_MAX);
+    const std::int64_t n = rows.count();
+    check_f32(args.k, "k of a select", n, args.k.cols);
+    check_f32(args.q, "q of a select", n, args.n_heads * args.k.cols);
+    if (args.weights.present()) check_f32(args.weights, "weights of a select", n, args.n_heads);
+    check_f32(out, "result of a select", n, (rows.chunk_tokens + args.block_tokens - 1) / args.block_tokens);
+}
+
 }  // namespace assay::backend

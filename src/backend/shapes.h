@@ -87,6 +87,22 @@ inline void check_attention(const AttentionArgs& a, Rows rows, const Produced& o
     check_rows(a.k, "keys", rows.count(), a.n_kv_heads * a.head_dim);
     check_rows(a.v, "values", rows.count(), a.n_kv_heads * a.value_dim);
     check_produced(out, rows, a.n_heads * a.value_dim);
+    if (!a.block_k.present() && !a.chosen.present()) return;
+    if (!a.causal || a.soft_cap != 0 || a.slopes != nullptr)
+        throw_error(ErrorKind::Unsupported, "attention",
+                    "keys that are chosen, with a cap, slopes or later positions");
+    std::int64_t run = a.chosen_tokens;
+    if (a.block_k.present()) {
+        if (a.block_tokens < 1)
+            throw_error(ErrorKind::Shape, "attention", "blocks of {} tokens", a.block_tokens);
+        check_rows(a.block_k, "keys of blocks", rows.count(), a.n_kv_heads * a.head_dim);
+        check_rows(a.block_v, "values of blocks", rows.count(), a.n_kv_heads * a.value_dim);
+        run = a.block_tokens;
+    }
+    if (a.chosen.present() && (a.chosen.rows != rows.count() || a.chosen.dtype != DType::F32 || run < 1 ||
+                               a.chosen.cols * run < rows.chunk_tokens))
+        throw_error(ErrorKind::Shape, "attention", "{} runs of {} tokens chosen from, for {} in a chunk",
+                    a.chosen.cols, run, rows.chunk_tokens);
 }
 
 inline void check_routing(const View& logits, const RouteArgs& args, Rows rows) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/content.h"
 #include "core/error.h"
 
 namespace assay::calibrate {
@@ -60,6 +61,26 @@ Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabu
     return chunks;
 }
 
+std::vector<std::string> text_notes(std::string_view text, std::span<const tokenizer::Token> ids,
+                                    const tokenizer::Vocabulary& vocabulary) {
+    std::vector<std::string> notes;
+    const Content content = recognise(std::as_bytes(std::span(text)));
+    if (!text.empty() && !content.name.empty() && !content.is_text)
+        notes.push_back(
+            fmt::format("the text looks like {}; it is taken for UTF-8 text as it is", content.name));
+    const auto twice = [&](bool added, tokenizer::Token id, std::size_t at, std::size_t beside,
+                           std::string_view words) {
+        if (added && ids.size() >= 2 && ids[at] == id && ids[beside] == id)
+            notes.push_back(fmt::format(
+                "the text {} {} ({}), which the model's tokenizer adds there anyway: it is there twice",
+                words, vocabulary.text(id), id));
+    };
+    twice(vocabulary.add_bos(), vocabulary.ids().bos, 0, 1, "begins with the BOS token");
+    twice(vocabulary.add_eos(), vocabulary.ids().eos, ids.size() - 1, ids.size() - 2,
+          "ends with the EOS token");
+    return notes;
+}
+
 Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer) {
     observer.on_tokenizing();
     const auto start = std::chrono::steady_clock::now();
@@ -69,6 +90,10 @@ Chunks tokenize(const gguf::File& model, const Options& options, Observer& obser
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     observer.on_tokenized(took.count());
     for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
+    for (const std::string& note : text_notes(options.text, tokens, tokenizer->vocabulary()))
+        observer.on_note(note);
+    for (const std::string& unread : gguf::describe_overrides(model.metadata()).unread)
+        observer.on_note(unread);
     return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
 }
 

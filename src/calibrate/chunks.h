@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "calibrate/job.h"
@@ -28,7 +30,13 @@ struct Chunks {
 Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
                    const Options& options);
 
-/// The chunks of options.text by the model's own tokenizer, whose warnings become notes.
+/// Sentences about a text that is not what it should be: another kind of file, or one that brings the special
+/// tokens which `ids`, its tokens, have at their ends anyway.
+std::vector<std::string> text_notes(std::string_view text, std::span<const tokenizer::Token> ids,
+                                    const tokenizer::Vocabulary& vocabulary);
+
+/// The chunks of options.text by the model's own tokenizer, whose warnings become notes, as do text_notes()
+/// and overrides that nothing has read: the model has been built before.
 Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer);
 
 }  // namespace assay::calibrate

@@ -1,17 +1,38 @@
 #include "calibrate/collector.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <utility>
 
 #include "core/error.h"
 
 namespace assay::calibrate {
 
+namespace {
+
+/// The sums of all occurrences, in their order.
+imatrix::Entry together(const std::vector<imatrix::Entry>& occurrences) {
+    imatrix::Entry all = occurrences.front();
+    for (std::size_t o = 1; o < occurrences.size(); ++o) {
+        const imatrix::Entry& next = occurrences[o];
+        std::ranges::transform(all.sum_sq, next.sum_sq, all.sum_sq.begin(), std::plus());
+        if (!all.sum.empty()) std::ranges::transform(all.sum, next.sum, all.sum.begin(), std::plus());
+        std::ranges::transform(all.counts, next.counts, all.counts.begin(), std::plus());
+    }
+    return all;
+}
+
+}  // namespace
+
 imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
     const auto width = static_cast<std::uint64_t>(sums.width);
     const auto matrices = static_cast<std::uint64_t>(sums.n_matrices);
+    const auto occurrence = static_cast<std::size_t>(sums.occurrence);
+    const auto apart = occurrences_.find(weight);
+    if (apart != occurrences_.end() && occurrence < apart->second.size()) return apart->second[occurrence];
     const auto found = committed_.matrix.entries.find(weight);
-    if (found == committed_.matrix.entries.end()) {
+    if (found == committed_.matrix.entries.end() || occurrence > 0) {
         imatrix::Entry entry;
         entry.width = width;
         entry.sum_sq.resize(width * matrices);
@@ -32,38 +53,40 @@ imatrix::Entry Collector::start_of(const std::string& weight, const engine::Inpu
 
 std::vector<Collector::Shared*> Collector::touch(const engine::InputSums& sums) {
     std::vector<Shared*> all;
+    std::vector<Shared*> fresh;
     for (const std::string& weight : sums.weights) {
-        if (!shared_of_.contains(weight)) {
+        Shared*& shared = shared_of_[{weight, sums.occurrence}];
+        if (shared == nullptr) {
             imatrix::Entry start = start_of(weight, sums);
-            const auto same = std::ranges::find_if(all, [&](const Shared* s) { return s->entry == start; });
-            Shared& shared = same != all.end() ? **same : touched_.emplace_back(Shared{{}, std::move(start)});
-            shared.weights.push_back(weight);
-            shared_of_[weight] = &shared;
+            const auto same = std::ranges::find_if(fresh, [&](const Shared* s) { return s->entry == start; });
+            if (same != fresh.end()) {
+                shared = *same;
+            } else {
+                shared = &touched_.emplace_back(Shared{{}, sums.occurrence, std::move(start)});
+                fresh.push_back(shared);
+            }
+            shared->weights.push_back(weight);
         }
-        Shared* shared = shared_of_.at(weight);
         if (std::ranges::find(all, shared) == all.end()) all.push_back(shared);
     }
     return all;
 }
 
-void Collector::on_input(const engine::InputSums& sums) {
+std::vector<backend::Totals> Collector::on_input(const engine::InputSums& sums) {
     const std::size_t matrices = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks);
     const auto first = static_cast<std::size_t>(sums.first_matrix);
     const auto width = static_cast<std::size_t>(sums.width);
+    const std::lock_guard lock(mutex_);
+    std::vector<backend::Totals> places;
     for (Shared* shared : touch(sums)) {
         imatrix::Entry& entry = shared->entry;
         for (std::size_t i = 0; i < sums.counts.size(); ++i)
             entry.counts[first + i % matrices] += static_cast<std::uint64_t>(sums.counts[i]);
-        backend::Totals totals;
+        backend::Totals& totals = places.emplace_back();
         totals.squares = std::span(entry.sum_sq).subspan(first * width, matrices * width);
         if (!entry.sum.empty()) totals.plain = std::span(entry.sum).subspan(first * width, matrices * width);
-        if (const std::optional<std::int64_t> chunk = sums.add_to(totals))
-            throw_error(
-                ErrorKind::Numeric, sums.weights.front(),
-                "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
-                "is not run as it was meant",
-                sums.chunk + *chunk + 1);
     }
+    return places;
 }
 
 void Collector::on_similarity(const engine::SimilaritySums& sums) {
@@ -77,22 +100,42 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
         case engine::Similarity::ResidualAttention: kind = Kind::ResidualAttention; break;
         case engine::Similarity::ResidualFfn: kind = Kind::ResidualFfn; break;
     }
+    const std::lock_guard lock(mutex_);
     touched_similarity_.add(kind, static_cast<int>(sums.layer),
                             {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
 }
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
     perplexity::Sums sums;
-    for (const double loss : losses.losses) sums.add(loss);
+    for (const double loss : losses.losses) {
+        if (!std::isfinite(loss))
+            throw_error(ErrorKind::Numeric, "perplexity",
+                        "is not a number in chunk {}, while the inputs of all layers are finite",
+                        losses.chunk + 1);
+        sums.add(loss);
+    }
+    const std::lock_guard lock(mutex_);
     wave_losses_.push_back(sums);
 }
 
+imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
+    const auto found = occurrences_.find(weight);
+    if (found == occurrences_.end() && occurrence == 0) return committed_.matrix.entries[weight];
+    std::vector<imatrix::Entry>& all = found != occurrences_.end()
+                                           ? found->second
+                                           : occurrences_[weight] = {committed_.matrix.entries[weight]};
+    all.resize(std::max(all.size(), static_cast<std::size_t>(occurrence) + 1));
+    return all[static_cast<std::size_t>(occurrence)];
+}
+
 void Collector::commit() {
-    for (Shared& shared : touched_) {
+    for (Shared& shared : touched_) {  // a weight's first occurrence was touched first
         for (std::size_t i = 1; i < shared.weights.size(); ++i)
-            committed_.matrix.entries.insert_or_assign(shared.weights[i], shared.entry);
-        committed_.matrix.entries.insert_or_assign(shared.weights.front(), std::move(shared.entry));
+            committed_of(shared.weights[i], shared.occurrence) = shared.entry;
+        committed_of(shared.weights.front(), shared.occurrence) = std::move(shared.entry);
     }
+    for (const auto& [weight, occurrences] : occurrences_)
+        committed_.matrix.entries[weight] = together(occurrences);
     committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
     committed_.similarity = touched_similarity_;
     abandon();

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/activation_sink.h"
@@ -21,15 +23,17 @@ struct Collected {
     similarity::Similarity similarity;
 };
 
-/// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops. Totals
-/// are added chunk by chunk in chunk order, so waves of any size give the same bits.
+/// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops; between
+/// these calls what is committed is only read. Totals are added chunk by chunk in chunk order, those of each
+/// occurrence of a weight apart, so waves of any size give the same bits.
 class Collector final : public engine::ActivationSink {
   public:
     explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }
 
-    /// Throws Error{Numeric} when a sum is not finite, Error{Shape} when loaded sums have another size.
-    void on_input(const engine::InputSums& sums) override;
+    /// Throws Error{Shape} when loaded sums have another size.
+    std::vector<backend::Totals> on_input(const engine::InputSums& sums) override;
     void on_similarity(const engine::SimilaritySums& sums) override;
+    /// Throws Error{Numeric} when a loss is not finite.
     void on_losses(const engine::ChunkLosses& losses) override;
 
     void commit();
@@ -42,15 +46,22 @@ class Collector final : public engine::ActivationSink {
     /// Weights that always come together and began alike (q, k and v; gate and up): added once for all.
     struct Shared {
         std::vector<std::string> weights;
+        std::int64_t occurrence = 0;
         imatrix::Entry entry;
     };
+    /// What earlier waves have given this occurrence of the weight; zeros where that is nothing.
     imatrix::Entry start_of(const std::string& weight, const engine::InputSums& sums) const;
     /// Those that hold the weights of these sums, each once.
     std::vector<Shared*> touch(const engine::InputSums& sums);
+    /// Where the committed sums of an occurrence are.
+    imatrix::Entry& committed_of(const std::string& weight, std::int64_t occurrence);
 
     Collected committed_;
+    /// Weights with several inputs in a chunk: the sums of each, which committed_ holds together.
+    std::map<std::string, std::vector<imatrix::Entry>> occurrences_;
+    std::mutex mutex_;  ///< of what follows
     std::deque<Shared> touched_;
-    std::map<std::string, Shared*, std::less<>> shared_of_;
+    std::map<std::pair<std::string, std::int64_t>, Shared*> shared_of_;
     std::vector<perplexity::Sums> wave_losses_;
     similarity::Similarity touched_similarity_;
 };

@@ -11,8 +11,9 @@ namespace {
 /// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
 /// weights take to arrive, and seconds, not minutes, lie between two saves.
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
-/// Sums of x^2 and of x in f64, the committed ones and those of the wave.
-constexpr std::uint64_t kBytesPerColumn = 2 * 2 * sizeof(double);
+/// Sums of x^2 and of x: in f64 the committed ones and those of the wave, in f32 those of a file being
+/// written.
+constexpr std::uint64_t kBytesPerColumn = 2 * (2 * sizeof(double) + sizeof(float));
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
@@ -80,6 +81,7 @@ WavePlan plan_team(const Options& options, const Devices& devices, const engine:
     MemoryNeeds needs = needs_of(pass, pass.file().size_bytes());
     needs.host_bytes = pass.observed_columns() * kBytesPerColumn;
     needs.stream_bytes = devices.size() * pass.stream_bytes();
+    if (n > 1) needs.bytes_per_chunk += pass.waiting_bytes_per_chunk();
     MemoryNeeds together = needs;
     together.weight_bytes *= devices.size();
     together.workspace_bytes *= devices.size();

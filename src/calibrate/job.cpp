@@ -4,10 +4,12 @@
 #include <chrono>
 #include <fmt/format.h>
 
+#include "calibrate/check_tensors.h"
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
 #include "calibrate/extra.h"
+#include "calibrate/saver.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -78,15 +80,20 @@ class Run {
     engine::Placement placement() const {
         return {waves_.streamed, waves_.weights_kept, waves_.spilled_bytes > 0 ? options_.spill_folder : ""};
     }
-    /// What to go on with after this wave did not fit. Rethrows where fewer chunks cannot help.
+    /// What to go on with after this wave did not fit a device. Throws where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
+    void check_weights();
+    /// What was asked for, or loaded, that this model does not have.
+    void tell_mismatches();
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
-    void save(const std::filesystem::path& path);
-    /// Where the disk refuses this the run goes on: its sums are in memory, and the last save may succeed.
-    void save_meanwhile(const std::filesystem::path& path);
+    /// Begins to write what is committed to these files, while the run goes on.
+    void save(std::vector<std::filesystem::path> paths);
+    /// Waits for what save() has begun, if anything, and tells of it. Where the disk refuses a file the run
+    /// goes on, since its sums are in memory and the `last` save may succeed; that one's failure is thrown.
+    void finish_save(bool last = false);
     /// Moves what was collected into the result.
     void finish(Result& result);
 
@@ -103,6 +110,8 @@ class Run {
     engine::Team team_;
     std::int64_t chunks_done_ = 0;
     bool wave_halved_ = false;
+    Saver saver_;  ///< reads what collector_ has committed
+    std::int64_t chunks_saved_ = 0;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
@@ -134,6 +143,7 @@ void Run::announce(std::int64_t n_waves) {
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
+    shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
     shown.n_waves = n_waves;
     shown.model_bytes = file_.size_bytes();
@@ -161,11 +171,13 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.elapsed_seconds = seconds_since(start_);
         shown.tokens_per_second =
             shown.work_done * static_cast<double>(chunks_.n_chunks * options_.n_ctx) / shown.elapsed_seconds;
+        if (saver_.done()) finish_save();
         observer_.on_progress(shown);
         if (observer_.stop_requested()) throw Stopped{};
     };
     team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
               collector_, progress);
+    finish_save();  // which reads what commit() changes
     collector_.commit();
     chunks_done_ = first + count;
     report_losses(first);
@@ -180,24 +192,28 @@ void Run::report_losses(std::int64_t first) {
     }
 }
 
-void Run::save(const std::filesystem::path& path) {
+void Run::save(std::vector<std::filesystem::path> paths) {
+    finish_save();
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
     store_model(program_, collected.matrix.extra);
     store_losses(collected.chunk_losses, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);
-    imatrix::Notes notes;
-    imatrix::save(collected.matrix, path, format_, notes);
-    for (const std::string& note : notes) observer_.on_note(note);
-    observer_.on_saved(path, format_, chunks_done_);
+    chunks_saved_ = chunks_done_;
+    saver_.start(collected.matrix, format_, std::move(paths));
 }
 
-void Run::save_meanwhile(const std::filesystem::path& path) {
-    try {
-        save(path);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::Io) throw;
-        observer_.on_note(fmt::format("{}; the run goes on without this file", error.what()));
+void Run::finish_save(bool last) {
+    if (!saver_.under_way()) return;
+    const Saver::Outcome outcome = saver_.finish();
+    for (const std::string& note : outcome.notes) observer_.on_note(note);
+    for (const Saver::File& file : outcome.files) {
+        if (!file.failure)
+            observer_.on_saved(file.path, format_, chunks_saved_);
+        else if (last)
+            throw Error(*file.failure);
+        else
+            observer_.on_note(fmt::format("{}; the run goes on without this file", file.failure->what()));
     }
 }
 
@@ -219,9 +235,8 @@ void Run::finish(Result& result) {
 }
 
 std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
-    if (error.kind() != ErrorKind::Device || !error.message().starts_with(backend::kOutOfDeviceMemory)) throw;
     if (count <= static_cast<std::int64_t>(team_.size()))  // a chunk each
-        throw_error(ErrorKind::Device, error.where(),
+        throw_error(ErrorKind::DeviceMemory, error.where(),
                     "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
                     "other programs that use the device would help",
                     error.message(), options_.n_ctx);
@@ -233,10 +248,36 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
     return count / 2;
 }
 
+void Run::check_weights() {
+    if (options_.perplexity && !options_.check_tensors) return;
+    check_tensors(
+        file_,
+        options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, program_.layers.size()),
+        options_.n_threads);
+}
+
+void Run::tell_mismatches() {
+    if (options_.process_output && options_.output_tensor_name != program_.output.linear.weight.name)
+        observer_.on_note(
+            fmt::format("--process-output collects nothing: the model's output projection is {}, and {} was "
+                        "to be collected; "
+                        "--output-tensor-name decides",
+                        program_.output.linear.weight.name, options_.output_tensor_name));
+    const auto& loaded = collector_.committed().matrix.entries;
+    const auto is_strange = [&](const auto& item) { return file_.find(item.first) == nullptr; };
+    const auto n_strange = std::ranges::count_if(loaded, is_strange);
+    if (n_strange > 0)
+        observer_.on_note(
+            fmt::format("{} of the {} entries loaded are no weights of this model, the first is {}",
+                        n_strange, loaded.size(), std::ranges::find_if(loaded, is_strange)->first));
+}
+
 Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
+    check_weights();
+    tell_mismatches();
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
@@ -256,20 +297,29 @@ Result Run::run() {
                 run_wave(chunks_done_, count);
             } catch (const Error& error) {
                 collector_.abandon();
+                if (error.kind() == ErrorKind::Numeric)
+                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
+                if (error.kind() != ErrorKind::DeviceMemory) throw;
                 wave_chunks = smaller_wave(count, error);
                 continue;
             }
-            if (end.save && chunks_done_ < chunks_.n_chunks) save_meanwhile(options_.output);
+            std::vector<std::filesystem::path> paths;
+            if (end.save && chunks_done_ < chunks_.n_chunks) paths.push_back(options_.output);
             if (end.snapshot)
-                save_meanwhile(
+                paths.emplace_back(
                     fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
+            if (!paths.empty()) save(std::move(paths));
         }
-        save(options_.output);
+        save({options_.output});
     } catch (const Stopped&) {
         collector_.abandon();
         result.stopped = true;
-        if (chunks_done_ > 0) save(options_.output);
+        if (chunks_done_ > 0) save({options_.output});
+    } catch (...) {
+        finish_save();  // what went before is of use to who reads of the failure
+        throw;
     }
+    finish_save(true);
     finish(result);
     return result;
 }

@@ -34,6 +34,7 @@ struct Options {
     std::string output_tensor_name = "output.weight";
     bool perplexity = true;
     bool similarity = false;
+    bool check_tensors = false;  ///< look at every weight before the run
 
     std::int64_t save_every = 10;     ///< chunks; 0: only at the end
     bool save_every_given = false;    ///< asked for, so waves must end there
@@ -57,7 +58,8 @@ struct Options {
 struct Plan {
     std::string model_name;  ///< general.name or the file's name
     std::string architecture;
-    std::vector<std::string> backends;  ///< one per device
+    std::vector<std::string> overrides;  ///< of metadata, that took hold: "KEY = VALUE (the file: VALUE)"
+    std::vector<std::string> backends;   ///< one per device
     std::int64_t n_layers = 0;
     std::int64_t n_tokens = 0;  ///< of the text
     std::int64_t n_chunks = 0;

@@ -13,8 +13,8 @@ namespace assay::calibrate {
 
 namespace {
 
-/// Rows that one task rounds.
-constexpr std::int64_t kRowsPerTask = 8;
+/// Rows that one task rounds; a multiple of all rows that lie together.
+constexpr std::int64_t kRowsPerTask = 16;
 
 }  // namespace
 
@@ -34,17 +34,19 @@ std::vector<std::byte> Rounder::round(const std::string& weight, std::int64_t fi
     const auto n_in = static_cast<std::size_t>(plain.n_in);
     const std::size_t from_bytes = plain.bytes.size() / static_cast<std::size_t>(plain.n_out);
     const std::size_t to_bytes = quant::row_bytes(type, n_in);
-    const quant::DecodeRow decode = quant::decoder(plain.type->id, detect_isa());
+    const quant::DecodeRows decode = quant::decoder(plain.type->id, detect_isa());
     const quant::EncodeRow encode = quant::find_encoder(type.id);
     std::vector<std::byte> rounded(to_bytes * static_cast<std::size_t>(plain.n_out));
     const std::int64_t n_tasks = (plain.n_out + kRowsPerTask - 1) / kRowsPerTask;
     threads_.run(n_tasks, [&](std::int64_t task, int) {
-        std::vector<float> row(n_in);
+        std::vector<float> group(n_in * plain.type->group_rows);
         std::vector<float> guide;
         const std::int64_t end = std::min(plain.n_out, (task + 1) * kRowsPerTask);
         for (std::int64_t r = task * kRowsPerTask; r < end; ++r) {
             const auto at = static_cast<std::size_t>(r);
-            decode(plain.bytes.data() + at * from_bytes, n_in, row.data());
+            const std::size_t lane = at % plain.type->group_rows;
+            if (lane == 0) decode(plain.bytes.data() + at * from_bytes, n_in, group.data());
+            const std::span<const float> row(group.data() + lane * n_in, n_in);
             if (!std::ranges::all_of(row, [](float w) { return std::isfinite(w); }))
                 throw_error(ErrorKind::Numeric, weight, "a weight is not finite");
             std::span<const float> energy;

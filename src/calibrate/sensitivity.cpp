@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "calibrate/check_tensors.h"
 #include "calibrate/chunks.h"
 #include "calibrate/devices.h"
 #include "calibrate/memory.h"
@@ -163,6 +164,7 @@ void Run::announce(const SweepPlan& plan) {
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.run.n_ctx;
+    shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
     shown.model_bytes = file_.size_bytes();
     shown.memory_bytes = plan.peak_bytes;
@@ -233,6 +235,7 @@ SensitivityResult Run::run() {
         throw_error(ErrorKind::Usage, "--ctx-size", "{} tokens leave none to be scored, {} are the least",
                     options_.run.n_ctx, kLeastContext);
     if (chunks_.n_chunks == 0) throw Error(ErrorKind::Usage, "--chunks", "0 leave nothing to compare");
+    if (options_.run.check_tensors) check_tensors(file_, all_tensors(file_), options_.run.n_threads);
     const SweepPlan sweeps = plan();
     pass_.emplace(pass_plan_, *backend_, engine::Placement{.stream = sweeps.streamed, .spill_folder = {}});
     tell_unrounded();
@@ -242,6 +245,10 @@ SensitivityResult Run::run() {
     try {
         for (std::int64_t first = 0; first < chunks_.n_chunks; first += sweeps.wave_chunks)
             run_wave(first, std::min(sweeps.wave_chunks, chunks_.n_chunks - first), sweeps);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::Numeric)
+            check_tensors(file_, all_tensors(file_), options_.run.n_threads);
+        throw;
     } catch (const Stopped&) {
         result.stopped = chunks_done_ < chunks_.n_chunks;
     }

@@ -1,20 +1,22 @@
-// What `assay calibrate` was asked to do.
+// What a command was asked to do.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "calibrate/job.h"
-#include "cli/command_line.h"
+#include "calibrate/sensitivity.h"
+#include "cli/parse.h"
+#include "recipe/recipe.h"
 
 namespace assay::cli {
 
+/// What `calibrate` does.
 enum class Mode {
     Collect,     ///< a text: run the model
     Merge,       ///< no text, matrices: load, add, save; also converts
     Statistics,  ///< --show-statistics
-    Help,
     Version,
     Devices,  ///< --list-devices
 };
@@ -27,25 +29,55 @@ enum class Verbosity { Results = 0, Errors = 1, Warnings = 2, Info = 3, Trace = 
 
 enum class NumbersAs { Text, Json, Csv };
 
+/// Of all commands; a command reads what its options fill.
 struct Arguments {
-    Mode mode = Mode::Collect;
-    calibrate::Options options;  ///< all but the text itself
+    bool help = false;
+    std::optional<Mode> asked_mode;  ///< by an option; otherwise it follows from what is given
+    Words files;                     ///< words that are neither options nor values
+    Verbosity verbosity = Verbosity::Info;
+    NumbersAs numbers = NumbersAs::Text;
+    std::vector<std::string> warnings;
+
+    /// Of a run, all but the text itself. Model, metadata and threads serve the other commands as well.
+    calibrate::Options options;
     bool ctx_size_given = false;
     TextFrom text_from = TextFrom::Nowhere;
     std::string text_source;  ///< a path, or for Prompt the text
+    int n_texts = 0;          ///< given
     bool escape = false;
+    bool add_special = true;
     std::filesystem::path report;  ///< empty: none
-    NumbersAs numbers = NumbersAs::Text;
-    Verbosity verbosity = Verbosity::Info;
-    std::vector<std::string> warnings;
+
+    // Settings that work together; parse_arguments() joins them in `options`.
+    gguf::Overrides rotary;
+    bool device_given = false;
+    bool no_gpu_layers = false;
+    bool one_gpu = false;
+    std::optional<std::int64_t> main_gpu;
+    std::optional<std::int64_t> threads_batch;
+
+    std::filesystem::path output;                ///< of commands but calibrate; empty: theirs by default
+    calibrate::SensitivityOptions sensitivity;   ///< all but the run
+    recipe::Options recipe;                      ///< all but the measurements
+    std::vector<std::string> sensitivity_files;  ///< these
+    std::string rules = "tensor-types.txt";
+
+    bool asks_for_recipe() const { return recipe.target_bpw || recipe.target_bytes; }
 };
 
-/// `words` without the names of program and command. Variables LLAMA_ARG_* of the environment stand in for
-/// options that are not given. Opens no file. Throws Error{Usage}.
-Arguments parse_arguments(const Words& words);
+/// `words` without the names of program and command. In a run, variables LLAMA_ARG_* of the environment stand
+/// in for options that are not given. With --help the rest is not looked at. Opens no file. Throws
+/// Error{Usage}.
+Arguments parse_arguments(const Words& words, Commands command = kCalibrate);
+
+/// Throws Error{Usage} where what is given leads to nothing.
+Mode choose_mode(const Arguments& arguments);
 
 /// The text of options.text, read from where the arguments say, one trailing line feed dropped (files that
 /// are not -bf), escapes replaced where asked. Throws Error{Io}, and Error{Usage} for an empty text.
 std::string read_text(const Arguments& arguments);
+
+/// Those asked for; one for each core for none or less than one.
+int threads_of(const Arguments& arguments);
 
 }  // namespace assay::cli

@@ -138,18 +138,15 @@ std::string written_text(const std::filesystem::path& path, imatrix::Format form
     return text;
 }
 
-int calibrate_command(const Words& words) {
-    Arguments arguments = parse_arguments(words);
-    if (arguments.verbosity >= Verbosity::Warnings) warn(arguments.warnings);
-    switch (arguments.mode) {
-        case Mode::Help: print(help_text("calibrate")); return 0;
+int calibrate_command(const Arguments& arguments) {
+    switch (choose_mode(arguments)) {
         case Mode::Version: print(version_text()); return 0;
-        case Mode::Devices: return devices_command({});
+        case Mode::Devices: return devices_command(arguments);
         case Mode::Statistics:
             return show_statistics(arguments.options.in_files.front(), load_options(arguments),
                                    arguments.numbers);
         case Mode::Merge: return merge_matrices(arguments);
-        case Mode::Collect: return collect(std::move(arguments));
+        case Mode::Collect: return collect(arguments);
     }
     return 0;
 }

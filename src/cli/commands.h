@@ -1,5 +1,4 @@
-// The commands of the program. Each takes the words after its name and returns the exit code; what goes wrong
-// is thrown as Error.
+// The commands of the program. Each returns the exit code; what goes wrong is thrown as Error.
 #pragma once
 
 #include <filesystem>
@@ -12,15 +11,15 @@
 
 namespace assay::cli {
 
-int calibrate_command(const Words& words);
-int tokenize_command(const Words& words);
-int inspect_command(const Words& words);
-int stats_command(const Words& words);
-int similarity_command(const Words& words);
-int recipe_command(const Words& words);
-int sensitivity_command(const Words& words);
-int report_command(const Words& words);
-int devices_command(const Words& words);
+int calibrate_command(const Arguments& arguments);
+int tokenize_command(const Arguments& arguments);
+int inspect_command(const Arguments& arguments);
+int stats_command(const Arguments& arguments);
+int similarity_command(const Arguments& arguments);
+int recipe_command(const Arguments& arguments);
+int sensitivity_command(const Arguments& arguments);
+int report_command(const Arguments& arguments);
+int devices_command(const Arguments& arguments);
 
 // What --in-file and --show-statistics ask of `calibrate`.
 int merge_matrices(const Arguments& arguments);
@@ -40,6 +39,9 @@ struct ReportExtras {
 /// Writes the page about these matrices; the first is compared with each of the others.
 void write_report(const std::filesystem::path& page, std::span<const LabelledMatrix> matrices,
                   const ReportExtras& extras);
+
+/// What recipe::Options takes of --sensitivity. Throws Error.
+std::vector<recipe::SensitivityFile> read_sensitivities(const Arguments& arguments);
 
 /// "warning: SENTENCE" on stderr for each.
 void warn(std::span<const std::string> sentences);

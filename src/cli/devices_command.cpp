@@ -3,20 +3,13 @@
 
 #include "backend/cuda_backend.h"
 #include "cli/commands.h"
-#include "cli/help.h"
 #include "cli/output.h"
 #include "core/cpu.h"
-#include "core/error.h"
 #include "core/processors.h"
 
 namespace assay::cli {
 
-int devices_command(const Words& words) {
-    if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "--usage")) {
-        print(help_text("devices"));
-        return 0;
-    }
-    if (!words.empty()) throw Error(ErrorKind::Usage, words.front(), "unexpected word; devices takes none");
+int devices_command(const Arguments&) {
     std::string out =
         fmt::format("cpu     {} processors, {} kernels\n", available_processors(), to_string(detect_isa()));
     for (const backend::DeviceInfo& device : backend::cuda_devices())

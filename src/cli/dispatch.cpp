@@ -1,49 +1,129 @@
 #include "cli/dispatch.h"
 
-#include <array>
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/output.h"
 #include "core/error.h"
 
 namespace assay::cli {
 
 namespace {
 
-struct Command {
-    std::string_view name;
-    int (*run)(const Words&);
+constexpr std::size_t kMany = SIZE_MAX;
+
+constexpr Command kCommands[] = {
+    {"calibrate", kCalibrate, R"([calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
+       assay --in-file A,B [-o OUT]                     merge or convert matrices
+       assay --in-file A --show-statistics              print statistics of one
+       assay tokenize | inspect | stats | similarity | report | recipe | sensitivity | devices ...
+                                                        (each has --help))",
+     "Importance matrices for quantising language models in GGUF form.",
+     R"(Other options of llama-imatrix are accepted where no result depends on them; a warning says why each has no
+effect. Variables of the environment, in brackets above, stand in for options that are not given. A list has
+commas between its parts; a part with a comma in it is put in quotes: '"a,b.gguf",c.gguf'.
+
+Results go to standard output, everything else to standard error. Ctrl-C saves the chunks that are complete,
+and so does a terminal that goes away; a second Ctrl-C ends at once. The exit code is 0, 1 after an error,
+130 after Ctrl-C.
+
+examples
+  assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf
+  assay -m model-f16.gguf -f more.txt --in-file model.imatrix.gguf -o both.imatrix.gguf
+  assay -m experts.gguf -f calibration.txt -okv qwen3moe.expert_used_count=int:16
+  assay --in-file old.dat -c 512 -o new.gguf
+  assay --in-file a.gguf,b.gguf -o sum.gguf
+)",
+     0, 0, "files with -m, -f and --in-file", calibrate_command},
+    {"tokenize tokenise", kTokenize, "tokenize -m MODEL -f FILE [options]",
+     R"(Prints the ids of a text, one a line. Of a file every byte counts; a calibration leaves out one trailing
+line feed.)",
+     R"(example
+  assay tokenize -m model.gguf -f text.txt | wc -l
+)",
+     0, 0, "files with -m and -f", tokenize_command},
+    {"inspect", kInspect, "inspect FILE [--json]",
+     R"(Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
+whole.)",
+     R"(example
+  assay inspect model.gguf | grep block_count
+)",
+     1, 1, "one file", inspect_command},
+    {"stats statistics", kStats, "stats FILE [--json | --csv]",
+     R"(Statistics of a matrix: how the energy of each weight's input is spread over its columns, by weight and by
+layer, and whether every weight and expert has seen enough of the text.)",
+     R"(example
+  assay stats imatrix.gguf
+)",
+     1, 1, "one matrix", stats_command},
+    {"recipe", kRecipe, "recipe [MATRIX] -m MODEL --target-bpw N | --target-size SIZE [options]",
+     R"(Chooses a storage type for each tensor so that the importance-weighted error of the weights is least under
+the budget, by really rounding them, and prints the command lines for both quantisers.)",
+     R"(example
+  assay recipe imatrix.gguf -m model-f16.gguf --target-bpw 4.5
+)",
+     0, 1, "a matrix, a model and a target; --sensitivity FILES may stand for the matrix", recipe_command},
+    {"sensitivity", kSensitivity, "sensitivity -m MODEL -f TEXT --type TYPE[,TYPE ...] [options]",
+     R"(Rounds one part of the model at a time and tells what that does to its predictions: the mean divergence
+KL(model || rounded) of the next-token distributions in nats, and the change of the perplexity, each with one
+standard error of the paired difference. The model and all variants go through the layers together, so the
+weights are read once, or as few times as memory allows. With Ctrl-C the table is about the chunks that are
+complete.)",
+     R"(example
+  assay sensitivity -m model-f16.gguf -f text.txt --type q4_0 --by kind --chunks 20 -o kinds.json
+)",
+     0, 0, "a model, a text and a type", sensitivity_command},
+    {"similarity", kSimilarity, "similarity FILE [--json]",
+     "Layers sorted by how much they turn the hidden state, from a matrix made with -lsim.",
+     R"(example
+  assay -m model.gguf -f text.txt -lsim && assay similarity imatrix.gguf
+)",
+     1, 1, "one matrix", similarity_command},
+    {"report", kReport, "report FILE [FILE ...] [-o PAGE]",
+     R"(One page about a matrix; with several, the first is compared with each of the others. The page needs no
+network. With the model it also tells which weights lack data, and with a target the recipe from the first
+matrix is in it.)",
+     R"(examples
+  assay report imatrix.gguf other.gguf -o report.html
+  assay report imatrix.gguf -m model-f16.gguf --target-bpw 4.5 -o report.html
+)",
+     1, kMany, "one or more matrices", report_command},
+    {"devices", kDevices, "devices", "Lists what can compute here, under the names that --device takes.", "",
+     0, 0, "nothing", devices_command},
 };
 
-constexpr std::array<Command, 11> kCommands{{
-    {"calibrate", calibrate_command},
-    {"tokenize", tokenize_command},
-    {"tokenise", tokenize_command},
-    {"inspect", inspect_command},
-    {"stats", stats_command},
-    {"statistics", stats_command},
-    {"recipe", recipe_command},
-    {"sensitivity", sensitivity_command},
-    {"similarity", similarity_command},
-    {"report", report_command},
-    {"devices", devices_command},
-}};
-
-[[noreturn]] void unknown(const std::string& word) {
-    std::string names;
-    for (const Command& command : kCommands)
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", command.name);
-    throw_error(ErrorKind::Usage, word, "unknown command; there are {}", names);
+int run(const Command& command, const Words& words) {
+    const Arguments arguments = parse_arguments(words, command.bit);
+    if (arguments.help) {
+        print(help_text(command));
+        return 0;
+    }
+    if (arguments.files.size() > command.most && command.most == 0)
+        throw_error(ErrorKind::Usage, arguments.files.front(), "unexpected word; {} takes {}", command.name(),
+                    command.takes);
+    if (arguments.files.size() < command.least || arguments.files.size() > command.most)
+        throw_error(ErrorKind::Usage, command.name(), "takes {}: assay {}", command.takes, command.usage);
+    if (arguments.verbosity >= Verbosity::Warnings) warn(arguments.warnings);
+    return command.run(arguments);
 }
 
 }  // namespace
 
+std::span<const Command> commands() noexcept { return kCommands; }
+
 int dispatch(const Words& words) {
-    if (words.empty() || words.front().starts_with('-')) return calibrate_command(words);
-    if (words.front() == "help") return calibrate_command({"--help"});
-    for (const Command& command : kCommands)
-        if (command.name == words.front()) return command.run(Words(words.begin() + 1, words.end()));
-    unknown(words.front());
+    if (words.empty() || words.front().starts_with('-')) return run(kCommands[0], words);
+    if (words.front() == "help") return run(kCommands[0], {"--help"});
+    std::string known;
+    for (const Command& command : kCommands) {
+        bool named = false;
+        for_each_name(command, [&](std::string_view name) { named = named || name == words.front(); });
+        if (named) return run(command, Words(words.begin() + 1, words.end()));
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", command.name());
+    }
+    throw_error(ErrorKind::Usage, words.front(), "unknown command; there are {}", known);
 }
 
 }  // namespace assay::cli

@@ -1,16 +1,14 @@
 // `assay inspect`: what a model or a matrix file holds.
-#include <array>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/commands.h"
-#include "cli/given.h"
-#include "cli/help.h"
 #include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "gguf/file.h"
 
 namespace assay::cli {
@@ -21,11 +19,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kShownElements = 5;
 constexpr std::size_t kShownBytes = 200;
-constexpr std::array<OptionRow, 2> kRows{{
-    {"--json", Takes::Nothing, Fate::Works, {}},
-    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
-}};
-
 std::string dump(const Json& value, int indent) {
     return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
@@ -80,14 +73,14 @@ std::vector<std::pair<std::string, Total>> totals_of(const gguf::File& file) {
 
 std::string gguf_text(const gguf::File& file) {
     std::string out =
-        fmt::format("{}: GGUF version {}, {} file(s), {}\n\nmetadata\n", file.where(), file.version(),
-                    file.n_shards(), size_text(static_cast<double>(file.size_bytes())));
+        fmt::format("{}: GGUF version {}, {} file(s), {}\n\nmetadata\n", printable(file.where()),
+                    file.version(), file.n_shards(), size_text(static_cast<double>(file.size_bytes())));
     for (const auto& [key, value] : file.metadata().values())
-        out += fmt::format("  {} = {}\n", key, short_text(value));
+        out += fmt::format("  {} = {}\n", printable(key), short_text(value));
     out += "\ntensors\n";
     for (const gguf::Tensor& tensor : file.tensors())
-        out += fmt::format("  {:<48} {:<8} {:<24} {}\n", tensor.name, tensor.type->name, tensor.shape_text(),
-                           size_text(static_cast<double>(tensor.size_bytes)));
+        out += fmt::format("  {:<48} {:<8} {:<24} {}\n", printable(tensor.name), tensor.type->name,
+                           tensor.shape_text(), size_text(static_cast<double>(tensor.size_bytes)));
     out += "\ntotals\n";
     for (const auto& [type, total] : totals_of(file))
         out += fmt::format("  {:<8} {:>5} tensors  {:>14} elements  {:>12}  {:.3f} bits per weight\n",
@@ -130,11 +123,12 @@ Json entries_json(const imatrix::Matrix& matrix) {
 }
 
 std::string legacy_text(const std::string& path, const imatrix::Matrix& matrix) {
-    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", path,
+    std::string out = fmt::format("{}: legacy importance matrix, {} entries, {} chunks\n", printable(path),
                                   matrix.entries.size(), matrix.chunk_count);
-    for (const std::string& dataset : matrix.datasets) out += fmt::format("  dataset {}\n", dataset);
+    for (const std::string& dataset : matrix.datasets)
+        out += fmt::format("  dataset {}\n", printable(dataset));
     for (const auto& [name, entry] : matrix.entries)
-        out += fmt::format("  {:<48} {:>10} columns\n", name, entry.sum_sq.size());
+        out += fmt::format("  {:<48} {:>10} columns\n", printable(name), entry.sum_sq.size());
     return out;
 }
 
@@ -150,25 +144,18 @@ std::string legacy_json(const std::string& path, const imatrix::Matrix& matrix) 
 
 }  // namespace
 
-int inspect_command(const Words& words) {
-    const CommandLine line = normalise(words, kRows);
-    const Given given(line.words, kRows, {});
-    if (given.has("--help")) {
-        print(help_text("inspect"));
-        return 0;
-    }
-    if (line.positional.size() != 1)
-        throw Error(ErrorKind::Usage, "inspect", "takes one file: assay inspect FILE [--json]");
-    const std::string& path = line.positional.front();
+int inspect_command(const Arguments& arguments) {
+    const std::string& path = arguments.files.front();
+    const bool json = arguments.numbers == NumbersAs::Json;
     tell_when_lost(path);
     if (gguf::has_magic(MappedFile(path).bytes())) {
         const gguf::File file = gguf::File::open(path);
-        print(given.has("--json") ? gguf_json(file) : gguf_text(file));
+        print(json ? gguf_json(file) : gguf_text(file));
         return 0;
     }
     imatrix::Notes notes;
     const imatrix::Matrix matrix = imatrix::load(path, {}, notes);
-    print(given.has("--json") ? legacy_json(path, matrix) : legacy_text(path, matrix));
+    print(json ? legacy_json(path, matrix) : legacy_text(path, matrix));
     return 0;
 }
 

@@ -8,17 +8,20 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace assay::cli {
 
 void print(std::string_view text) {
+    const std::string shown = printable(text, "\n\t");
     errno = 0;
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size() || std::fflush(stdout) != 0)
         throw_error(ErrorKind::Io, "standard output", "writing failed: {}", std::strerror(errno));
 }
 
 void say(std::string_view line) {
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+    const std::string shown = printable(line) + '\n';
+    std::fwrite(shown.data(), 1, shown.size(), stderr);
 }
 
 std::string size_text(double bytes) {

@@ -6,10 +6,13 @@
 
 namespace assay::cli {
 
-/// Writes and flushes. Throws Error{Io} when a reader has gone or a disk is full.
+/// Writes what printable() leaves of it, with line feeds and tabs, and flushes. Fields of a table come
+/// through printable() before: a line feed in a name must not make a row. Throws Error{Io} when a reader has
+/// gone or a disk is full.
 void print(std::string_view text);
 
-/// One line on stderr; the line feed is added. Failures are ignored: there is nowhere to report them.
+/// One line on stderr, as printable() leaves it; the line feed is added. Failures are ignored: there is
+/// nowhere to report them.
 void say(std::string_view line);
 
 /// "1.5 GiB"

@@ -1,14 +1,10 @@
 // `assay report` and `--report`: one page about one matrix, or about several compared with the first.
-#include <array>
 #include <fmt/format.h>
 
 #include "calibrate/extra.h"
 #include "cli/commands.h"
-#include "cli/given.h"
-#include "cli/help.h"
 #include "cli/lost_file.h"
 #include "cli/output.h"
-#include "cli/recipe_options.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/thread_pool.h"
@@ -21,11 +17,6 @@ namespace assay::cli {
 
 namespace {
 
-constexpr auto kRows = with_recipe_rows(std::array<OptionRow, 2>{{
-    {"--output -o --output-file", Takes::Value, Fate::Works, {}},
-    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
-}});
-
 report::MatrixReport describe(const LabelledMatrix& labelled, std::span<const std::string> expected) {
     const imatrix::Matrix& matrix = labelled.matrix;
     report::MatrixReport out = report::describe(matrix, labelled.label, expected);
@@ -37,13 +28,14 @@ report::MatrixReport describe(const LabelledMatrix& labelled, std::span<const st
 }
 
 /// The recipe from the first matrix: what it chose, and the rules and commands to use it.
-std::string recipe_of(const Given& given, const std::filesystem::path& model_path, const gguf::File& model,
-                      const LabelledMatrix& first) {
-    ThreadPool pool(recipe_threads(given));
-    const recipe::Recipe result = recipe::make_recipe(model, first.matrix, read_recipe_options(given), pool);
+std::string recipe_of(const Arguments& arguments, const gguf::File& model, const LabelledMatrix& first) {
+    recipe::Options options = arguments.recipe;
+    options.sensitivity = read_sensitivities(arguments);
+    ThreadPool pool(threads_of(arguments));
+    const recipe::Recipe result = recipe::make_recipe(model, first.matrix, options, pool);
     const std::filesystem::path legacy = std::filesystem::path(first.label).replace_extension(".dat");
-    const recipe::CommandNames names{model_path.string(), first.label, legacy.string(), "tensor-types.txt",
-                                     "quantised.gguf"};
+    const recipe::CommandNames names{arguments.options.model.string(), first.label, legacy.string(),
+                                     "tensor-types.txt", "quantised.gguf"};
     return fmt::format("{}\ntensor-types.txt:\n{}\nllama.cpp:\n{}\n\nik_llama.cpp:\n{}\n",
                        recipe::recipe_text(result), recipe::rules_file(result),
                        recipe::llama_command(result, names), recipe::ik_command(result, names));
@@ -63,34 +55,25 @@ void write_report(const std::filesystem::path& page, std::span<const LabelledMat
     write_file_atomically(page, std::as_bytes(std::span(html)));
 }
 
-int report_command(const Words& words) {
-    const CommandLine line = normalise(words, kRows);
-    const Given given(line.words, kRows, {});
-    if (given.has("--help")) {
-        print(help_text("report"));
-        return 0;
-    }
-    if (line.positional.empty())
-        throw Error(ErrorKind::Usage, "report",
-                    "takes one or more matrices: assay report FILE ... -o report.html");
-    const auto model_path = given.last("--model");
-    if (asks_for_recipe(given) && !model_path)
+int report_command(const Arguments& arguments) {
+    const std::filesystem::path& model_path = arguments.options.model;
+    if (arguments.asks_for_recipe() && model_path.empty())
         throw Error(ErrorKind::Usage, "report", "a recipe needs the model it is for: -m MODEL");
-    const std::filesystem::path page = given.last("--output").value_or("report.html");
-    std::vector<std::filesystem::path> kept(line.positional.begin(), line.positional.end());
-    if (model_path) kept.emplace_back(*model_path);
+    const std::filesystem::path page = arguments.output.empty() ? "report.html" : arguments.output;
+    std::vector<std::filesystem::path> kept(arguments.files.begin(), arguments.files.end());
+    kept.push_back(model_path);
     check_writable(page, kept);
     imatrix::Notes notes;
     std::vector<LabelledMatrix> matrices;
-    for (const std::string& path : line.positional)
+    for (const std::string& path : arguments.files)
         matrices.push_back({path, imatrix::load(path, {}, notes)});
     warn(notes);
     ReportExtras extras;
-    if (model_path) {
-        tell_when_lost(*model_path);
-        const gguf::File model = gguf::File::open(*model_path);
+    if (!model_path.empty()) {
+        tell_when_lost(model_path);
+        const gguf::File model = gguf::File::open(model_path);
         extras.expected = recipe::weights_wanting_data(model);
-        if (asks_for_recipe(given)) extras.recipe = recipe_of(given, *model_path, model, matrices.front());
+        if (arguments.asks_for_recipe()) extras.recipe = recipe_of(arguments, model, matrices.front());
     }
     write_report(page, matrices, extras);
     say("wrote " + page.string());

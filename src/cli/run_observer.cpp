@@ -47,7 +47,8 @@ RunObserver::~RunObserver() { put_stderr(progress_.begin_message()); }
 
 void RunObserver::tell(Verbosity level, const std::string& line) {
     if (level > verbosity_) return;
-    put_stderr(progress_.begin_message() + line + "\n");
+    put_stderr(progress_.begin_message());
+    say(line);
 }
 
 void RunObserver::on_note(const std::string& sentence) { tell(Verbosity::Warnings, "warning: " + sentence); }
@@ -66,6 +67,7 @@ void RunObserver::on_plan(const calibrate::Plan& plan) {
     n_chunks_ = plan.n_chunks;
     tell(Verbosity::Info, fmt::format("model    {}, {}, {} layers, {}", plan.model_name, plan.architecture,
                                       plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
+    for (const std::string& text : plan.overrides) tell(Verbosity::Info, "override " + text);
     for (const std::string& backend : plan.backends)
         tell(Verbosity::Info, fmt::format("backend  {}", backend));
     std::string memory = fmt::format("{} expected", size_text(static_cast<double>(plan.memory_bytes)));

@@ -1,9 +1,5 @@
 // `assay stats` and `--show-statistics`: how the energy of each weight's input is spread.
-#include <array>
-
 #include "cli/commands.h"
-#include "cli/given.h"
-#include "cli/help.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "report/csv.h"
@@ -16,12 +12,6 @@
 namespace assay::cli {
 
 namespace {
-
-constexpr std::array<OptionRow, 3> kRows{{
-    {"--json", Takes::Nothing, Fate::Works, {}},
-    {"--csv", Takes::Nothing, Fate::Works, {}},
-    {"--help -h --usage", Takes::Nothing, Fate::Works, {}},
-}};
 
 void print_statistics(const std::filesystem::path& path, const imatrix::LoadOptions& load, NumbersAs numbers,
                       bool in_full) {
@@ -56,20 +46,8 @@ int show_statistics(const std::filesystem::path& matrix, const imatrix::LoadOpti
     return 0;
 }
 
-int stats_command(const Words& words) {
-    const CommandLine line = normalise(words, kRows);
-    const Given given(line.words, kRows, {});
-    if (given.has("--help")) {
-        print(help_text("stats"));
-        return 0;
-    }
-    if (line.positional.size() != 1)
-        throw Error(ErrorKind::Usage, "stats", "takes one matrix: assay stats FILE");
-    const std::string_view chosen = given.winner({"--json", "--csv"});
-    const NumbersAs numbers = chosen == "--json"  ? NumbersAs::Json
-                              : chosen == "--csv" ? NumbersAs::Csv
-                                                  : NumbersAs::Text;
-    print_statistics(line.positional.front(), {}, numbers, true);
+int stats_command(const Arguments& arguments) {
+    print_statistics(arguments.files.front(), {}, arguments.numbers, true);
     return 0;
 }
 

@@ -54,13 +54,15 @@ std::uint64_t parse_size(std::string_view option, std::string_view text) {
     return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bytes));
 }
 
-std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least) {
+std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t least,
+                           std::int64_t most) {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size())
         throw_error(ErrorKind::Usage, option, "'{}' is no whole number", text);
     if (number < least)
         throw_error(ErrorKind::Usage, option, "{} is too small, the least is {}", number, least);
+    if (number > most) throw_error(ErrorKind::Usage, option, "{} is too large, the most is {}", number, most);
     return number;
 }
 
@@ -85,7 +87,8 @@ gguf::Value parse_value(std::string_view option, std::string_view text) {
     if (type == "bool" && (value == "true" || value == "false")) return gguf::boolean(value == "true");
     if (type == "float") return gguf::f64(parse_real(option, value, std::numeric_limits<double>::lowest()));
     if (type == "int") {
-        const std::int64_t number = parse_integer(option, value, std::numeric_limits<std::int64_t>::lowest());
+        using Limits = std::numeric_limits<std::int64_t>;
+        const std::int64_t number = parse_integer(option, value, Limits::lowest(), Limits::max());
         return {gguf::ValueType::I64, gguf::ValueType::I64, number};
     }
     throw_error(ErrorKind::Usage, option,
@@ -96,10 +99,13 @@ gguf::Value parse_value(std::string_view option, std::string_view text) {
 
 gguf::Overrides parse_overrides(std::string_view option, std::string_view text) {
     gguf::Overrides overrides;
-    for (const std::string& item : split_list(text)) {
+    for (const std::string& item : parse_list(option, text)) {
         const std::size_t sign = item.find('=');
         if (sign == 0 || sign == std::string::npos)
-            throw_error(ErrorKind::Usage, option, "'{}' is no override; expected KEY=TYPE:VALUE", item);
+            throw_error(
+                ErrorKind::Usage, option,
+                "'{}' is no override; expected KEY=TYPE:VALUE, and quotes around one that holds a comma",
+                item);
         overrides.emplace_back(item.substr(0, sign),
                                parse_value(option, std::string_view(item).substr(sign + 1)));
     }
@@ -129,18 +135,24 @@ std::string parse_device(std::string_view text) {
     return word;
 }
 
-std::vector<std::string> split_list(std::string_view text) {
-    std::vector<std::string> parts;
-    while (!text.empty()) {
-        const std::size_t end = std::min(text.find(','), text.size());
-        if (end > 0) parts.emplace_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return parts;
-}
-
 std::vector<std::string> parse_list(std::string_view option, std::string_view text) {
-    std::vector<std::string> parts = split_list(text);
+    std::vector<std::string> parts;
+    for (std::size_t i = 0; i < text.size(); ++i) {  // past the comma behind a part
+        std::string part;
+        const bool quoted = text[i] == '"';
+        if (quoted) {
+            for (++i; i < text.size() && !(text[i] == '"' && text.substr(i + 1, 1) != "\""); ++i) {
+                if (text[i] == '"') ++i;
+                part += text[i];
+            }
+            if (i == text.size()) throw_error(ErrorKind::Usage, option, "a quote is not closed in {}", text);
+            ++i;
+        }
+        if (quoted && i < text.size() && text[i] != ',')
+            throw_error(ErrorKind::Usage, option, "a quote ends before its comma in {}", text);
+        for (; i < text.size() && text[i] != ','; ++i) part += text[i];
+        if (!part.empty()) parts.push_back(std::move(part));
+    }
     if (parts.empty()) throw_error(ErrorKind::Usage, option, "needs a value, found '{}'", text);
     return parts;
 }

@@ -9,14 +9,15 @@
 namespace assay {
 
 enum class ErrorKind {
-    Usage,        ///< the command line asks for something impossible
-    Io,           ///< the operating system refused: missing, no permission, disk full
-    BadFile,      ///< a file's content contradicts its format or itself
-    Unsupported,  ///< valid, but this program does not do it
-    Shape,        ///< tensor dimensions do not fit together
-    Device,       ///< an accelerator or a vendor library failed
-    Numeric,      ///< NaN or infinity where numbers are needed
-    Internal,     ///< our fault
+    Usage,         ///< the command line asks for something impossible
+    Io,            ///< the operating system refused: missing, no permission, disk full
+    BadFile,       ///< a file's content contradicts its format or itself
+    Unsupported,   ///< valid, but this program does not do it
+    Shape,         ///< tensor dimensions do not fit together
+    Device,        ///< an accelerator or a vendor library failed
+    DeviceMemory,  ///< an accelerator has not the memory that was asked for: less may do
+    Numeric,       ///< NaN or infinity where numbers are needed
+    Internal,      ///< our fault
 };
 
 /// One sentence for the user: where (a path, an option, a tensor) and what was found and expected.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -25,6 +26,27 @@ Descriptor open_regular(const fs::path& path, struct stat& info) {
     if (::fstat(fd, &info) != 0) throw_errno(path, "cannot read its size");
     if (S_ISDIR(info.st_mode)) throw_error(ErrorKind::Io, path.string(), "is a folder, expected a file");
     return Descriptor(file.release());
+}
+
+/// Past the page cache where `direct` says so afterwards.
+Descriptor open_direct(const fs::path& path, bool& direct) {
+    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+    direct = fd >= 0;
+    if (!direct && errno == EINVAL) fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw_errno(path, "cannot open");
+    return Descriptor(fd);
+}
+
+std::pair<dev_t, ino_t> identity_of(int fd, const fs::path& path) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) throw_errno(path, "cannot read its size");
+    return {info.st_dev, info.st_ino};
+}
+
+/// How many descriptors this process may have.
+rlim_t descriptor_limit() {
+    struct rlimit limit {};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 /// Pages are dropped or fetched whole; madvise wants an aligned start.
@@ -91,10 +113,9 @@ PageMemory::~PageMemory() {
 }
 
 DirectFile::DirectFile(const fs::path& path) : path_(path) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-    direct_ = fd_ >= 0;
-    if (!direct_ && errno == EINVAL) fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) throw_errno(path, "cannot open");
+    Descriptor file = open_direct(path, direct_);
+    identity_ = identity_of(file.get(), path);
+    if (static_cast<rlim_t>(file.get()) < descriptor_limit() / 2) fd_ = file.release();
 }
 
 DirectFile::~DirectFile() {
@@ -102,14 +123,26 @@ DirectFile::~DirectFile() {
 }
 
 DirectFile::DirectFile(DirectFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), direct_(other.direct_) {}
+    : path_(std::move(other.path_)),
+      identity_(other.identity_),
+      fd_(std::exchange(other.fd_, -1)),
+      direct_(other.direct_) {}
 
 void DirectFile::read(std::size_t offset_bytes, std::span<std::byte> to) const {
+    if (fd_ >= 0) return read_from(fd_, offset_bytes, to);
+    bool direct = direct_;
+    const Descriptor file = open_direct(path_, direct);
+    if (identity_of(file.get(), path_) != identity_)
+        throw_error(ErrorKind::Io, path_.string(), "has been replaced since it was opened");
+    read_from(file.get(), offset_bytes, to);
+}
+
+void DirectFile::read_from(int fd, std::size_t offset_bytes, std::span<std::byte> to) const {
     constexpr std::size_t kPieceBytes = std::size_t{8} << 20;  // larger requests are no faster
     std::size_t done = 0;
     while (done < to.size()) {
         const std::size_t piece = std::min(kPieceBytes, to.size() - done);
-        const ssize_t n = ::pread(fd_, to.data() + done, piece, static_cast<off_t>(offset_bytes + done));
+        const ssize_t n = ::pread(fd, to.data() + done, piece, static_cast<off_t>(offset_bytes + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) throw_errno(path_, "cannot read");
         done += static_cast<std::size_t>(n);
@@ -120,7 +153,7 @@ void DirectFile::read(std::size_t offset_bytes, std::span<std::byte> to) const {
         throw_error(ErrorKind::Io, path_.string(), "ends at byte {}, but had more when it was opened",
                     offset_bytes + done);
     if (!direct_)
-        ::posix_fadvise(fd_, static_cast<off_t>(offset_bytes), static_cast<off_t>(to.size()),
+        ::posix_fadvise(fd, static_cast<off_t>(offset_bytes), static_cast<off_t>(to.size()),
                         POSIX_FADV_DONTNEED);
 }
 

@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace assay {
@@ -52,7 +54,8 @@ class PageMemory {
 
 /// A file read past the page cache, in large pieces straight into the caller's memory: for content that is
 /// larger than memory and read once. File systems that cannot do this get ordinary reads, whose pages are let
-/// go afterwards. Safe to use from several threads.
+/// go afterwards. A process may have fewer descriptors than there are files of a model: once half of them are
+/// taken, a file is opened for each read. Safe to use from several threads.
 class DirectFile {
   public:
     /// Reads begin and end at multiples of this, and so does their memory.
@@ -65,15 +68,19 @@ class DirectFile {
     DirectFile& operator=(DirectFile&& other) = delete;
 
     /// Fills `to` from `offset_bytes` on; both, and to's address, aligned. The file's end may lie in the last
-    /// kAlignment bytes of the range. Throws Error{Io}, also when the file has become shorter.
+    /// kAlignment bytes of the range. Throws Error{Io}, also when the file has become shorter, or is another
+    /// one by now.
     void read(std::size_t offset_bytes, std::span<std::byte> to) const;
 
     /// Whether reads really pass the page cache.
     bool direct() const noexcept { return direct_; }
 
   private:
+    void read_from(int fd, std::size_t offset_bytes, std::span<std::byte> to) const;
+
     std::filesystem::path path_;
-    int fd_ = -1;
+    std::pair<dev_t, ino_t> identity_;
+    int fd_ = -1;  ///< -1: opened for each read
     bool direct_ = false;
 };
 

@@ -8,21 +8,30 @@
 
 namespace assay::engine {
 
+namespace {
+
+/// Parcels of up to so many bytes serve one another.
+constexpr std::size_t kSmallBytes = std::size_t{64} << 10;
+
+}  // namespace
+
 Parcel ParcelPool::take(backend::Backend& backend, std::size_t bytes) {
     {
         const std::lock_guard lock(mutex_);
         auto best = free_.end();
         for (auto it = free_.begin(); it != free_.end(); ++it) {
             const std::size_t size = it->memory->size_bytes();
-            if (size >= bytes && (best == free_.end() || size < best->memory->size_bytes())) best = it;
+            if (size < bytes || size > 2 * std::max(bytes, kSmallBytes)) continue;
+            if (best == free_.end() || size < best->memory->size_bytes()) best = it;
         }
         if (best != free_.end()) {
             Parcel parcel = std::move(*best);
             free_.erase(best);
+            parcel.bytes = bytes;
             return parcel;
         }
     }
-    return {backend.allocate(bytes), backend.make_landing()};
+    return {backend.allocate(bytes), backend.make_landing(), bytes};
 }
 
 void ParcelPool::put(Parcel parcel) {
@@ -41,11 +50,12 @@ std::size_t ParcelPool::size() {
 }
 
 Delivery::Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool,
-                   std::uint64_t most_bytes)
+                   std::uint64_t most_bytes, Turns* turns)
     : backend_(backend),
       sink_(sink),
       pool_(pool),
       most_bytes_(most_bytes),
+      turns_(turns),
       thread_(start_thread([this] { work(); })) {}
 
 Delivery::~Delivery() {
@@ -64,18 +74,18 @@ template <typename Ready> void Delivery::wait(std::unique_lock<std::mutex>& lock
     if (failure_) std::rethrow_exception(failure_);
 }
 
-void Delivery::send(Parcel parcel, Receive receive) {
+void Delivery::send(Turn turn, Parcel parcel, Receive receive) {
     parcel.landing->mark();
-    push({std::move(parcel), std::move(receive)});
+    push({std::move(turn), std::move(parcel), std::move(receive)});
 }
 
-void Delivery::send(Receive receive) { push({{}, std::move(receive)}); }
+void Delivery::send(Turn turn, Receive receive) { push({std::move(turn), {}, std::move(receive)}); }
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
     wait(lock,
-         [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.bytes() <= most_bytes_; });
-    bytes_under_way_ += item.bytes();
+         [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.parcel.bytes <= most_bytes_; });
+    bytes_under_way_ += item.parcel.bytes;
     ++items_under_way_;
     queue_.push_back(std::move(item));
     changed_.notify_all();
@@ -97,8 +107,10 @@ void Delivery::work() {
                 item = std::move(queue_.front());
                 queue_.pop_front();
             }
+            if (turns_ != nullptr) turns_->wait(item.turn);
             item.receive(item.parcel, sink_);
-            const std::size_t bytes = item.bytes();
+            if (turns_ != nullptr) turns_->done(item.turn);
+            const std::size_t bytes = item.parcel.bytes;
             if (item.parcel.memory) pool_.put(std::move(item.parcel));
             const std::lock_guard lock(mutex_);
             bytes_under_way_ -= bytes;

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
+#include "engine/turns.h"
 
 namespace assay::engine {
 
@@ -20,12 +21,14 @@ namespace assay::engine {
 struct Parcel {
     backend::BufferPtr memory;    ///< where operations leave it
     backend::LandingPtr landing;  ///< how the host gets at it
+    std::size_t bytes = 0;        ///< of the result; the memory may be larger
 };
 
 /// Parcels that are not in use. Safe to call from several threads.
 class ParcelPool {
   public:
-    /// The smallest that holds `bytes`, or a new one.
+    /// The smallest that holds `bytes`, or a new one. None that is much larger: the sums of experts are many
+    /// times those of a group, and there is memory for a few of them only.
     Parcel take(backend::Backend& backend, std::size_t bytes);
     void put(Parcel parcel);
     /// Frees them all.
@@ -37,8 +40,8 @@ class ParcelPool {
     std::vector<Parcel> free_;
 };
 
-/// Backend, sink and pool are borrowed. All calls come from the thread of the operations; the sink is called
-/// from the delivery's thread alone.
+/// Backend, sink, pool and turns are borrowed. All calls come from the thread of the operations; the sink is
+/// called from the delivery's thread alone.
 class Delivery {
   public:
     /// Receives a parcel, whose memory is used again after the call.
@@ -47,8 +50,10 @@ class Delivery {
     /// So many may be under way whatever their size: one is received while others travel.
     static constexpr std::size_t kFewItems = 4;
 
-    /// More than `most_bytes` are under way only where a few parcels are larger.
-    Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes);
+    /// More than `most_bytes` are under way only where a few parcels are larger. `turns` of the passes that
+    /// share the wave; null: this one is alone.
+    Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes,
+             Turns* turns = nullptr);
     /// Drops what was not received yet.
     ~Delivery();
     Delivery(const Delivery&) = delete;
@@ -56,22 +61,21 @@ class Delivery {
 
     /// Memory for a result of so many bytes.
     Parcel parcel(std::size_t bytes) { return pool_.take(backend_, bytes); }
-    /// Sends the parcel as the operations so far leave it. Waits while too much is under way. Rethrows what
-    /// the sink threw.
-    void send(Parcel parcel, Receive receive);
+    /// Sends the parcel as the operations so far leave it; it is received when its turn has come. Waits while
+    /// too much is under way. Rethrows what the receiver threw.
+    void send(Turn turn, Parcel parcel, Receive receive);
     /// Something that is in the closure itself, in the same order: the parcel that it receives is empty.
-    void send(Receive receive);
-    /// Waits until everything was received. Rethrows what the sink threw.
+    void send(Turn turn, Receive receive);
+    /// Waits until everything was received. Rethrows what the receiver threw.
     void finish();
     /// Time that send() and finish() have waited.
     double waited_seconds() const noexcept { return waited_seconds_; }
 
   private:
     struct Item {
+        Turn turn;
         Parcel parcel;
         Receive receive;
-
-        std::size_t bytes() const noexcept { return parcel.memory ? parcel.memory->size_bytes() : 0; }
     };
     void push(Item item);
     void work();
@@ -82,6 +86,7 @@ class Delivery {
     ActivationSink& sink_;
     ParcelPool& pool_;
     const std::uint64_t most_bytes_;
+    Turns* turns_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Item> queue_;

@@ -34,6 +34,8 @@ double flop_of(const model::Operation& operation, std::int64_t n_ctx) {
         const std::int64_t keys = attend->window > 0 ? std::min(attend->window, n_ctx / 2) : n_ctx / 2;
         flop += 2 * static_cast<double>(keys * attend->n_heads * (attend->head_dim + attend->value_dim));
     }
+    if (const auto* select = std::get_if<model::Select>(&operation))
+        flop += static_cast<double>(n_ctx / select->block_tokens * select->q.cols);
     if (const auto* scan = std::get_if<model::Scan>(&operation))
         flop += 6 * static_cast<double>(scan->n_heads * scan->key_dim * scan->value_dim);
     return flop;

@@ -9,28 +9,33 @@ namespace assay::engine {
 
 namespace {
 
-/// Token ids as indices into the rows that are used, in increasing order of id.
+/// The rows of a table that some tokens use, as a table of its own; whole groups where rows lie together.
 struct UsedRows {
     std::vector<std::byte> bytes;
-    std::vector<std::int32_t> tokens;
+    std::vector<std::int32_t> tokens;  ///< indices into it
     std::int64_t n_rows = 0;
 
     UsedRows(const backend::WeightSource& table, std::span<const std::int32_t> wanted)
         : tokens(wanted.begin(), wanted.end()) {
-        std::vector<std::int32_t> used = tokens;
-        std::ranges::sort(used);
-        used.erase(std::unique(used.begin(), used.end()), used.end());
-        const std::size_t row_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out);
-        for (const std::int32_t token : used) {
+        const auto together = static_cast<std::int32_t>(table.type->group_rows);
+        for (const std::int32_t token : tokens)
             if (token < 0 || token >= table.n_out)
                 throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
                             token, table.n_out);
-            const auto row = table.bytes.subspan(static_cast<std::size_t>(token) * row_bytes, row_bytes);
-            bytes.insert(bytes.end(), row.begin(), row.end());
+        std::vector<std::int32_t> used;
+        for (const std::int32_t token : tokens) used.push_back(token / together);
+        std::ranges::sort(used);
+        used.erase(std::unique(used.begin(), used.end()), used.end());
+        const std::size_t group_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out / together);
+        for (const std::int32_t group : used) {
+            const auto rows = table.bytes.subspan(static_cast<std::size_t>(group) * group_bytes, group_bytes);
+            bytes.insert(bytes.end(), rows.begin(), rows.end());
         }
-        for (std::int32_t& token : tokens)
-            token = static_cast<std::int32_t>(std::ranges::lower_bound(used, token) - used.begin());
-        n_rows = static_cast<std::int64_t>(used.size());
+        for (std::int32_t& token : tokens) {
+            const auto place = std::ranges::lower_bound(used, token / together) - used.begin();
+            token = static_cast<std::int32_t>(place) * together + token % together;
+        }
+        n_rows = static_cast<std::int64_t>(used.size()) * together;
     }
 };
 

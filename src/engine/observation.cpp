@@ -1,6 +1,9 @@
 #include "engine/observation.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "core/error.h"
 
 namespace assay::engine {
 
@@ -9,23 +12,44 @@ std::size_t Observation::Expected::plain_at() const noexcept {
     return (floats_per_chunk() * static_cast<std::size_t>(chunks.count) + kFloats - 1) / kFloats * kFloats;
 }
 
-void Observation::Expected::tell(const Parcel& parcel, ActivationSink& sink) const {
+void Observation::Expected::add(const Parcel& parcel, ActivationSink& sink) const {
     InputSums sums;
     sums.weights = weights;
     sums.chunk = chunks.first;
     sums.n_chunks = chunks.count;
     sums.width = width;
     sums.counts = counts;
-    sums.add_to = [&](const backend::Totals& totals) {
-        return parcel.landing->add_chunks(places(parcel), chunks.count, totals);
-    };
     sums.first_matrix = first_matrix;
     sums.n_matrices = n_matrices;
-    sink.on_input(sums);
+    sums.occurrence = occurrence;
+    for (const backend::Totals& totals : sink.on_input(sums))
+        if (const auto bad = parcel.landing->add_chunks(places(parcel), chunks.count, totals))
+            throw_error(
+                ErrorKind::Numeric, weights.front(),
+                "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
+                "is not run as it was meant",
+                chunks.first + *bad + 1);
 }
 
-backend::Sums Observation::add(Expected expected) {
+std::int64_t Observation::next_occurrence(const Expected& expected) {
+    const auto seen = [&](const std::string& weight) -> std::vector<std::int64_t>& {
+        return seen_[{weight, expected.first_matrix}];
+    };
+    std::size_t occurrence = 0;
+    const auto taken = [&](const std::string& weight) {
+        return occurrence < seen(weight).size() && seen(weight)[occurrence] > expected.chunks.first;
+    };
+    while (std::ranges::any_of(expected.weights, taken)) ++occurrence;
+    for (const std::string& weight : expected.weights) {
+        seen(weight).resize(std::max(seen(weight).size(), occurrence + 1));
+        seen(weight)[occurrence] = expected.chunks.first + expected.chunks.count;
+    }
+    return static_cast<std::int64_t>(occurrence);
+}
+
+backend::Sums Observation::place(Expected expected) {
     if (!wanted_) return {};
+    expected.occurrence = next_occurrence(expected);
     Parcel parcel = delivery_.parcel(expected.bytes());
     const backend::Sums sums = expected.places(parcel);
     pending_.push_back({std::move(expected), std::move(parcel)});
@@ -39,7 +63,7 @@ backend::Sums Observation::expect(std::vector<std::string> weights, std::int64_t
     expected.width = width;
     expected.chunks = chunks;
     expected.counts.assign(static_cast<std::size_t>(chunks.count), chunk_tokens);
-    return add(std::move(expected));
+    return place(std::move(expected));
 }
 
 backend::Sums Observation::expect_experts(std::vector<std::string> weights, std::int64_t width,
@@ -55,15 +79,18 @@ backend::Sums Observation::expect_experts(std::vector<std::string> weights, std:
     for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
         for (std::int64_t e = first; e < first + count; ++e)
             expected.counts.push_back(routing.count(chunk, e));
-    return add(std::move(expected));
+    return place(std::move(expected));
 }
 
 void Observation::deliver() {
-    for (Pending& pending : pending_)
-        delivery_.send(std::move(pending.parcel),
-                       [expected = std::move(pending.expected)](const Parcel& parcel, ActivationSink& sink) {
-                           expected.tell(parcel, sink);
+    for (Pending& pending : pending_) {
+        Expected& expected = pending.expected;
+        Turn turn{{expected.weights.front(), expected.first_matrix, expected.occurrence}, expected.chunks};
+        delivery_.send(std::move(turn), std::move(pending.parcel),
+                       [expected = std::move(expected)](const Parcel& parcel, ActivationSink& sink) {
+                           expected.add(parcel, sink);
                        });
+    }
     pending_.clear();
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -10,13 +12,8 @@
 
 namespace assay::engine {
 
-/// Chunks [first, first + count) of the run.
-struct ChunkRange {
-    std::int64_t first = 0;
-    std::int64_t count = 0;
-};
-
-/// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed.
+/// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed. One object
+/// for a wave: what it has seen of each weight tells a weight's inputs apart.
 class Observation {
   public:
     /// Unless `wanted`, places are empty and nothing is delivered.
@@ -31,8 +28,8 @@ class Observation {
                                  std::int64_t first, std::int64_t count, std::int64_t n_experts,
                                  const backend::Routing& routing);
 
-    /// Sends what the operations left: the sink hears of it in the order of expect(), while the operations
-    /// that follow run.
+    /// Sends what the operations left: it is added where the sink says, in the order of expect(), while the
+    /// operations that follow run. A sum that is not finite is an Error{Numeric} of the delivery.
     void deliver();
 
   private:
@@ -43,6 +40,7 @@ class Observation {
         std::int64_t first_matrix = 0;
         std::int64_t matrices = 1;
         std::int64_t n_matrices = 1;
+        std::int64_t occurrence = 0;
         std::vector<std::int64_t> counts;  ///< [chunks, matrices]
 
         std::size_t floats_per_chunk() const noexcept { return static_cast<std::size_t>(matrices * width); }
@@ -53,17 +51,21 @@ class Observation {
         backend::Sums places(const Parcel& parcel) const noexcept {
             return {parcel.memory->f32(), parcel.memory->f32() + plain_at()};
         }
-        void tell(const Parcel& parcel, ActivationSink& sink) const;
+        void add(const Parcel& parcel, ActivationSink& sink) const;
     };
     struct Pending {
         Expected expected;
         Parcel parcel;
     };
-    backend::Sums add(Expected expected);
+    backend::Sums place(Expected expected);
+    /// The first occurrence that these chunks do not have yet of any of the weights.
+    std::int64_t next_occurrence(const Expected& expected);
 
     Delivery& delivery_;
     const bool wanted_;
     std::vector<Pending> pending_;
+    /// By weight and first matrix: for each occurrence the chunk behind the last one.
+    std::map<std::pair<std::string, std::int64_t>, std::vector<std::int64_t>> seen_;
 };
 
 }  // namespace assay::engine

@@ -12,7 +12,7 @@ namespace {
 /// Nothing is observed in a run of variants.
 class NoSink final : public ActivationSink {
   public:
-    void on_input(const InputSums&) override {}
+    std::vector<backend::Totals> on_input(const InputSums&) override { return {}; }
     void on_similarity(const SimilaritySums&) override {}
     void on_losses(const ChunkLosses&) override {}
 };
@@ -36,14 +36,15 @@ std::vector<std::unique_ptr<StreamReader>> Pass::open_streams(std::size_t n_pass
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
-    run(wave, sink, progress, std::move(open_streams(1).front()));
+    run(wave, sink, progress, std::move(open_streams(1).front()), nullptr);
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-               std::unique_ptr<StreamReader> reader) {
+               std::unique_ptr<StreamReader> reader, Turns* turns) {
     try {
         run_wave(
-            wave, {}, sink, nullptr, [&](std::int64_t steps, double) { progress(steps); }, std::move(reader));
+            wave, {}, sink, nullptr, [&](std::int64_t steps, double) { progress(steps); }, std::move(reader),
+            turns);
     } catch (...) {
         parcels_.clear();  // the caller may try a smaller wave
         throw;
@@ -53,15 +54,18 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
 void Pass::run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
                         const std::function<void(std::int64_t, double)>& progress) {
     NoSink no_sink;
-    run_wave(wave, variants, no_sink, &sink, progress, std::move(open_streams(1).front()));
+    run_wave(wave, variants, no_sink, &sink, progress, std::move(open_streams(1).front()), nullptr);
 }
 
 void Pass::run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
                     VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
-                    std::unique_ptr<StreamReader> reader) {
+                    std::unique_ptr<StreamReader> reader, Turns* turns) {
     const auto start = std::chrono::steady_clock::now();
     WaveRun run(plan_, backend_, placement_, wave, variants);
-    Delivery delivery(backend_, sink, parcels_, plan_.delivery_bytes());
+    // Beside other passes, sums wait for their turn without holding the operations up.
+    const std::uint64_t waiting =
+        turns != nullptr ? plan_.waiting_bytes_per_chunk() * static_cast<std::uint64_t>(wave.n_chunks) : 0;
+    Delivery delivery(backend_, sink, parcels_, plan_.delivery_bytes() + waiting, turns);
     Loader loader(plan_.file(), run.jobs(),
                   {plan_.pieces_ahead(), placement_.keep_weights && variants.empty() ? &kept_ : nullptr},
                   std::move(reader));

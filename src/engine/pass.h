@@ -56,10 +56,11 @@ class Pass {
     /// Error{Numeric} for activations that are no numbers (from the sink), Error{BadFile} for token ids
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
-    /// The same, reading together with other passes: `reader` is one of those that a pass of the same kind
-    /// has opened for the wave.
+    /// The same over a part of a wave, beside the passes over the others: `reader` is one of those that a
+    /// pass of the same kind has opened for the wave, `turns` are those of all parts; null: there is no
+    /// other.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-             std::unique_ptr<StreamReader> reader);
+             std::unique_ptr<StreamReader> reader, Turns* turns);
     /// Readers for so many passes; null where weights are not streamed, or kept from an earlier wave.
     std::vector<std::unique_ptr<StreamReader>> open_streams(std::size_t n_passes) const;
 
@@ -75,7 +76,7 @@ class Pass {
   private:
     void run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
                   VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
-                  std::unique_ptr<StreamReader> reader);
+                  std::unique_ptr<StreamReader> reader, Turns* turns);
 
     const PassPlan& plan_;
     backend::Backend& backend_;

@@ -153,6 +153,17 @@ std::uint64_t PassPlan::group_sums_bytes() const noexcept {
     return static_cast<std::uint64_t>(most * kSumsBytes * group_chunks_);
 }
 
+std::uint64_t PassPlan::waiting_bytes_per_chunk() const noexcept {
+    std::int64_t most = 0;
+    for (const model::Layer& layer : program_.layers) {
+        std::int64_t columns = 0;
+        for (const StagePlan& stage : stages_)
+            if (stage.layer == layer.index) columns += stage.observed_columns;
+        most = std::max(most, columns);
+    }
+    return static_cast<std::uint64_t>(most * kSumsBytes);
+}
+
 std::uint64_t PassPlan::delivery_bytes() const noexcept {
     return std::min(kMostDeliveryBytes, kDeliveredGroups * group_sums_bytes());
 }

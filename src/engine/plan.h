@@ -114,6 +114,8 @@ class PassPlan {
     std::uint64_t workspace_bytes() const noexcept;
     /// Sums on their way to the sink; part of workspace_bytes().
     std::uint64_t delivery_bytes() const noexcept;
+    /// Per chunk, and only beside other passes: sums that wait for their turn, those of a layer at most.
+    std::uint64_t waiting_bytes_per_chunk() const noexcept;
     /// Prepared weights at any one time, unless they are kept.
     std::uint64_t weight_bytes() const noexcept;
     /// Prepared weights, all of them.

@@ -26,7 +26,8 @@ void compare_rows(backend::Backend& backend, Delivery& delivery, Similarity kind
     const std::size_t bytes = static_cast<std::size_t>(3 * a.rows) * sizeof(double);
     Parcel parcel = delivery.parcel(bytes);
     backend.row_products(a, b, reinterpret_cast<double*>(parcel.memory->data()));
-    delivery.send(std::move(parcel), [=](const Parcel& received, ActivationSink& sink) {
+    Turn turn{{"similarity", static_cast<std::int64_t>(kind), layer}, chunks};
+    delivery.send(std::move(turn), std::move(parcel), [=](const Parcel& received, ActivationSink& sink) {
         const auto* products =
             reinterpret_cast<const double*>(received.landing->fetch(received.memory->data(), bytes).data());
         for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {

@@ -66,6 +66,16 @@ void StageRun::run(const model::Step& step, const Instruction& instruction, cons
         }
         void operator()(const model::CopyHeads& op) const { run.run_copy(op, to()); }
         void operator()(const model::Attend& op) const { run.run_attend(op, produce()); }
+        void operator()(const model::Pool& op) const {
+            run.backend_.pool({run.plain(op.x), run.optional(op.gate), run.unit_.vector(op.bias),
+                               op.block_tokens, op.overlapping},
+                              r, to());
+        }
+        void operator()(const model::Select& op) const {
+            run.backend_.select({run.plain(op.q), run.plain(op.k), run.optional(op.weights), op.n_heads,
+                                 op.block_tokens, op.n_chosen, op.tail},
+                                r, to());
+        }
         void operator()(const model::Convolve& op) const {
             run.backend_.convolve(run.plain(op.x), run.unit_.vector(op.weight), run.unit_.vector(op.bias),
                                   op.kernel, op.activation, r, to());
@@ -136,6 +146,11 @@ void StageRun::run_attend(const model::Attend& op, const backend::Produced& out)
     args.query_scale = unit_.vector(op.query_scale);
     args.sinks = unit_.vector(op.sinks);
     args.slopes = unit_.vector(op.slopes);
+    args.block_k = optional(op.block_k);
+    args.block_v = optional(op.block_v);
+    args.block_tokens = op.block_tokens;
+    args.chosen = optional(op.chosen);
+    args.chosen_tokens = op.chosen_tokens;
     backend_.attention(args, group_.rows, out);
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
-#include "engine/sink_order.h"
+#include "engine/turns.h"
 
 namespace assay::engine {
 
@@ -25,7 +25,7 @@ Wave part_of(const Wave& wave, const ChunkRange& chunks, std::int64_t n_ctx) {
 /// How far the members are, and whether they should go on.
 class Standing {
   public:
-    Standing(std::size_t n_members, SinkOrder& order) : steps_(n_members, 0), order_(order) {}
+    Standing(std::size_t n_members, Turns& turns) : steps_(n_members, 0), turns_(turns) {}
 
     void step(std::size_t member, std::int64_t steps) {
         const std::lock_guard lock(mutex_);
@@ -40,7 +40,7 @@ class Standing {
             if (!failure_) failure_ = std::move(failure);
             changed_.notify_all();
         }
-        order_.cancel();
+        turns_.cancel();
     }
     /// Waits until all members have done more than `steps`, and says how many; `steps` itself after a
     /// failure.
@@ -59,7 +59,7 @@ class Standing {
     std::condition_variable changed_;
     std::vector<std::int64_t> steps_;
     std::exception_ptr failure_;
-    SinkOrder& order_;
+    Turns& turns_;
 };
 
 }  // namespace
@@ -84,15 +84,15 @@ Team::Team(const PassPlan& plan, const std::vector<backend::Backend*>& backends,
 void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
     const std::vector<ChunkRange> parts = deal_chunks(wave.first_chunk, wave.n_chunks, members_.size());
     if (parts.size() <= 1) return members_.front()->run(wave, sink, progress);
-    SinkOrder order(sink, parts);
-    Standing standing(parts.size(), order);
+    Turns turns(wave.first_chunk);
+    Standing standing(parts.size(), turns);
     std::vector<std::unique_ptr<StreamReader>> readers = members_.front()->open_streams(parts.size());
     std::vector<std::thread> threads;
     const auto run_member = [&](std::size_t i, std::unique_ptr<StreamReader> reader) {
         try {
             members_[i]->run(
-                part_of(wave, parts[i], n_ctx_), order.part(i),
-                [&](std::int64_t steps) { standing.step(i, steps); }, std::move(reader));
+                part_of(wave, parts[i], n_ctx_), sink, [&](std::int64_t steps) { standing.step(i, steps); },
+                std::move(reader), &turns);
         } catch (...) {
             standing.fail(std::current_exception());
         }

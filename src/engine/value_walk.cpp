@@ -72,6 +72,8 @@ std::vector<Use> uses_of(const StagePlan& stage, const Instruction& instruction)
     std::vector<Use> uses;
     const Need need = need_of(step.operation);
     for (const model::Value& value : model::inputs(step)) uses.push_back({value, need});
+    if (const auto* attend = std::get_if<model::Attend>(&step.operation))
+        if (attend->chosen.present()) uses.back().need = Need::F32;
     if (model::updates(step.operation))
         uses.back().need =
             std::holds_alternative<model::TurnHeads>(step.operation) ? Need::Either : Need::F32;
@@ -113,9 +115,6 @@ class Walk {
     void assign_slots();
     void place_locals(std::size_t index);
     backend::DType type_of(std::int32_t value) const;
-    bool is_layer(const StagePlan& stage) const {
-        return stage.layer >= 0 && stage.layer < static_cast<std::int64_t>(program_.layers.size());
-    }
 
     struct Facts {
         bool f32 = false;
@@ -193,13 +192,15 @@ backend::DType Walk::type_of(std::int32_t value) const {
 /// Adds the weights that take x from instruction `from` on, until x changes.
 void Walk::collect(const StagePlan& stage, std::size_t from, const model::Value& x,
                    Instruction& producer) const {
+    // Products outside of layers are computed and not collected.
+    const bool in_layer = stage.layer >= 0 && stage.layer < static_cast<std::int64_t>(program_.layers.size());
     for (std::size_t i = from; i < stage.instructions.size(); ++i) {
         const Instruction& next = stage.instructions[i];
         if (next.kind != Instruction::Kind::Step) continue;
         const model::Step& step = stage.stage->steps[next.step];
         if (const model::ObservedInput input = model::observed_input(step.operation);
             input.x.present() && same(input.x, x)) {
-            if (is_layer(stage))
+            if (in_layer)
                 for (const model::Linear* linear : input.linears)
                     producer.observed.push_back(linear->weight.name);
             producer.operand = producer.operand || !input.precise;
@@ -208,7 +209,7 @@ void Walk::collect(const StagePlan& stage, std::size_t from, const model::Value&
     }
 }
 
-/// Every product finds its input rounded where it is not precise, and observed where it is a layer's.
+/// Every product finds its input observed, and rounded where it is not precise.
 void Walk::observe(StagePlan& stage) {
     std::vector<Instruction> done;
     std::vector<model::Value> ready;  // observed inputs as they are now

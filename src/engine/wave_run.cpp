@@ -255,14 +255,15 @@ void WaveRun::run_output(Loader& loader) {
 }
 
 void WaveRun::deliver_losses(std::vector<double> losses) {
-    delivery_->send(
-        [values = std::move(losses), per_chunk = static_cast<std::size_t>(scored_.count),
-         chunks = ChunkRange{wave_.first_chunk, wave_.n_chunks}](const Parcel&, ActivationSink& sink) {
-            for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
-                sink.on_losses(
-                    {chunks.first + chunk,
-                     std::span(values).subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
-        });
+    const ChunkRange chunks{wave_.first_chunk, wave_.n_chunks};
+    delivery_->send({{"losses", 0, 0}, chunks}, [values = std::move(losses),
+                                                 per_chunk = static_cast<std::size_t>(scored_.count),
+                                                 chunks](const Parcel&, ActivationSink& sink) {
+        for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk)
+            sink.on_losses(
+                {chunks.first + chunk,
+                 std::span(values).subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
+    });
 }
 
 void WaveRun::deliver_divergences(VariantSink& sink) {
@@ -280,10 +281,10 @@ void WaveRun::deliver_divergences(VariantSink& sink) {
 void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) {
     delivery_ = &delivery;
     observation_ = std::make_unique<Observation>(delivery, plan_.options().sums);
-    std::int64_t widest = 1;
+    std::int64_t widest = 64;
     for (const StagePlan& stage : plan_.stages()) widest = std::max(widest, stage.bytes_per_row);
     arena_ = Rows2d::allocate(backend_, std::min(plan_.group_chunks(), wave_.n_chunks) * n_ctx_,
-                              widest / backend::size_of(backend::DType::F32) + 1, backend::DType::F32);
+                              widest / backend::size_of(backend::DType::F32), backend::DType::F32);
     const std::vector<double> work_of = work();
     double total = 0, done = 0;
     for (const double part : work_of) total += part;

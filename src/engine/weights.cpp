@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "model/visit.h"
 
 namespace assay::engine {
@@ -10,7 +11,7 @@ std::vector<float> WeightSources::read_f32(const std::string& name) const {
     const gguf::Tensor& tensor = plan_.file().get(name);
     std::vector<float> values(tensor.elements());
     const std::byte* from = plan_.file().data(tensor).data();
-    for (std::uint64_t row = 0; row < tensor.rows(); ++row)
+    for (std::uint64_t row = 0; row < tensor.rows(); row += tensor.type->group_rows)
         tensor.type->decode(from + row * tensor.row_bytes(), tensor.ne[0],
                             values.data() + row * tensor.ne[0]);
     return values;
@@ -24,6 +25,11 @@ TensorRange WeightSources::range(const model::Weight& weight, std::int64_t first
                                  std::int64_t n_rows) const {
     const gguf::Tensor& tensor = plan_.file().get(weight.name);
     const std::uint64_t row = tensor.row_bytes();
+    const std::int64_t together = tensor.type->group_rows;
+    if (first_row % together != 0 || n_rows % together != 0)
+        throw_error(ErrorKind::Unsupported, weight.name,
+                    "{} rows from row {} are wanted, but type {} stores {} rows together", n_rows, first_row,
+                    tensor.type->name, together);
     return {&tensor, static_cast<std::uint64_t>(first_row) * row, static_cast<std::uint64_t>(n_rows) * row};
 }
 

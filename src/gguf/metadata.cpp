@@ -1,6 +1,8 @@
 #include "gguf/metadata.h"
 
+#include <algorithm>
 #include <array>
+#include <fmt/format.h>
 
 #include "core/error.h"
 
@@ -23,7 +25,9 @@ void Metadata::apply(const Overrides& overrides) {
         std::string key = name;
         if (key.starts_with(kArchitecture))
             key.replace(0, kArchitecture.size(), get_string("general.architecture"));
-        if (const Value* old = find(key)) {
+        const auto found = values_.find(key);
+        const Value* old = found == values_.end() ? nullptr : &found->second;
+        if (old != nullptr) {
             const bool same_kind = old->data.index() == value.data.index() &&
                                    (old->type == ValueType::Bool) == (value.type == ValueType::Bool);
             const bool widened = std::holds_alternative<double>(old->data) && value.type != ValueType::Bool &&
@@ -33,11 +37,16 @@ void Metadata::apply(const Overrides& overrides) {
                             "{} is a {} in the file; it cannot be overridden by a {}", key,
                             to_string(old->type), to_string(value.type));
         }
+        const auto same_key = [&](const Overridden& item) { return item.key == key; };
+        if (std::ranges::none_of(overridden_, same_key))
+            overridden_.push_back({key, old == nullptr ? std::nullopt : std::optional(*old)});
         set(std::move(key), value);
     }
 }
 
 const Value* Metadata::find(std::string_view key) const {
+    for (Overridden& item : overridden_)
+        if (item.key == key) item.read = true;
     const auto it = values_.find(key);
     return it == values_.end() ? nullptr : &it->second;
 }
@@ -114,6 +123,34 @@ double Metadata::get_real(std::string_view key) const {
 std::string_view Metadata::get_string(std::string_view key) const {
     if (const auto value = find_string(key)) return *value;
     missing(key);
+}
+
+namespace {
+
+std::string value_text(const Value& value) {
+    if (value.type == ValueType::Bool) return std::get<std::int64_t>(value.data) != 0 ? "true" : "false";
+    if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return fmt::format("{}", *integer);
+    if (const auto* real = std::get_if<double>(&value.data)) return fmt::format("{}", *real);
+    if (const auto* string = std::get_if<std::string>(&value.data)) return fmt::format("'{}'", *string);
+    return "an array";
+}
+
+}  // namespace
+
+OverrideTexts describe_overrides(const Metadata& metadata) {
+    OverrideTexts texts;
+    for (const Overridden& item : metadata.overridden()) {
+        if (item.read) {
+            const std::string before = item.before ? value_text(*item.before) : "nothing";
+            const std::string now = value_text(metadata.values().at(item.key));
+            texts.read.push_back(fmt::format("{} = {} (the file: {})", item.key, now, before));
+        } else {
+            texts.unread.push_back(
+                fmt::format("the override of {} has no effect: nothing reads this key of this model{}",
+                            item.key, item.before ? "" : ", and the file has none of that name"));
+        }
+    }
+    return texts;
 }
 
 Value u16(std::uint16_t v) { return {ValueType::U16, {}, std::int64_t{v}}; }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,15 @@ struct Value {
 /// for the model's general.architecture.
 using Overrides = std::vector<std::pair<std::string, Value>>;
 
+/// What became of an override.
+struct Overridden {
+    std::string key;
+    std::optional<Value> before;  ///< the file's own; nothing where it has no such key
+    bool read = false;            ///< some find_* or get_* has asked for it since
+};
+
+/// A key that was overridden is marked when it is read, also through a const object: where overrides were
+/// applied, one thread at a time may read.
 class Metadata {
   public:
     /// `where` names the file in errors.
@@ -61,6 +71,9 @@ class Metadata {
     /// In order. Throws Error{Usage} where the file holds a value of another kind (an integer serves as a
     /// real, not the reverse).
     void apply(const Overrides& overrides);
+
+    /// By key, each once.
+    std::span<const Overridden> overridden() const noexcept { return overridden_; }
 
     const Value* find(std::string_view key) const;
     /// By key.
@@ -87,8 +100,16 @@ class Metadata {
     [[noreturn]] void missing(std::string_view key) const;
 
     std::map<std::string, Value, std::less<>> values_;
+    mutable std::vector<Overridden> overridden_;
     std::string where_;
 };
+
+/// "KEY = VALUE (the file: VALUE)" for each override that something has read, and a sentence for each that
+/// nothing has: to be asked for when model and tokenizer are there.
+struct OverrideTexts {
+    std::vector<std::string> read, unread;
+};
+OverrideTexts describe_overrides(const Metadata& metadata);
 
 // Values as a writer wants them.
 Value u16(std::uint16_t v);

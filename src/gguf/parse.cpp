@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/bytes.h"
+#include "core/content.h"
 #include "gguf/file.h"
 
 namespace assay::gguf {
@@ -128,6 +129,9 @@ std::uint64_t tensor_bytes(const Tensor& tensor, const std::string& where) {
                     "tensor {} of type {} has rows of {}, expected a multiple of {}", tensor.name,
                     tensor.type->name, tensor.ne[0], tensor.type->block);
     const quant::TypeInfo& type = *tensor.type;
+    if (tensor.ne[1] % type.group_rows != 0)
+        throw_error(ErrorKind::BadFile, where, "tensor {} of type {} has {} rows, expected a multiple of {}",
+                    tensor.name, type.name, tensor.ne[1], type.group_rows);
     const std::uint64_t rows = tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
     const std::uint64_t blocks = tensor.ne[0] / type.block;
     const std::uint64_t most_bytes = kMax / rows;  // of a row
@@ -194,6 +198,12 @@ void place_tensors(std::vector<Tensor>& tensors, std::uint64_t data_start, std::
     }
 }
 
+[[noreturn]] void refuse_other(std::span<const std::byte> bytes, const std::string& where) {
+    if (const std::string_view name = recognise(bytes).name; !name.empty())
+        throw_error(ErrorKind::BadFile, where, "is not a GGUF file but {}", name);
+    throw_error(ErrorKind::BadFile, where, "is not a GGUF file: it does not begin with \"GGUF\"");
+}
+
 }  // namespace
 
 bool has_magic(std::span<const std::byte> bytes) noexcept {
@@ -201,8 +211,7 @@ bool has_magic(std::span<const std::byte> bytes) noexcept {
 }
 
 Header parse_header(std::span<const std::byte> bytes, const std::string& where) {
-    if (!has_magic(bytes))
-        throw_error(ErrorKind::BadFile, where, "is not a GGUF file: it does not begin with \"GGUF\"");
+    if (!has_magic(bytes)) refuse_other(bytes, where);
     ByteReader in(bytes, where);
     in.take(kMagic.size(), "magic");
     Header header;

@@ -7,6 +7,7 @@
 #include "gguf/file.h"
 #include "gguf/writer.h"
 #include "imatrix/formats.h"
+#include "imatrix/view_names.h"
 
 namespace assay::imatrix {
 
@@ -213,7 +214,10 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
                   Notes& notes) {
     const Reader reader(bytes, where);
     Matrix matrix;
-    for (const auto& [name, parts] : reader.parts()) matrix.entries.emplace(name, reader.entry(name, parts));
+    EntryNames names;
+    for (const auto& [name, parts] : reader.parts())
+        names.add(matrix, name, reader.entry(name, parts), where);
+    names.tell(where, notes);
     if (matrix.entries.empty())
         throw_error(ErrorKind::BadFile, where, "no data in file: it has no tensor NAME{}", kSumSq);
     if (const gguf::Strings* datasets = reader.metadata().find_strings("imatrix.datasets"))

@@ -4,8 +4,10 @@
 #include <limits>
 
 #include "core/bytes.h"
+#include "core/content.h"
 #include "core/error.h"
 #include "imatrix/formats.h"
+#include "imatrix/view_names.h"
 
 namespace assay::imatrix {
 
@@ -38,7 +40,27 @@ std::vector<double> read_values(ByteReader& in, const std::string& name, std::ui
     return values;
 }
 
-void read_entry(ByteReader& in, Matrix& matrix, Notes& notes) {
+/// Any four bytes are a number of entries: what does not go on like a matrix is something else.
+void check_beginning(std::span<const std::byte> bytes, const std::string& where) {
+    constexpr std::uint32_t kMostEntries =
+        1'000'000;  // far more than weights; text begins with larger numbers
+    ByteReader in(bytes, where);
+    try {
+        const std::uint32_t n_entries = read_length(in, "number of entries", 1);
+        if (n_entries > kMostEntries)
+            throw_error(ErrorKind::BadFile, in.where(), "{} entries cannot be", n_entries);
+        in.take(read_length(in, "name length", 1), "name");
+        read_length(in, "number of calls", 0);
+        read_length(in, "number of values", 1);
+    } catch (const Error& error) {
+        constexpr std::string_view kNeither = "is neither a GGUF file nor a legacy importance matrix";
+        if (const std::string_view name = recognise(bytes).name; !name.empty())
+            throw_error(ErrorKind::BadFile, where, "{} but {}", kNeither, name);
+        throw_error(ErrorKind::BadFile, where, "{}: {}", kNeither, error.message());
+    }
+}
+
+void read_entry(ByteReader& in, Matrix& matrix, EntryNames& names, Notes& notes) {
     const std::uint32_t name_length = read_length(in, "name length", 1);
     const std::string name(in.take_text(name_length, "name"));
     std::uint32_t n_calls = read_length(in, "number of calls", 0);
@@ -55,8 +77,7 @@ void read_entry(ByteReader& in, Matrix& matrix, Notes& notes) {
     entry.width = n_values;
     entry.sum_sq = read_values(in, name, n_values, matrix.chunk_size);
     entry.counts = {std::uint64_t{n_calls} * matrix.chunk_size};
-    if (!matrix.entries.emplace(name, std::move(entry)).second)
-        throw_error(ErrorKind::BadFile, in.where(), "entry {} occurs twice", name);
+    names.add(matrix, name, std::move(entry), in.where());
 }
 
 void read_trailer(ByteReader& in, Matrix& matrix, Notes& notes) {
@@ -101,11 +122,15 @@ void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, s
 Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
                     Notes& notes) {
     ByteReader in(bytes, where);
+    check_beginning(bytes, where);
     Matrix matrix;
+    matrix.extra = gguf::Metadata(where);
     matrix.chunk_size = options.chunk_size.value_or(kDefaultChunkSize);
     const std::uint32_t n_entries = read_length(in, "number of entries", 1);
     in.check_count(n_entries, kMinEntryBytes, "entries");
-    for (std::uint32_t i = 0; i < n_entries; ++i) read_entry(in, matrix, notes);
+    EntryNames names;
+    for (std::uint32_t i = 0; i < n_entries; ++i) read_entry(in, matrix, names, notes);
+    names.tell(where, notes);
     read_trailer(in, matrix, notes);
     if (!options.chunk_size)
         notes.push_back(

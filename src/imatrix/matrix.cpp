@@ -110,18 +110,32 @@ bool collapse_counts(Entry& entry) noexcept {
     return true;
 }
 
+void add_entry(Matrix& into, const std::string& name, Entry entry) {
+    if (const auto known = into.entries.find(name); known != into.entries.end()) {
+        check_mergeable(name, known->second, entry);
+        merge_entry(name, known->second, entry);
+    } else {
+        into.entries.emplace(name, std::move(entry));
+    }
+}
+
 void merge(Matrix& into, const Matrix& from, Notes& notes) {
     for (const auto& [name, entry] : from.entries)
         if (const auto known = into.entries.find(name); known != into.entries.end())
             check_mergeable(name, known->second, entry);
+    const bool any_common = std::ranges::any_of(
+        from.entries, [&](const auto& item) { return into.entries.contains(item.first); });
+    if (!into.entries.empty() && !from.entries.empty() && !any_common)
+        notes.push_back(
+            fmt::format("{}none of the {} entries added is among the {} that were there; the matrices seem "
+                        "to be of different models",
+                        from.extra.where().empty() ? "" : from.extra.where() + ": ", from.entries.size(),
+                        into.entries.size()));
     if (into.entries.empty() && into.datasets.empty() && into.extra.values().empty())
         into.extra = from.extra;
     else
         keep_common(into.extra, from.extra);
-    for (const auto& [name, entry] : from.entries) {
-        const auto [place, is_new] = into.entries.try_emplace(name, entry);
-        if (!is_new) merge_entry(name, place->second, entry);
-    }
+    for (const auto& [name, entry] : from.entries) add_entry(into, name, entry);
     into.datasets.insert(into.datasets.end(), from.datasets.begin(), from.datasets.end());
     if (into.chunk_size == 0)
         into.chunk_size = from.chunk_size;

@@ -62,13 +62,17 @@ void expand_counts(Entry& entry, std::uint64_t n, std::string_view name);
 /// differ.
 bool collapse_counts(Entry& entry) noexcept;
 
+/// Adds these sums and counts to those of the same name, if any. Throws as merge().
+void add_entry(Matrix& into, const std::string& name, Entry entry);
+
 /// Adds the sums and counts of `from`. A single count that meets several is expanded first. An entry that
 /// only one side has is kept as it is; the sum of x survives where both sides know it; of the extra keys
 /// (all of `from` when `into` is empty) those survive that both sides have with the same value, in groups:
 /// what stands before the last dot names one, and what one key of a group tells means nothing without the
 /// others. The chunk size of the first stays, with a note when they differ: the sums are weighted by tokens,
-/// so they need no correction. Throws Error{Shape} "inconsistent size for NAME (a vs b)" or "inconsistent
-/// expert count for NAME (a vs b)"; `into` is unchanged then.
+/// so they need no correction. A note also tells of matrices without any entry in common. Throws Error{Shape}
+/// "inconsistent size for NAME (a vs b)" or "inconsistent expert count for NAME (a vs b)"; `into` is
+/// unchanged then.
 void merge(Matrix& into, const Matrix& from, Notes& notes);
 
 }  // namespace assay::imatrix

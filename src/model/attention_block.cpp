@@ -49,18 +49,18 @@ Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t
         norm.kind = NormKind::Layer;
         norm.eps = block.head_layer_norm_eps;
     }
+    if (!block.head_norm_biases) norm.bias = {};
     return norm;
 }
 
-Value gate_output(Builder& b, Value h, Value out, const Heads& heads, Activation activation) {
-    const std::string name = b.name_of("attn_gate") + ".weight";
-    const auto n_out = static_cast<std::int64_t>(b.tensors().file().get(name).ne[1]);
-    const Value gate = b.product(
-        h, {b.linear("attn_gate", h.cols, n_out == heads.n ? heads.n : heads.n * heads.value_dim)}, "gate");
+}  // namespace
+
+Value gated_heads(Builder& b, Value h, Value out, std::int64_t n_heads, Activation activation) {
+    const gguf::Tensor& tensor = b.tensors().file().get(b.name_of("attn_gate") + ".weight");
+    const bool by_head = tensor.elements() == static_cast<std::uint64_t>(h.cols * n_heads);
+    const Value gate = b.product(h, {b.linear("attn_gate", h.cols, by_head ? n_heads : out.cols)}, "gate");
     return b.chain(out, {times(b.chain(gate, {apply(activation)}, "gate"))}, "gated");
 }
-
-}  // namespace
 
 Vector alibi_slopes(std::int64_t n_heads, float max_bias) {
     std::vector<float> slopes;
@@ -114,6 +114,8 @@ Value attended_turned(Builder& b, Value q, Value k, Value v, const AttentionBloc
     op.window = block.window;
     op.window_kind = block.window_kind;
     op.query_scale = block.query_scale;
+    op.chosen = block.chosen;
+    op.chosen_tokens = block.chosen_tokens;
     op.sinks = b.optional_vector("attn_sinks.weight", heads.n);
     if (block.max_alibi_bias > 0) op.slopes = alibi_slopes(heads.n, block.max_alibi_bias);
     return b.emit(std::move(op), heads.n * heads.value_dim, "attended");
@@ -125,7 +127,7 @@ Value attended(Builder& b, Value h, const AttentionBlock& block) {
     if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
     Value out = attended(b, qkv.columns(0, heads.q()), qkv.columns(heads.q(), heads.k()),
                          qkv.columns(heads.q() + heads.k(), heads.v()), block);
-    if (block.gate != Activation::Identity) out = gate_output(b, h, out, heads, block.gate);
+    if (block.gate != Activation::Identity) out = gated_heads(b, h, out, heads.n, block.gate);
     if (!block.sub_norm.empty()) out = b.normalise(out, b.norm(block.sub_norm, out.cols), "attended");
     return out;
 }

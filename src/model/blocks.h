@@ -39,11 +39,14 @@ struct AttentionBlock {
     float max_alibi_bias = 0;  ///< 0: none
     /// attn_gate (a factor for each head, or each column) on what leaves the heads; Identity: none.
     Activation gate = Activation::Identity;
-    std::string sub_norm{};    ///< name of a norm before attn_output; empty: none
-    bool input_biases = true;  ///< biases of queries, keys and values apply where the file has them
-    bool output_bias = true;   ///< attn_output.bias applies where the file has it
-    Norm post_norm{};          ///< of the branch before it is added
-    float branch_scale = 1;    ///< of the branch
+    std::string sub_norm{};        ///< name of a norm before attn_output; empty: none
+    bool head_norm_biases = true;  ///< biases of head norms apply where the file has them
+    bool input_biases = true;      ///< those of queries, keys and values do
+    bool output_bias = true;       ///< attn_output.bias applies where the file has it
+    Norm post_norm{};              ///< of the branch before it is added
+    float branch_scale = 1;        ///< of the branch
+    Value chosen{};                ///< by an indexer, of runs of chosen_tokens tokens; absent: all
+    std::int64_t chosen_tokens = 1;
 };
 
 /// attn_qkv, or attn_q, attn_k, attn_v; what leaves the heads, before attn_output. Sinks where the file has
@@ -57,6 +60,9 @@ Value attended_turned(Builder& b, Value q, Value k, Value v, const AttentionBloc
 void turn_heads(Builder& b, Value heads, std::string_view norm_name, const AttentionBlock& block);
 /// residual += scale * post_norm(attn_output attended(h))
 void attention(Builder& b, Value h, Value residual, const AttentionBlock& block);
+
+/// out * activation(attn_gate h), a factor for each head or each column.
+Value gated_heads(Builder& b, Value h, Value out, std::int64_t n_heads, Activation activation);
 
 /// [n_heads] slopes of ALiBi (Press et al. 2022) for a largest bias.
 Vector alibi_slopes(std::int64_t n_heads, float max_bias);
@@ -86,12 +92,57 @@ struct MlaBlock {
     float scale = 0;        ///< 0: 1/sqrt(head_dim)
     std::int64_t window = 0;
     Vector query_scale{};
-    /// Called with the normed query latent (indexers read it); may be empty.
-    std::function<void(Value)> with_query_latent{};
+    Activation gate = Activation::Identity;  ///< attn_gate on what leaves the heads; Identity: none
+    /// Called with the normed query latent: the keys that an indexer chooses, or nothing; may be empty.
+    std::function<Value(Value)> choose{};
+    std::int64_t chosen_tokens = 1;  ///< it chooses runs of so many
 };
 
 /// What leaves the heads, before attn_output.
 Value mla_attended(Builder& b, Value h, const MlaBlock& block);
+/// residual += attn_output mla_attended(h)
+void mla(Builder& b, Value h, Value residual, const MlaBlock& block);
+
+/// An indexer's own sizes, under attention.indexer.
+struct IndexerSizes {
+    std::int64_t n_heads = 0;
+    std::int64_t head_dim = 0;
+    std::int64_t n_chosen = 0;  ///< tokens
+};
+IndexerSizes indexer_sizes(const Builder& b);
+
+/// Lightning indexer (DeepSeek-AI 2025) over single tokens.
+struct IndexerBlock {
+    Rope rope{};
+    bool turns_last = false;  ///< the last components of a head turn, not the first
+    float eps = 0;            ///< of indexer.k_norm
+};
+/// What queries see, as Attend::chosen; absent where that is everything. query_latent: as MlaBlock::choose
+/// has it.
+Value indexed(Builder& b, Value h, Value query_latent, const IndexerBlock& block);
+/// The same where its queries, its keys of blocks and the weights of its heads (or nothing) are there.
+Value choose_blocks(Builder& b, Value q, Value k, Value weights, std::int64_t block_tokens,
+                    std::int64_t n_chosen, bool tail);
+
+/// A step into and out of several residual streams side by side (hyper-connections: Zhu et al. 2024).
+struct HyperStep {
+    Value input{};  ///< [hidden], mixed from the streams
+    Value post{};   ///< [streams] factors of what the branch gives to each
+    Value comb{};   ///< [streams * streams], as Mix takes it; absent: streams stay as they are
+};
+/// hyper_connection.count streams, all equal to the embedding.
+Value hyper_embed(Builder& b);
+/// Manifold-constrained connections (DeepSeek-AI 2025) with tensors <name>_fn, _base and _scale.
+HyperStep open_mhc(Builder& b, Value streams, const std::string& name);
+/// Independent connections: streams stay as they are.
+HyperStep open_ihc(Builder& b, Value streams, const std::string& name);
+/// Streams after the branch gave `branch`, in `out`: the streams themselves where there is no `comb`, else
+/// others.
+void close_hyper(Builder& b, Value streams, const HyperStep& step, Value branch, Value out);
+/// The mixture with output_hc_fn, _base and _scale that leaves the last layer.
+Value hyper_head(Builder& b, Value streams);
+/// The mean of streams side by side.
+Value hyper_mean(Builder& b, Value streams);
 
 /// Sizes of a gated delta net, from the keys under ssm.
 struct DeltaSizes {
@@ -113,8 +164,37 @@ struct DeltaInputs {
 /// What enters ssm_out. l2: the norm of queries and keys.
 Value delta_net(Builder& b, const DeltaInputs& inputs, const DeltaSizes& sizes, Norm l2, bool interleaved);
 
+/// Kimi delta attention (Kimi Team 2025): a delta net with one decay for each key dimension, whose queries,
+/// keys and values have convolutions of their own.
+struct KdaBlock {
+    /// 0: decay exp(ssm_a softplus(f)); below 0: exp(lower_bound sigmoid(|ssm_a| f)), where ssm_a is stored
+    /// negative unless `positive_rates`.
+    float lower_bound = 0;
+    bool positive_rates = false;
+    NormKind l2 = NormKind::L2Max;  ///< of queries and keys
+    float l2_eps = 0;               ///< 0: that of the other norms
+};
+/// What enters attn_output.
+Value kda_gated(Builder& b, Value h, const KdaBlock& block);
+/// residual += attn_output kda_gated(h)
+void kda(Builder& b, Value h, Value residual, const KdaBlock& block);
+
+/// What enters ssm_out of Mamba (Gu & Dao 2023). dt, B and C are normalised where the file has weights for
+/// that, or where `normalises` says so.
+Value mamba(Builder& b, Value h, bool normalises);
+
 /// residual += scale * ssm_out Mamba-2(h) (Dao & Gu 2024)
 void mamba2(Builder& b, Value h, Value residual, float branch_scale = 1);
+
+/// previous h - h, 0 - h at the first token
+Value token_shift(Builder& b, Value h);
+/// residual += time_mix_output of RWKV-6's time mix (Peng et al. 2024); without time_mix_first, of its gated
+/// linear form (RWKV-6 in Qwen2).
+void rwkv6_time_mix(Builder& b, Value h, Value residual);
+/// The same of RWKV-7 (Peng et al. 2025). first_value: values of the first layer, set by it.
+void rwkv7_time_mix(Builder& b, Value h, Value residual, Value& first_value);
+/// residual += RWKV's feed-forward
+void channel_mix(Builder& b, Value h, Value residual);
 
 /// residual += out_proj(c * conv(b * x)), [b | c | x] = in_proj h
 void short_convolution(Builder& b, Value h, Value residual);
@@ -163,14 +243,17 @@ struct RouterDefaults {
 Router router_of(Builder& b, const RouterDefaults& defaults);
 
 /// The first leading_dense_block_count layers dense, then experts of expert_feed_forward_length with shared
-/// ones beside them, of expert_shared_feed_forward_length or expert_shared_count such widths.
+/// ones beside them, expert_shared_count as wide.
 struct DenseLead {
     RouterDefaults router{};
-    GateFunction function{};  ///< of routed experts
-    GateFunction shared{};    ///< of shared experts
-    GateFunction dense{};     ///< of dense layers
+    GateFunction function{};          ///< of routed experts
+    GateFunction shared{};            ///< of shared experts
+    GateFunction dense{};             ///< of dense layers
+    bool reads_shared_width = false;  ///< expert_shared_feed_forward_length, where it is there
 };
 void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block);
+/// The same as a value of its own.
+Value dense_lead_sum(Builder& b, Value h, const DenseLead& block);
 
 /// Embeddings of each layer's own (gemma3n, gemma4), [layers * width]: what per_layer_token_embd has for the
 /// token, and per_layer_model_proj makes of the embedding x.

@@ -129,19 +129,36 @@ Router router_of(Builder& b, const RouterDefaults& defaults) {
     return router;
 }
 
-void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block) {
+namespace {
+
+bool is_dense(const Builder& b) {
+    return b.layer() < b.hp().integer("leading_dense_block_count").value_or(0);
+}
+
+MoeBlock led_experts(Builder& b, const DenseLead& block) {
     const Hyperparameters& hp = b.hp();
-    if (b.layer() < hp.integer("leading_dense_block_count").value_or(0))
-        return ffn(b, h, residual, {.function = block.dense});
     const std::int64_t width = hp.required("expert_feed_forward_length");
-    const std::int64_t shared = hp.integer("expert_shared_feed_forward_length").value_or(0);
+    const std::int64_t shared =
+        block.reads_shared_width ? hp.integer("expert_shared_feed_forward_length").value_or(0) : 0;
     const std::int64_t n_shared = std::max<std::int64_t>(1, hp.integer("expert_shared_count").value_or(1));
-    moe(b, h, residual,
-        {.router = router_of(b, block.router),
-         .width = width,
-         .function = block.function,
-         .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
-         .shared_ffn = {.width = shared > 0 ? shared : width * n_shared, .function = block.shared}});
+    return {.router = router_of(b, block.router),
+            .width = width,
+            .function = block.function,
+            .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
+            .shared_ffn = {.width = shared > 0 ? shared : width * n_shared, .function = block.shared}};
+}
+
+}  // namespace
+
+void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block) {
+    if (is_dense(b)) return ffn(b, h, residual, {.function = block.dense});
+    moe(b, h, residual, led_experts(b, block));
+}
+
+Value dense_lead_sum(Builder& b, Value h, const DenseLead& block) {
+    if (!is_dense(b)) return moe_sum(b, h, led_experts(b, block));
+    const Value inner = ffn_inner(b, h, {.function = block.dense});
+    return b.product(inner, {b.linear("ffn_down", inner.cols, h.cols)}, "sum");
 }
 
 GateFunction clamped_function(const Builder& b, std::string_view key, GateKind kind) {

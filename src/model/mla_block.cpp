@@ -24,9 +24,9 @@ Sizes sizes_of(const Builder& b, const MlaBlock& block) {
     sizes.value_dim = block.value_dim > 0
                           ? block.value_dim
                           : hp.integer("attention.value_length_mla").value_or(hp.value_dim(b.layer()));
-    sizes.n_rot = block.n_rot > 0 ? block.n_rot : hp.required("rope.dimension_count");
-    if (sizes.n_rot > sizes.head_dim)
-        throw_error(ErrorKind::BadFile, b.where(), "{} rotated components of heads of {}, expected 1 to {}",
+    sizes.n_rot = block.n_rot > 0 ? block.n_rot : hp.metadata().get_integer(hp.key("rope.dimension_count"));
+    if (sizes.n_rot < 0 || sizes.n_rot > sizes.head_dim)
+        throw_error(ErrorKind::BadFile, b.where(), "{} rotated components of heads of {}, expected 0 to {}",
                     sizes.n_rot, sizes.head_dim, sizes.head_dim);
     return sizes;
 }
@@ -36,11 +36,11 @@ Value attend_latent(Builder& b, Value q, Value latent, Value k_pe, const Sizes& 
     const std::int64_t width = s.rank + s.n_rot;
     const Value keys = b.declare(width, "keys");
     b.emit_into(CopyHeads{latent, 1, 0, s.rank}, keys.columns(0, s.rank));
-    b.emit_into(CopyHeads{k_pe, 1, 0, s.n_rot}, keys.columns(s.rank, s.n_rot));
+    if (s.n_rot > 0) b.emit_into(CopyHeads{k_pe, 1, 0, s.n_rot}, keys.columns(s.rank, s.n_rot));
     const Value nope = b.heads(q, s.n_heads, 0, s.n_nope(), "q nope");
     const Value queries = b.declare(s.n_heads * width, "queries");
     b.emit_into(Product{nope, {b.linear("attn_k_b", s.n_nope(), s.rank, s.n_heads)}, s.n_heads}, queries);
-    b.emit_into(CopyHeads{q, s.n_heads, s.n_nope(), s.n_rot, s.rank}, queries);
+    if (s.n_rot > 0) b.emit_into(CopyHeads{q, s.n_heads, s.n_nope(), s.n_rot, s.rank}, queries);
     op.q = queries;
     op.k = keys;
     op.v = keys.columns(0, s.rank);
@@ -58,7 +58,7 @@ Value attend_expanded(Builder& b, Value q, Value latent, Value k_pe, const Sizes
         b.product(latent, {b.linear("attn_kv_b", s.rank, s.n_heads * (s.n_nope() + s.value_dim))}, "kv");
     const Value keys = b.declare(s.n_heads * s.head_dim, "keys");
     if (s.n_nope() > 0) b.emit_into(CopyHeads{kv, s.n_heads, 0, s.n_nope()}, keys);
-    b.emit_into(CopyHeads{k_pe, s.n_heads, 0, s.n_rot, s.n_nope(), true}, keys);
+    if (s.n_rot > 0) b.emit_into(CopyHeads{k_pe, s.n_heads, 0, s.n_rot, s.n_nope(), true}, keys);
     op.q = q;
     op.k = keys;
     op.v = b.heads(kv, s.n_heads, s.n_nope(), s.value_dim, "values");
@@ -73,12 +73,12 @@ Value attend_expanded(Builder& b, Value q, Value latent, Value k_pe, const Sizes
 Value mla_attended(Builder& b, Value h, const MlaBlock& block) {
     const Sizes s = sizes_of(b, block);
     const std::int64_t q_cols = s.n_heads * s.head_dim;
-    Value q;
+    Value q, chosen;
     if (b.has("attn_q_a")) {
         const std::int64_t q_rank = b.hp().required("attention.q_lora_rank");
         const Value qa = b.product(h, {b.linear("attn_q_a", h.cols, q_rank)}, "q latent");
         const Value normed = b.normalise(qa, b.norm("attn_q_a_norm", q_rank), "q latent");
-        if (block.with_query_latent) block.with_query_latent(normed);
+        if (block.choose) chosen = block.choose(normed);
         q = b.product(normed, {b.linear("attn_q_b", q_rank, q_cols)}, "q");
     } else {
         q = b.product(h, {b.linear("attn_q", h.cols, q_cols)}, "q");
@@ -97,9 +97,17 @@ Value mla_attended(Builder& b, Value h, const MlaBlock& block) {
     op.causal = b.hp().flag("attention.causal", true);
     op.window = block.window;
     op.query_scale = block.query_scale;
+    op.chosen = chosen;
+    op.chosen_tokens = block.chosen_tokens;
     op.sinks = b.optional_vector("attn_sinks.weight", s.n_heads);
-    return b.has("attn_k_b") ? attend_latent(b, q, latent, k_pe, s, std::move(op))
-                             : attend_expanded(b, q, latent, k_pe, s, std::move(op));
+    const Value out = b.has("attn_k_b") ? attend_latent(b, q, latent, k_pe, s, std::move(op))
+                                        : attend_expanded(b, q, latent, k_pe, s, std::move(op));
+    return block.gate == Activation::Identity ? out : gated_heads(b, h, out, s.n_heads, block.gate);
+}
+
+void mla(Builder& b, Value h, Value residual, const MlaBlock& block) {
+    const Value out = mla_attended(b, h, block);
+    b.add_product(out, b.linear("attn_output", out.cols, residual.cols), residual);
 }
 
 }  // namespace assay::model

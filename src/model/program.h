@@ -80,7 +80,8 @@ struct ValueInfo {
     std::int64_t cols = 0;
 };
 
-// The operations. `out` is the step's result, columns that nothing has written before, unless said otherwise.
+// The operations. `out` is the step's result, columns that nothing has written before or whose content no
+// step takes any more, unless said otherwise.
 
 /// out = scale * columns [first, first + out.cols) of a table's row.
 struct Lookup {
@@ -154,6 +155,34 @@ struct Attend {
     Vector query_scale{};  ///< [n_ctx] factor of a query by its position
     Vector sinks{};        ///< [n_heads] a score beside the keys' that carries no value
     Vector slopes{};       ///< [n_heads] ALiBi (Press et al. 2022): score -= slope * |p - r|
+    Value block_k{};       ///< keys of whole blocks beside those of tokens, as Pool leaves them; absent: none
+    Value block_v{};
+    std::int64_t block_tokens = 0;  ///< a query sees blocks that end at its position or before
+    Value chosen{};  ///< by Select: of blocks of block_k, or without those of runs of chosen_tokens tokens
+    std::int64_t chosen_tokens = 1;
+};
+
+/// Keys of blocks: in the row of a block's first token, the mean of x over the block weighted column by
+/// column by softmax(gate + bias) over it (DeepSeek-AI 2026); 0 in other rows.
+struct Pool {
+    Value x{};      ///< [cols]; overlapping: [2 * cols]
+    Value gate{};   ///< as x; absent: 0
+    Vector bias{};  ///< [block_tokens, columns of x]; absent: 0
+    std::int64_t block_tokens = 0;
+    /// A block takes the second half of its own columns, the first half of those of the block before.
+    bool overlapping = false;
+};
+
+/// An indexer's choice (DeepSeek-AI 2025): out [ceil(n_ctx / block_tokens)], 1 for the n_chosen complete
+/// blocks with the largest sum_h weight_h max(0, q_h . k), else 0.
+struct Select {
+    Value q{};        ///< [n_heads * head_dim]
+    Value k{};        ///< [head_dim], of a block in the row of its first token
+    Value weights{};  ///< [n_heads]; absent: 1
+    std::int64_t n_heads = 0;
+    std::int64_t block_tokens = 1;
+    std::int64_t n_chosen = 0;
+    bool tail = false;  ///< the block that is not complete is seen too
 };
 
 /// Depthwise causal convolution: out[t] = act(sum_j weight[c][j] x[t - kernel + 1 + j] + bias[c]).
@@ -293,8 +322,8 @@ struct Experts {
 };
 
 using Operation =
-    std::variant<Lookup, Normalise, Product, GatedProduct, TurnHeads, CopyHeads, Attend, Convolve, Scan,
-                 SelectiveScan, Chain, Mix, Reduce, Softmax, Sinkhorn, Add, Experts>;
+    std::variant<Lookup, Normalise, Product, GatedProduct, TurnHeads, CopyHeads, Attend, Pool, Select,
+                 Convolve, Scan, SelectiveScan, Chain, Mix, Reduce, Softmax, Sinkhorn, Add, Experts>;
 
 struct Step {
     Operation operation;

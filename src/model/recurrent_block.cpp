@@ -54,6 +54,40 @@ Value delta_net(Builder& b, const DeltaInputs& in, const DeltaSizes& s, Norm l2,
     return b.chain(normed, {times(b.chain(in.gate, {apply(Activation::Silu)}, "gate"))}, "gated");
 }
 
+namespace {
+
+Value ssm_normed(Builder& b, Value x, const std::string& name, bool normalises) {
+    const bool weighted = b.has(name) || b.tensors().has(b.name_of(name));
+    if (!weighted && !normalises) return x;
+    return b.normalise(x, weighted ? b.norm(name, x.cols) : b.plain_norm(NormKind::Rms), name);
+}
+
+}  // namespace
+
+Value mamba(Builder& b, Value h, bool normalises) {
+    const Hyperparameters& hp = b.hp();
+    const std::int64_t inner = hp.required("ssm.inner_size"), n_state = hp.required("ssm.state_size"),
+                       rank = hp.required("ssm.time_step_rank"), kernel = hp.required("ssm.conv_kernel");
+    const Value xz = b.product(h, {b.linear("ssm_in", h.cols, 2 * inner)}, "x z");
+    const Value x = b.emit(Convolve{xz.columns(0, inner), b.vector("ssm_conv1d.weight", inner * kernel),
+                                    b.optional_vector("ssm_conv1d.bias", inner), kernel, Activation::Silu},
+                           inner, "mixed");
+    const Value rates = b.product(x, {b.linear("ssm_x", inner, rank + 2 * n_state)}, "dt B C");
+    const Value low = ssm_normed(b, rates.columns(0, rank), "ssm_dt_norm", normalises);
+    const Value dt =
+        b.chain(b.product(low, {b.linear("ssm_dt", rank, inner)}, "dt"), {apply(Activation::Softplus)}, "dt");
+    SelectiveScan op;
+    op.x = x;
+    op.dt = dt;
+    op.b = ssm_normed(b, rates.columns(rank, n_state), "ssm_b_norm", normalises);
+    op.c = ssm_normed(b, rates.columns(rank + n_state, n_state), "ssm_c_norm", normalises);
+    op.a = b.vector("ssm_a", inner * n_state);
+    op.d = b.vector("ssm_d", inner);
+    const Value states = b.emit(std::move(op), inner, "states");
+    const Value gate = b.chain(xz.columns(inner, inner), {apply(Activation::Silu)}, "gate");
+    return b.chain(states, {times(gate)}, "y");
+}
+
 void mamba2(Builder& b, Value h, Value residual, float branch_scale) {
     const Hyperparameters& hp = b.hp();
     const std::int64_t inner = hp.required("ssm.inner_size"), n_state = hp.required("ssm.state_size"),

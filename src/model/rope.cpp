@@ -102,6 +102,9 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
         throw_error(ErrorKind::BadFile, where, "{} is {}, expected a number above 1",
                     hp.key("rope.freq_base"), base);
     const auto type = std::string(hp.metadata().find_string(hp.key("rope.scaling.type")).value_or("linear"));
+    if (type != "none" && type != "linear" && type != "yarn" && type != "longrope")
+        throw_error(ErrorKind::BadFile, where, "{} is \"{}\", expected none, linear, yarn or longrope",
+                    hp.key("rope.scaling.type"), type);
     const double raw_factor =
         hp.real("rope.scaling.factor").value_or(hp.real("rope.scale_linear").value_or(0));
     const double factor = raw_factor == 0 || type == "none" || !options.scaled ? 1 : raw_factor;

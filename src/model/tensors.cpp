@@ -38,13 +38,26 @@ Vector Tensors::vector(const std::string& name, std::int64_t size) {
     return {name, size, {}};
 }
 
+std::vector<float> Tensors::numbers(const std::string& name, std::int64_t size) {
+    vector(name, size);
+    const gguf::Tensor& tensor = file_.get(name);
+    std::vector<float> values(static_cast<std::size_t>(size));
+    tensor.type->decode(file_.data(tensor).data(), values.size(), values.data());
+    return values;
+}
+
 Vector Tensors::optional_vector(const std::string& name, std::int64_t size) {
     return has(name) ? vector(name, size) : Vector{};
 }
 
 Weight Tensors::weight(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                        std::int64_t n_matrices) {
-    check(prefix + ".weight", {n_in, n_out, n_matrices});
+    const gguf::Tensor& tensor = get(prefix + ".weight");
+    const bool stacked = n_matrices > 1 && tensor.ne[2] == 1;  // some files have their rows one after another
+    if (stacked)
+        check(prefix + ".weight", {n_in, n_out * n_matrices});
+    else
+        check(prefix + ".weight", {n_in, n_out, n_matrices});
     return {prefix + ".weight", n_in, n_out, n_matrices, {}};
 }
 

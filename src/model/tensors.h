@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gguf/file.h"
 #include "model/program.h"
@@ -37,6 +38,8 @@ class Tensors {
     Vector vector(const std::string& name, std::int64_t size);
     /// The same, or absent.
     Vector optional_vector(const std::string& name, std::int64_t size);
+    /// What such a tensor holds, for constants that are computed from it.
+    std::vector<float> numbers(const std::string& name, std::int64_t size);
 
     /// Tensors that were asked for so far.
     const std::set<std::string>& used() const noexcept { return used_; }

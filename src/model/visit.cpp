@@ -31,6 +31,8 @@ const char* name_of(const Operation& operation) {
                           [](const TurnHeads&) { return "turn heads"; },
                           [](const CopyHeads&) { return "copy heads"; },
                           [](const Attend&) { return "attend"; },
+                          [](const Pool&) { return "pool"; },
+                          [](const Select&) { return "select"; },
                           [](const Convolve&) { return "convolve"; },
                           [](const Scan&) { return "scan"; },
                           [](const SelectiveScan&) { return "selective scan"; },
@@ -66,7 +68,14 @@ std::vector<Value> inputs(const Step& step) {
                    [](const Lookup&) {},
                    [](const TurnHeads&) {},
                    [&](const Attend& op) {
-                       found = {op.q, op.k, op.v};
+                       for (const Value& value : {op.q, op.k, op.v, op.block_k, op.block_v, op.chosen})
+                           add_value(value);
+                   },
+                   [&](const Pool& op) {
+                       for (const Value& value : {op.x, op.gate}) add_value(value);
+                   },
+                   [&](const Select& op) {
+                       for (const Value& value : {op.q, op.k, op.weights}) add_value(value);
                    },
                    [&](const Scan& op) {
                        for (const Value& value : {op.q, op.k, op.v, op.decay, op.beta, op.a, op.b})
@@ -120,6 +129,7 @@ std::vector<const Vector*> vectors(const Operation& operation) {
                        for (const Vector* vector : {&op.query_scale, &op.sinks, &op.slopes})
                            found.push_back(vector);
                    },
+                   [&](const Pool& op) { found.push_back(&op.bias); },
                    [&](const Convolve& op) {
                        found.push_back(&op.weight);
                        found.push_back(&op.bias);

@@ -4,8 +4,8 @@
 
 namespace assay::quant {
 
-DecodeRow decoder(TypeId id, Isa isa) {
-    DecodeRow fast = nullptr;
+DecodeRows decoder(TypeId id, Isa isa) {
+    DecodeRows fast = nullptr;
 #if defined(__x86_64__)
     if (isa >= Isa::Avx512)
         fast = find_avx512_decoder(id);

@@ -8,6 +8,6 @@ namespace assay::quant {
 
 /// Equal to the scalar decoder bit for bit on finite scales: the same operations in the same order per
 /// weight. `isa` must not exceed detect_isa(). Throws Error{Internal} for an id that is not in the table.
-DecodeRow decoder(TypeId id, Isa isa);
+DecodeRows decoder(TypeId id, Isa isa);
 
 }  // namespace assay::quant

@@ -16,6 +16,9 @@ struct Avx2 {
         return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(v)),
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(v, v)))};
     }
+    static Floats from_i32(__m256i lo, __m256i hi) {
+        return {_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi)};
+    }
     static Floats from_half(__m256i v) {
         return {_mm256_cvtph_ps(_mm256_castsi256_si128(v)), _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1))};
     }
@@ -38,6 +41,6 @@ struct Avx2 {
 
 }  // namespace
 
-DecodeRow find_avx2_decoder(TypeId id) noexcept { return SimdDecoders<Avx2>::find(id); }
+DecodeRows find_avx2_decoder(TypeId id) noexcept { return SimdDecoders<Avx2>::find(id); }
 
 }  // namespace assay::quant

@@ -1,6 +1,7 @@
 // Sixteen floats in one register. Compiled for AVX-512 F, BW, DQ, VL; called after a run-time check.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own AVX-512 header (GCC bug 105593)
+#pragma GCC diagnostic ignored "-Wuninitialized"        // the same
 #endif
 
 #include "quant/decode_simd.h"
@@ -15,6 +16,9 @@ struct Avx512 {
 
     static Floats broadcast(float f) { return _mm512_set1_ps(f); }
     static Floats from_i8(__m128i v) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v)); }
+    static Floats from_i32(__m256i lo, __m256i hi) {
+        return _mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1));
+    }
     static Floats from_half(__m256i v) { return _mm512_cvtph_ps(v); }
     static Floats from_bf16(__m256i v) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
@@ -27,6 +31,6 @@ struct Avx512 {
 
 }  // namespace
 
-DecodeRow find_avx512_decoder(TypeId id) noexcept { return SimdDecoders<Avx512>::find(id); }
+DecodeRows find_avx512_decoder(TypeId id) noexcept { return SimdDecoders<Avx512>::find(id); }
 
 }  // namespace assay::quant

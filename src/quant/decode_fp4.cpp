@@ -1,6 +1,4 @@
 // The 4-bit floats: E2M1 codes under a power-of-two scale (MXFP4) or a small unsigned float (NVFP4).
-#include <bit>
-
 #include "quant/block_bits.h"
 #include "quant/codebooks.h"
 #include "quant/scalar_decoders.h"
@@ -8,22 +6,6 @@
 namespace assay::quant {
 
 namespace {
-
-/// 2^(e - 128): half of E8M0, since the codes are doubled. 0 and 1 give float denormals; 255, which the OCP
-/// specification calls NaN, is a number here as it is in ggml.
-float half_e8m0(std::uint8_t e) {
-    const std::uint32_t bits = e < 2 ? 0x00200000u << e : (e - 1u) << 23;
-    return std::bit_cast<float>(bits);
-}
-
-/// Half of E4M3 without its sign bit; 0x7f, NaN by the format, is zero in ggml.
-float half_ue4m3(std::uint8_t v) {
-    if (v == 0x7f) return 0.0f;
-    const unsigned exponent = v >> 3 & 15u;
-    const auto mantissa = static_cast<float>(v & 7u);
-    if (exponent == 0) return mantissa * 0x1p-10f;
-    return (1.0f + mantissa / 8.0f) * std::bit_cast<float>((exponent + 119u) << 23);  // 2^(exponent - 8)
-}
 
 float code(unsigned byte, unsigned i) {
     return static_cast<float>(kFp4Doubled[static_cast<std::size_t>(nibble(byte, i))]);

@@ -1,75 +1,13 @@
-// The vector decoders, written once over a vector type V and compiled once per instruction set: only
-// decode_avx2.cpp and decode_avx512.cpp include this, each with its own V of sixteen floats.
-//
-// Codes become signed bytes in 128 or 256-bit registers (AVX2 has them, AVX-512 includes AVX2), sixteen at a
-// time widen to floats, and then the scalar decoder's operations follow in its order, so results are equal
-// bit for bit (an infinite or NaN half may differ in a NaN's payload).
-//
-// Everything here has internal linkage, and no header with inline code of ours is used: a shared inline
-// function compiled for AVX-512 could be the copy that the linker keeps for processors without it.
+// Vector decoders of the plain, the 32-weight and the K types, and the list of all. See decode_simd_ops.h.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <immintrin.h>
-
-#include "quant/type_table.h"
+#include "quant/decode_simd_ik.h"
+#include "quant/decode_simd_interleaved.h"
+#include "quant/decode_simd_iq.h"
+#include "quant/decode_simd_ops.h"
 
 namespace assay::quant {
-namespace {  // NOLINT(google-build-namespaces): see above
-
-using Bytes = const std::uint8_t*;
-
-__m128i load16(Bytes p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-__m256i load32(Bytes p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-
-template <typename T> T read_as(Bytes p) {
-    T value;
-    std::memcpy(&value, p, sizeof value);
-    return value;
-}
-
-float half(Bytes p) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(read_as<std::uint16_t>(p)))); }
-
-__m256i low_nibbles(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
-__m256i high_nibbles(__m256i v) { return low_nibbles(_mm256_srli_epi16(v, 4)); }
-
-/// The nibbles of sixteen bytes: low ones in the first half, high ones in the second.
-__m256i nibbles(Bytes p) {
-    const __m128i v = load16(p);
-    return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(v, 4), v));
-}
-
-/// Bits `shift`, `shift + 1` of every byte.
-__m256i bit_pairs(__m256i v, int shift) {
-    return _mm256_and_si256(_mm256_srl_epi16(v, _mm_cvtsi32_si128(shift)), _mm256_set1_epi8(3));
-}
-
-/// `value` in every byte whose bit `i` is set, else 0.
-__m256i where_bit(__m256i v, int i, char value) {
-    const __m256i mask = _mm256_set1_epi8(static_cast<char>(1 << i));
-    return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(v, mask), mask), _mm256_set1_epi8(value));
-}
-
-/// 16 in byte i where bit i of `bits` is set, else 0.
-__m256i fifth_bits(std::uint32_t bits) {
-    const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), byte_of);
-    const __m256i mask = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
-    return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, mask), mask), _mm256_set1_epi8(16));
-}
-
-/// Looks thirty-two 4-bit codes up in a table of sixteen bytes.
-__m256i look_up(__m128i table, __m256i codes) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes);
-}
-
-__m128i iq4_levels() {
-    return _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
-}
-
-__m128i fp4_doubled() { return _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12); }
+namespace {  // NOLINT(google-build-namespaces): see decode_simd_ops.h
 
 /// Q4_K and Q5_K: eight 6-bit scales in bytes 0..7, eight mins in bytes 8..15; see scale_min() in
 /// decode_k.cpp.
@@ -94,57 +32,30 @@ __m128i q3_k_scales(Bytes b) {
     return _mm_sub_epi8(_mm_or_si128(nibble, upper), _mm_set1_epi8(32));
 }
 
-/// V: struct Floats of sixteen; broadcast, from_i8, from_half, from_bf16, mul, add, sub, store.
-template <class V> struct SimdDecoders {
-    using Floats = typename V::Floats;
-
-    static __m128i lower(__m256i v) { return _mm256_castsi256_si128(v); }
-    static __m128i upper(__m256i v) { return _mm256_extracti128_si256(v, 1); }
-
-    /// out = scale * codes, sixteen or thirty-two of them
-    static void scaled(__m128i codes, float scale, float* out) {
-        V::store(out, V::mul(V::broadcast(scale), V::from_i8(codes)));
-    }
-    static void scaled(__m256i codes, float scale, float* out) {
-        scaled(lower(codes), scale, out);
-        scaled(upper(codes), scale, out + 16);
-    }
-    /// out = scale * codes + offset
-    static void shifted_up(__m256i codes, float scale, float offset, float* out) {
-        const Floats d = V::broadcast(scale);
-        const Floats m = V::broadcast(offset);
-        V::store(out, V::add(V::mul(d, V::from_i8(lower(codes))), m));
-        V::store(out + 16, V::add(V::mul(d, V::from_i8(upper(codes))), m));
-    }
-    /// out = scale * codes - min
-    static void shifted_down(__m128i codes, float scale, float min, float* out) {
-        V::store(out, V::sub(V::mul(V::broadcast(scale), V::from_i8(codes)), V::broadcast(min)));
-    }
-    static void shifted_down(__m256i codes, float scale, float min, float* out) {
-        shifted_down(lower(codes), scale, min, out);
-        shifted_down(upper(codes), scale, min, out + 16);
-    }
+template <class V> struct SimdDecoders : SimdOps<V> {
+    using Ops = SimdOps<V>;
+    using Ops::lower, Ops::upper, Ops::scaled, Ops::shifted_up, Ops::shifted_down;
+    using Iq = SimdIq<V>;
+    using Ik = SimdIk<V>;
+    using Rn = SimdInterleaved<V>;
 
     static void q4_0(Bytes b, float* out) {
         scaled(_mm256_sub_epi8(nibbles(b + 2), _mm256_set1_epi8(8)), half(b), out);
     }
     static void q4_1(Bytes b, float* out) { shifted_up(nibbles(b + 4), half(b), half(b + 2), out); }
     static void q5_0(Bytes b, float* out) {
-        const __m256i q = _mm256_or_si256(nibbles(b + 6), fifth_bits(read_as<std::uint32_t>(b + 2)));
+        const __m256i q = _mm256_or_si256(nibbles(b + 6), where_bits(read_as<std::uint32_t>(b + 2), 16));
         scaled(_mm256_sub_epi8(q, _mm256_set1_epi8(16)), half(b), out);
     }
     static void q5_1(Bytes b, float* out) {
-        const __m256i q = _mm256_or_si256(nibbles(b + 8), fifth_bits(read_as<std::uint32_t>(b + 4)));
+        const __m256i q = _mm256_or_si256(nibbles(b + 8), where_bits(read_as<std::uint32_t>(b + 4), 16));
         shifted_up(q, half(b), half(b + 2), out);
     }
     static void q8_0(Bytes b, float* out) { scaled(load32(b + 2), half(b), out); }
     static void iq4_nl(Bytes b, float* out) { scaled(look_up(iq4_levels(), nibbles(b + 2)), half(b), out); }
 
     static void mxfp4(Bytes b, float* out) {
-        const std::uint32_t bits = b[0] < 2 ? 0x00200000u << b[0] : (b[0] - 1u) << 23;  // 2^(e - 128)
-        float d;
-        std::memcpy(&d, &bits, sizeof d);
-        scaled(look_up(fp4_doubled(), nibbles(b + 1)), d, out);
+        scaled(look_up(fp4_doubled(), nibbles(b + 1)), half_e8m0_of(b[0]), out);
     }
 
     static void q2_k(Bytes b, float* out) {
@@ -247,30 +158,69 @@ template <class V> struct SimdDecoders {
         }
     }
 
-    template <std::size_t kWeights, std::size_t kBytes, void (*kBlock)(Bytes, float*)>
-    static void blocks(const std::byte* row, std::size_t n, float* out) {
-        const auto* block = reinterpret_cast<Bytes>(row);
-        for (std::size_t done = 0; done < n; done += kWeights, block += kBytes) kBlock(block, out + done);
-    }
-
     /// nullptr for types without a vector decoder.
-    static DecodeRow find(TypeId id) {
+    static DecodeRows find(TypeId id) {
         switch (id) {
             case TypeId::F16: return f16;
             case TypeId::BF16: return bf16;
-            case TypeId::Q4_0: return blocks<32, 18, q4_0>;
-            case TypeId::Q4_1: return blocks<32, 20, q4_1>;
-            case TypeId::Q5_0: return blocks<32, 22, q5_0>;
-            case TypeId::Q5_1: return blocks<32, 24, q5_1>;
-            case TypeId::Q8_0: return blocks<32, 34, q8_0>;
-            case TypeId::IQ4_NL: return blocks<32, 18, iq4_nl>;
-            case TypeId::MXFP4: return blocks<32, 17, mxfp4>;
-            case TypeId::Q2_K: return blocks<256, 84, q2_k>;
-            case TypeId::Q3_K: return blocks<256, 110, q3_k>;
-            case TypeId::Q4_K: return blocks<256, 144, q4_k>;
-            case TypeId::Q5_K: return blocks<256, 176, q5_k>;
-            case TypeId::Q6_K: return blocks<256, 210, q6_k>;
-            case TypeId::IQ4_XS: return blocks<256, 136, iq4_xs>;
+            case TypeId::Q4_0: return Ops::template blocks<32, 18, q4_0>;
+            case TypeId::Q4_1: return Ops::template blocks<32, 20, q4_1>;
+            case TypeId::Q5_0: return Ops::template blocks<32, 22, q5_0>;
+            case TypeId::Q5_1: return Ops::template blocks<32, 24, q5_1>;
+            case TypeId::Q8_0: return Ops::template blocks<32, 34, q8_0>;
+            case TypeId::IQ4_NL: return Ops::template blocks<32, 18, iq4_nl>;
+            case TypeId::MXFP4: return Ops::template blocks<32, 17, mxfp4>;
+            case TypeId::Q2_K: return Ops::template blocks<256, 84, q2_k>;
+            case TypeId::Q3_K: return Ops::template blocks<256, 110, q3_k>;
+            case TypeId::Q4_K: return Ops::template blocks<256, 144, q4_k>;
+            case TypeId::Q5_K: return Ops::template blocks<256, 176, q5_k>;
+            case TypeId::Q6_K: return Ops::template blocks<256, 210, q6_k>;
+            case TypeId::IQ4_XS: return Ops::template blocks<256, 136, iq4_xs>;
+            case TypeId::IQ1_S: return Ops::template blocks<256, 50, Iq::iq1_s>;
+            case TypeId::IQ1_M: return Ops::template blocks<256, 56, Iq::iq1_m>;
+            case TypeId::IQ2_XXS: return Ops::template blocks<256, 66, Iq::iq2_xxs>;
+            case TypeId::IQ2_XS: return Ops::template blocks<256, 74, Iq::iq2_xs>;
+            case TypeId::IQ2_S: return Ops::template blocks<256, 82, Iq::iq2_s>;
+            case TypeId::IQ3_XXS: return Ops::template blocks<256, 98, Iq::iq3_xxs>;
+            case TypeId::IQ3_S: return Ops::template blocks<256, 110, Iq::iq3_s>;
+            case TypeId::NVFP4: return Ops::template blocks<64, 36, Iq::nvfp4>;
+            case TypeId::Q6_0: return Ops::template blocks<32, 26, Ik::q6_0>;
+            case TypeId::IQ2_K: return Ops::template blocks<256, 76, Ik::iq2_k>;
+            case TypeId::IQ3_K: return Ops::template blocks<256, 110, Ik::iq3_k>;
+            case TypeId::IQ4_K: return Ops::template blocks<256, 144, Ik::iq4_k>;
+            case TypeId::IQ5_K: return Ops::template blocks<256, 176, Ik::iq5_k>;
+            case TypeId::IQ6_K: return Ops::template blocks<256, 212, Ik::iq6_k>;
+            case TypeId::IQ2_KS: return Ops::template scaled_blocks<2, 70, Ik::iq2_ks>;
+            case TypeId::IQ2_KL: return Ops::template scaled_blocks<2, 86, Ik::iq2_kl>;
+            case TypeId::IQ3_KS: return Ops::template scaled_blocks<2, 102, Ik::iq3_ks>;
+            case TypeId::IQ4_KS: return Ops::template scaled_blocks<4, 136, Ik::iq4_ks>;
+            case TypeId::IQ4_KSS: return Ops::template scaled_blocks<4, 128, Ik::iq4_kss>;
+            case TypeId::IQ5_KS: return Ops::template scaled_blocks<4, 168, Ik::iq5_ks>;
+            case TypeId::IQ1_KT: return Ops::template scaled_blocks<4, 56, Ik::iq1_kt>;
+            case TypeId::IQ2_KT: return Ops::template scaled_blocks<4, 68, Ik::iq2_kt>;
+            case TypeId::IQ3_KT: return Ops::template scaled_blocks<4, 100, Ik::iq3_kt>;
+            case TypeId::IQ4_KT: return Ops::template scaled_blocks<4, 128, Ik::iq4_kt>;
+            case TypeId::Q4_0_R8: return Rn::template groups<8, 32, 18, 0, Rn::q4_0_r8>;
+            case TypeId::Q5_0_R4: return Rn::template groups<4, 32, 22, 0, Rn::q5_0_r4>;
+            case TypeId::Q8_0_R8: return Rn::template groups<8, 32, 34, 0, Rn::q8_0_r8>;
+            case TypeId::Q2_K_R4: return Rn::template groups<4, 256, 84, 0, Rn::q2_k_r4>;
+            case TypeId::Q3_K_R4: return Rn::template groups<4, 256, 110, 0, Rn::q3_k_r4>;
+            case TypeId::Q4_K_R4: return Rn::template groups<4, 256, 144, 0, Rn::q4_k_r4>;
+            case TypeId::Q5_K_R4: return Rn::template groups<4, 256, 176, 0, Rn::q5_k_r4>;
+            case TypeId::Q6_K_R4: return Rn::template groups<4, 256, 210, 0, Rn::q6_k_r4>;
+            case TypeId::IQ4_NL_R4: return Rn::template groups<4, 32, 18, 0, Rn::iq4_nl_r4>;
+            case TypeId::IQ4_XS_R8: return Rn::template groups<8, 256, 136, 0, Rn::iq4_xs_r8>;
+            case TypeId::Q6_0_R4: return Rn::template groups<4, 32, 26, 0, Rn::q6_0_r4>;
+            case TypeId::IQ2_K_R4: return Rn::template groups<4, 256, 76, 0, Rn::iq2_k_r4>;
+            case TypeId::IQ3_K_R4: return Rn::template groups<4, 256, 110, 0, Rn::iq3_k_r4>;
+            case TypeId::IQ4_K_R4: return Rn::template groups<4, 256, 144, 0, Rn::iq4_k_r4>;
+            case TypeId::IQ5_K_R4: return Rn::template groups<4, 256, 176, 0, Rn::iq5_k_r4>;
+            case TypeId::IQ4_KS_R4: return Rn::template groups<4, 256, 136, 4, Rn::iq4_ks_r4>;
+            case TypeId::IQ5_KS_R4: return Rn::template groups<4, 256, 168, 4, Rn::iq5_ks_r4>;
+            case TypeId::MXFP4_R8: return Rn::template groups<8, 32, 17, 0, Rn::mxfp4_r8>;
+            case TypeId::Q8_K_R16: return Rn::template groups<16, 256, 258, 0, Rn::q8_k_r16>;
+            case TypeId::Q8_KV_R8: return Rn::template groups<8, 32, 32, 4, Rn::q8_kv_r8>;
+            case TypeId::Q8_K_R8: return Rn::template groups<8, 256, 258, 0, Rn::q8_k_r8>;
             default: return nullptr;
         }
     }

@@ -24,7 +24,4 @@ constexpr unsigned even_signs(unsigned seven_bits) noexcept {
     return seven_bits | (static_cast<unsigned>(std::popcount(seven_bits)) & 1u) << 7;
 }
 
-/// -magnitude where negative is 1, magnitude where it is 0; signs are random, so a branch would cost more.
-constexpr int with_sign(int magnitude, int negative) noexcept { return (magnitude ^ -negative) + negative; }
-
 }  // namespace assay::quant

@@ -6,7 +6,7 @@
 namespace assay::quant {
 
 /// nullptr for types without a vector decoder.
-DecodeRow find_avx2_decoder(TypeId id) noexcept;
-DecodeRow find_avx512_decoder(TypeId id) noexcept;
+DecodeRows find_avx2_decoder(TypeId id) noexcept;
+DecodeRows find_avx512_decoder(TypeId id) noexcept;
 
 }  // namespace assay::quant

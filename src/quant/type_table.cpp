@@ -4,12 +4,37 @@
 #include <limits>
 
 #include "core/error.h"
+#include "quant/interleaved_iq_blocks.h"
+#include "quant/iq_grids.h"
 #include "quant/scalar_decoders.h"
 
 namespace assay::quant {
 
 namespace {
-// By id. Ids 4, 5, 31 to 33 and 36 to 38 were removed from the format.
+
+/// The tables that the types of ik_blocks.h and interleaved_*.h are decoded with.
+const Codebooks kBooks{kGridIq1[0].data(),  kGridIq2Xxs[0].data(), kGridIq2Xs[0].data(),
+                       kGridIq2S[0].data(), kGridIq3Xxs[0].data(), kGridIq3S[0].data(),
+                       kIk2Levels.data(),   kIk3Levels.data(),     kIq4Levels.data(),
+                       kIk5Levels.data(),   kIk2Pairs.data(),      kFp4Doubled.data()};
+
+template <typename Type> void decode_rows(const std::byte* rows, std::size_t n, float* out) {
+    const auto* scales = reinterpret_cast<Bytes>(rows);
+    const Bytes blocks = scales + Type::kRows * Type::kRowMeta;
+    for (unsigned lane = 0; lane < Type::kRows; ++lane)
+        for (std::size_t i = 0; i < n; i += 8, out += 8)
+            Type::eight({scales + lane * Type::kRowMeta,
+                         blocks + i / Type::kWeights * Type::kRows * Type::kBytes, lane},
+                        static_cast<unsigned>(i % Type::kWeights), out, kBooks);
+}
+
+template <typename Type> constexpr TypeInfo row(TypeId id, std::string_view name) {
+    return {id, name, Type::kWeights, Type::kBytes, Type::kRowMeta, decode_rows<Type>, Type::kRows};
+}
+
+// By id. Ids 4, 5, 31 to 33, 37, 38, 142 and 143 were removed from the formats. Left out: 36, I2_S, which has
+// one scale for a tensor and that behind its last row; and what only activations are stored in (97 to 99,
+// 136, 147 to 150).
 constexpr std::array kTypes = std::to_array<TypeInfo>({
     {TypeId::F32, "f32", 1, 4, 0, decode_f32},
     {TypeId::F16, "f16", 1, 2, 0, decode_f16},
@@ -46,6 +71,55 @@ constexpr std::array kTypes = std::to_array<TypeInfo>({
     {TypeId::NVFP4, "nvfp4", 64, 36, 0, decode_nvfp4},
     {TypeId::Q1_0, "q1_0", 128, 18, 0, decode_q1_0},
     {TypeId::Q2_0, "q2_0", 64, 18, 0, decode_q2_0},
+    row<Q6_0>(TypeId::Q6_0, "q6_0"),
+    row<Iq1Bn>(TypeId::IQ1_BN, "iq1_bn"),
+    row<Iq2Bn>(TypeId::IQ2_BN, "iq2_bn"),
+    row<Iq2K>(TypeId::IQ2_K, "iq2_k"),
+    row<Iq3K>(TypeId::IQ3_K, "iq3_k"),
+    row<Iq4K>(TypeId::IQ4_K, "iq4_k"),
+    row<Iq5K>(TypeId::IQ5_K, "iq5_k"),
+    row<Iq6K>(TypeId::IQ6_K, "iq6_k"),
+    row<Iq4Ks>(TypeId::IQ4_KS, "iq4_ks"),
+    row<Iq2Ks>(TypeId::IQ2_KS, "iq2_ks"),
+    row<Iq4Kss>(TypeId::IQ4_KSS, "iq4_kss"),
+    row<Q8Kv>(TypeId::Q8_KV, "q8_KV"),
+    row<Iq5Ks>(TypeId::IQ5_KS, "iq5_ks"),
+    row<Iq2Kt>(TypeId::IQ2_KT, "iq2_kt"),
+    row<Iq3Kt>(TypeId::IQ3_KT, "iq3_kt"),
+    row<Iq4Kt>(TypeId::IQ4_KT, "iq4_kt"),
+    row<Iq3Ks>(TypeId::IQ3_KS, "iq3_ks"),
+    row<Iq2Kl>(TypeId::IQ2_KL, "iq2_kl"),
+    row<Iq1Kt>(TypeId::IQ1_KT, "iq1_kt"),
+    row<Q4_0R8>(TypeId::Q4_0_R8, "q4_0_r8"),
+    row<Q5_0R4>(TypeId::Q5_0_R4, "q5_0_r4"),
+    row<Q8_0R8>(TypeId::Q8_0_R8, "q8_0_r8"),
+    row<Q2KR4>(TypeId::Q2_K_R4, "q2_k_r4"),
+    row<Q3KR4>(TypeId::Q3_K_R4, "q3_k_r4"),
+    row<Q4KR4>(TypeId::Q4_K_R4, "q4_k_r4"),
+    row<Q5KR4>(TypeId::Q5_K_R4, "q5_k_r4"),
+    row<Q6KR4>(TypeId::Q6_K_R4, "q6_k_r4"),
+    row<Iq2XxsR4>(TypeId::IQ2_XXS_R4, "iq2_xxs_r4"),
+    row<Iq2XsR4>(TypeId::IQ2_XS_R4, "iq2_xs_r4"),
+    row<Iq3XxsR4>(TypeId::IQ3_XXS_R4, "iq3_xxs_r4"),
+    row<Iq1SR4>(TypeId::IQ1_S_R4, "iq1_s_r4"),
+    row<Iq4NlR4>(TypeId::IQ4_NL_R4, "iq4_nl_r4"),
+    row<Iq3SR4>(TypeId::IQ3_S_R4, "iq3_s_r4"),
+    row<Iq2SR4>(TypeId::IQ2_S_R4, "iq2_s_r4"),
+    row<Iq4XsR8>(TypeId::IQ4_XS_R8, "iq4_xs_r8"),
+    row<Iq1MR4>(TypeId::IQ1_M_R4, "iq1_m_r4"),
+    row<Bf16R16>(TypeId::BF16_R16, "bf16_r16"),
+    row<Q6_0R4>(TypeId::Q6_0_R4, "q6_0_r4"),
+    row<Iq2BnR4>(TypeId::IQ2_BN_R4, "iq2_bn_r4"),
+    row<Iq2KR4>(TypeId::IQ2_K_R4, "iq2_k_r4"),
+    row<Iq3KR4>(TypeId::IQ3_K_R4, "iq3_k_r4"),
+    row<Iq4KR4>(TypeId::IQ4_K_R4, "iq4_k_r4"),
+    row<Iq5KR4>(TypeId::IQ5_K_R4, "iq5_k_r4"),
+    row<Iq4KsR4>(TypeId::IQ4_KS_R4, "iq4_ks_r4"),
+    row<Iq5KsR4>(TypeId::IQ5_KS_R4, "iq5_ks_r4"),
+    row<Mxfp4R8>(TypeId::MXFP4_R8, "mxfp4_r8"),
+    row<Q8KR16>(TypeId::Q8_K_R16, "q8_k_r16"),
+    row<Q8KvR8>(TypeId::Q8_KV_R8, "q8_KV_r8"),
+    row<Q8KR8>(TypeId::Q8_K_R8, "q8_k_r8"),
 });
 }  // namespace
 

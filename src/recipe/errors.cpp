@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "quant/decode.h"
 #include "quant/encode.h"
+#include "quant/row_reader.h"
 #include "recipe/guide.h"
 
 namespace assay::recipe {
@@ -47,7 +48,7 @@ class Rounder {
     Rounder(const gguf::Tensor& tensor, std::span<const quant::TypeId> types)
         : tensor_(tensor),
           types_(types),
-          decode_(quant::decoder(tensor.type->id, detect_isa())),
+          reader_(*tensor.type, tensor.ne[0], detect_isa()),
           weights_(tensor.ne[0]),
           difference_(tensor.ne[0]) {
         for (const quant::TypeId type : types)
@@ -55,9 +56,10 @@ class Rounder {
                                                           quant::type_info(type), tensor.ne[0]))));
     }
 
-    void add(const std::byte* row, std::span<const float> importance, bool has_data, Sums& sums) {
+    void add(const std::byte* tensor, std::uint64_t row, std::span<const float> importance, bool has_data,
+             Sums& sums) {
         const std::size_t n = weights_.size();
-        decode_(row, n, weights_.data());
+        reader_.read(tensor, row, weights_.data());
         if (!std::all_of(weights_.begin(), weights_.end(), [](float w) { return std::isfinite(w); }))
             throw_error(ErrorKind::Numeric, tensor_.name, "a weight is not finite");
         sums.energy += weighted(importance, weights_);
@@ -76,7 +78,7 @@ class Rounder {
   private:
     const gguf::Tensor& tensor_;
     std::span<const quant::TypeId> types_;
-    quant::DecodeRow decode_;
+    quant::RowReader reader_;
     std::vector<float> weights_;
     std::vector<float> difference_;
     std::vector<float> guide_;
@@ -103,8 +105,8 @@ Sums sum_rows(const gguf::File& model, const gguf::Tensor& tensor, const InputEn
         const std::size_t first = static_cast<std::size_t>(task) * kRowsPerTask;
         const std::size_t last = std::min(first + kRowsPerTask, rows.size());
         for (std::size_t i = first; i < last; ++i)
-            rounders[static_cast<std::size_t>(thread)].add(data.data() + rows[i] * tensor.row_bytes(),
-                                                           inputs.of_row(rows[i]), inputs.has_data(),
+            rounders[static_cast<std::size_t>(thread)].add(data.data(), rows[i], inputs.of_row(rows[i]),
+                                                           inputs.has_data(),
                                                            parts[static_cast<std::size_t>(task)]);
     });
     Sums total(types.size(), tensor.ne[0]);

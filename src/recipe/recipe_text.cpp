@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "core/text.h"
 #include "recipe/policy.h"
 
 namespace assay::recipe {
@@ -19,6 +20,13 @@ std::string shell_word(std::string_view word) {
     constexpr std::string_view kPlain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:@%,=";
     if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return std::string(word);
+    if (printable(word) != word) {  // bytes by number: the line stays one line, and means the same to bash
+        std::string text = "$'";
+        for (const char c : word)
+            text += kPlain.find(c) != kPlain.npos ? std::string(1, c)
+                                                  : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        return text + "'";
+    }
     std::string text = "'";
     for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return text + "'";
@@ -105,11 +113,11 @@ std::string recipe_text(const Recipe& recipe) {
     for (const auto& [kind, row] : rows_by_kind(recipe)) {
         const std::string error =
             row.measured == 0 ? "-" : fmt::format("{:.3e}", row.relative / static_cast<double>(row.measured));
-        text += fmt::format("{:<28} {:>7.3f} {:>11} ", kind, bits(row.bytes, row.elements), error);
+        text += fmt::format("{:<28} {:>7.3f} {:>11} ", printable(kind), bits(row.bytes, row.elements), error);
         for (const auto& [type, n] : row.tensors) text += fmt::format(" {} x{}", name_of(type), n);
         text += '\n';
     }
-    for (const std::string& note : recipe.notes) text += "note: " + note + "\n";
+    for (const std::string& note : recipe.notes) text += "note: " + printable(note) + "\n";
     return text;
 }
 

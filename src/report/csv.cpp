@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "core/text.h"
+
 namespace assay::report {
 
 namespace {
@@ -12,8 +14,9 @@ std::string field(const std::optional<double>& value) { return value ? fmt::form
 
 }  // namespace
 
-std::string csv_field(std::string_view text) {
-    if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+std::string csv_field(std::string_view content) {
+    const std::string text = printable(content);
+    if (text.find_first_of(",\"") == std::string::npos) return text;
     std::string quoted = "\"";
     for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
     return quoted + '"';

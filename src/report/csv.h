@@ -10,7 +10,7 @@
 
 namespace assay::report {
 
-/// A field in quotes where a comma, a quote or a line break asks for them.
+/// printable() text, in quotes where a comma or a quote asks for them.
 std::string csv_field(std::string_view text);
 
 /// Numbers are written with as many digits as reading them back needs; absent ones are empty. `activations`

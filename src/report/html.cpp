@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "report/json_values.h"
 #include "report/page_parts.h"
 
@@ -56,10 +57,8 @@ class Template {
 }  // namespace
 
 std::string escape_html(std::string_view text) {
-    // The JSON writer replaces what is not UTF-8; its result is unpacked again.
-    const std::string valid = Json::parse(dump(Json(text))).get<std::string>();
     std::string html;
-    for (const char c : valid) {
+    for (const char c : printable(text)) {
         switch (c) {
             case '&': html += "&amp;"; break;
             case '<': html += "&lt;"; break;

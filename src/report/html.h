@@ -13,7 +13,7 @@ namespace assay::report {
 /// any matrix.
 std::string html_report(const ReportData& data);
 
-/// `&<>"'` as character references; what is not UTF-8 becomes U+FFFD.
+/// printable() text with `&<>"'` as character references.
 std::string escape_html(std::string_view text);
 
 }  // namespace assay::report

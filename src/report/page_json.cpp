@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <fmt/format.h>
 
+#include "core/text.h"
 #include "report/json_values.h"
 
 namespace assay::report {
@@ -31,12 +32,15 @@ Json curve(const std::vector<perplexity::Sums>& chunks) {
     return points;
 }
 
-/// Six significant digits are more than a picture shows, and keep the page small.
-void shorten(Json& value) {
+/// Six significant digits are more than a picture shows, and keep the page small. Texts as a page may show
+/// them.
+void prepare(Json& value) {
     if (value.is_number_float() && std::isfinite(value.get<double>()))
         value = std::strtod(fmt::format("{:.6g}", value.get<double>()).c_str(), nullptr);
+    else if (value.is_string())
+        value = printable(value.get_ref<const std::string&>(), "\n");
     else if (value.is_structured())
-        for (Json& element : value) shorten(element);
+        for (Json& element : value) prepare(element);
 }
 
 }  // namespace
@@ -101,7 +105,7 @@ std::string script_json(const ReportData& data) {
                     {"matrices", array_of(data.matrices)},
                     {"comparisons", array_of(data.comparisons)},
                     {"recipe", data.recipe}};
-    shorten(numbers);
+    prepare(numbers);
     std::string safe;
     for (const char c : dump(numbers)) {
         if (c == '<')

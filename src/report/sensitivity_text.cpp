@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "core/text.h"
 #include "report/csv.h"
 #include "report/json_values.h"
 
@@ -16,8 +17,11 @@ std::string sensitivity_text(const perplexity::Sensitivity& sensitivity) {
                     sensitivity.perplexity.value, sensitivity.perplexity.error, sensitivity.positions,
                     sensitivity.n_chunks, sensitivity.by);
     std::size_t width = 4;
-    for (const UnitSensitivity& unit : sensitivity.units) width = std::max(width, unit.unit.size());
     std::vector<UnitSensitivity> units = sensitivity.units;
+    for (UnitSensitivity& unit : units) {
+        unit.unit = printable(unit.unit);
+        width = std::max(width, unit.unit.size());
+    }
     std::ranges::stable_sort(units, [](const UnitSensitivity& a, const UnitSensitivity& b) {
         return a.divergence.value > b.divergence.value;
     });

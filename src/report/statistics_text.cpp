@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "core/text.h"
+
 namespace assay::report {
 
 namespace {
@@ -22,8 +24,8 @@ std::string tensor_row(const stats::TensorStats& t) {
     return fmt::format(
         "{:>5}\t{:<20}\t{:10.2f}\t{:8.4f}\t{:11.4f}\t{:6.2f}\t{:6.2f}\t{:8.2f}%\t{:6}\t{:10.4f}\t{:6.2f}%\t"
         "{:10.2f}%\t{:8.4f}\n",
-        t.parts.layer, t.parts.tensor, t.energy, t.min, t.max, t.mean, t.stddev, 100.0f * t.active, t.n,
-        t.entropy, t.entropy_norm, 100.0f * t.zd, t.cos_sim);
+        printable(t.parts.layer), printable(t.parts.tensor), t.energy, t.min, t.max, t.mean, t.stddev,
+        100.0f * t.active, t.n, t.entropy, t.entropy_norm, 100.0f * t.zd, t.cos_sim);
 }
 
 double or_nan(const std::optional<double>& value) { return value.value_or(std::nan("")); }
@@ -31,14 +33,15 @@ double or_nan(const std::optional<double>& value) { return value.value_or(std::n
 void add_list(std::string& text, std::string_view heading, const std::vector<std::string>& names) {
     if (names.empty()) return;
     text += fmt::format("  {}: {}\n", heading, names.size());
-    for (const std::string& name : names) text += fmt::format("    {}\n", name);
+    for (const std::string& name : names) text += fmt::format("    {}\n", printable(name));
 }
 
 }  // namespace
 
 std::string statistics_text(std::string_view path, std::span<const stats::TensorStats> tensors,
                             std::span<const stats::LayerStats> layers) {
-    std::string text = fmt::format("\nComputing statistics for {} ({} tensors)\n", path, tensors.size());
+    std::string text =
+        fmt::format("\nComputing statistics for {} ({} tensors)\n", printable(path), tensors.size());
     text += fmt::format("\n{}\n", kTensorHeading) + rule(kTensorRule, '=');
     for (const auto& tensor : tensors) text += tensor_row(tensor);
     text += fmt::format("\nComputing weighted average statistics per layer ({} layers)\n", layers.size());
@@ -61,8 +64,9 @@ std::string activation_text(std::span<const stats::ActivationStats> tensors,
         text += fmt::format(
             "{:>5} | {:<40} | {:10.4f} | {:10.4f} | {:9.2f} | {:9.2f} | {:6.2f}% | {:12.4f} | {:>8.4f} | "
             "{:>9.4f} | {:>8.4f} | {:>8.4f} | {:>11.6f}\n",
-            t.parts.layer, t.parts.tensor, t.mean, t.stddev, t.skewness, t.kurtosis, t.entropy_norm, t.energy,
-            or_nan(t.gain), or_nan(t.l2_distance), or_nan(t.cosine), or_nan(t.pearson), or_nan(t.covariance));
+            printable(t.parts.layer), printable(t.parts.tensor), t.mean, t.stddev, t.skewness, t.kurtosis,
+            t.entropy_norm, t.energy, or_nan(t.gain), or_nan(t.l2_distance), or_nan(t.cosine),
+            or_nan(t.pearson), or_nan(t.covariance));
     if (layers.empty()) return text;
     text += fmt::format("\n{:>5} | {:>12} | {:>8} | {:>9} | {:>8} | {:>8} | {:>11}\n", "Layer", "∑E[A²]",
                         "Gain", "L2 Dist", "CosSim", "PCC", "Cov");
@@ -85,8 +89,8 @@ std::string coverage_text(const stats::Coverage& coverage) {
             text += fmt::format(
                 "  {}: of {} experts {} without data, {} with fewer than {} rows (least {}, median {}, most "
                 "{})\n",
-                weight.name, weight.counts.size(), weight.n_missing, weight.n_starving, stats::kStarvingRows,
-                weight.least, weight.median, weight.most);
+                printable(weight.name), weight.counts.size(), weight.n_missing, weight.n_starving,
+                stats::kStarvingRows, weight.least, weight.median, weight.most);
     return text;
 }
 

@@ -23,17 +23,17 @@ struct Role {
 const std::array<Role, 6> kFillInMiddleRoles{{
     {{"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id"},
      {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",
-      "<|code_prefix|>", "<|prefix|>"}},
+      "<|code_prefix|>", "<|prefix|>", "<|plamo:fim_prefix|>"}},
     {{"tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"},
      {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",
-      "<|code_suffix|>", "<|suffix|>"}},
+      "<|code_suffix|>", "<|suffix|>", "<|plamo:fim_suffix|>"}},
     {{"tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"},
      {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>",
-      "<|middle|>"}},
+      "<|middle|>", "<|plamo:fim_middle|>"}},
     {{"tokenizer.ggml.fim_pad_token_id", {}}, {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
     {{"tokenizer.ggml.fim_rep_token_id", {}},
      {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
-    {{"tokenizer.ggml.fim_sep_token_id", {}}, {"<|file_sep|>"}},
+    {{"tokenizer.ggml.fim_sep_token_id", {}}, {"<|file_sep|>", "<|plamo:file_separator|>"}},
 }};
 
 // Includes every text that names the end of a turn or a message, so that those two roles need no rule.
@@ -60,6 +60,7 @@ constexpr std::string_view kEndOfGeneration[]{
     "<|tool_response>",
     "<｜end▁of▁sentence｜>",
     "[e~[",
+    "<|ifm|im_end|>",
 };
 
 bool contains_any(std::string_view text, Texts parts) {
@@ -114,7 +115,9 @@ void Vocabulary::mark_end_of_generation() {
     // Formats with channels use <|end|> inside a conversation, not at its end.
     const bool has_call = has("<|call|>") || has("<|calls|>");
     if (has_call && (has("<|return|>") || has("<|flush|>"))) add_attributes("<|end|>", kUserDefined, kAll);
-    if (has("<|tool_response>")) add_attributes("</s>", kNormal, kAll);
+    // Models that end otherwise have </s> as mark-up.
+    const bool plamo = ids_.eos != kNoToken && text(ids_.eos) == "<|plamo:eos|>";
+    if (has("<|tool_response>") || plamo) add_attributes("</s>", kNormal, kAll);
 }
 
 void Vocabulary::mark_stripping(const gguf::Metadata& metadata) {

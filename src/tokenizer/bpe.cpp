@@ -1,6 +1,9 @@
 // Byte-pair merging (Sennrich et al. 2016) of the words a pre-tokenizer cuts: of all neighbours that a merge
 // names, the one that is first in the list of merges goes first.
+#include "tokenizer/bpe.h"
+
 #include <array>
+#include <fmt/ranges.h>
 #include <optional>
 #include <utility>
 
@@ -37,8 +40,9 @@ class SpellingTable {
 
 class Bpe : public Tokenizer {
   public:
-    Bpe(Vocabulary v, const PreTokenizer& pre, MergeTable merges)
+    Bpe(Vocabulary v, const PreTokenizer& pre, MergeTable merges, WrapSession wrap)
         : Tokenizer(std::move(v)),
+          wrap_(std::move(wrap)),
           flags_(pre.flags),
           splitter_(pre),
           merges_(std::move(merges)),
@@ -98,7 +102,10 @@ class Bpe : public Tokenizer {
         WordCache cache_;
     };
 
-    std::unique_ptr<Session> start() const override { return std::make_unique<BpeSession>(*this); }
+    std::unique_ptr<Session> start() const override {
+        auto session = std::make_unique<BpeSession>(*this);
+        return wrap_ ? wrap_(vocabulary(), std::move(session)) : std::move(session);
+    }
 
     bool has(PreFlags flag) const { return (flags_ & flag) != 0; }
 
@@ -174,6 +181,7 @@ class Bpe : public Tokenizer {
         return tokens;
     }
 
+    WrapSession wrap_;
     PreFlags flags_;
     Splitter splitter_;
     MergeTable merges_;
@@ -185,12 +193,11 @@ class Bpe : public Tokenizer {
 };
 
 std::unique_ptr<Tokenizer> make(const gguf::Metadata& metadata, const PreTokenizer& pre, SpecialIds ids,
-                                std::string warning) {
+                                WrapSession wrap, std::string warning) {
     VocabularyDefaults defaults;
     defaults.ids = ids;
     defaults.add_bos = (pre.flags & kAddBos) != 0;
-    defaults.always_add_bos = (pre.flags & kAlwaysAddBos) != 0;
-    defaults.add_separator = (pre.flags & kAddSeparator) != 0;
+    if ((pre.flags & kAlwaysAddBos) != 0) defaults.framing = Framing::AlwaysBos;
     Vocabulary vocabulary(metadata, defaults);
     if (!warning.empty()) vocabulary.warn(std::move(warning));
 
@@ -200,12 +207,12 @@ std::unique_ptr<Tokenizer> make(const gguf::Metadata& metadata, const PreTokeniz
     if (merges == nullptr && (pre.flags & kMergesOptional) == 0)
         throw_error(ErrorKind::BadFile, metadata.where(), "metadata key {} is missing", kKey);
     MergeTable table(merges == nullptr ? none : *merges, vocabulary);
-    return std::make_unique<Bpe>(std::move(vocabulary), pre, std::move(table));
+    return std::make_unique<Bpe>(std::move(vocabulary), pre, std::move(table), std::move(wrap));
 }
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> make_bpe(const gguf::Metadata& metadata) {
+std::unique_ptr<Tokenizer> make_wrapped_bpe(const gguf::Metadata& metadata, WrapSession wrap) {
     std::string_view name = metadata.find_string("tokenizer.ggml.pre").value_or("");
     std::string warning;
     if (name.empty()) {
@@ -214,16 +221,19 @@ std::unique_ptr<Tokenizer> make_bpe(const gguf::Metadata& metadata) {
     }
     const PreTokenizer* pre = find_pre_tokenizer(name);
     if (pre == nullptr)
-        throw_error(ErrorKind::Unsupported, metadata.where(), "tokenizer.ggml.pre is \"{}\"; known are: {}",
-                    name, pre_tokenizer_names());
+        throw_error(ErrorKind::Unsupported, metadata.where(),
+                    "tokenizer.ggml.pre is \"{}\", which is none of the {} known names; the nearest are: {}",
+                    name, pre_tokenizer_names().size(), fmt::join(nearest_pre_tokenizers(name), " "));
     SpecialIds ids;
     ids.eos = 11;
     if ((pre->flags & kNoDefaultBos) == 0) ids.bos = 11;
-    return make(metadata, *pre, ids, std::move(warning));
+    return make(metadata, *pre, ids, std::move(wrap), std::move(warning));
 }
 
+std::unique_ptr<Tokenizer> make_bpe(const gguf::Metadata& metadata) { return make_wrapped_bpe(metadata, {}); }
+
 std::unique_ptr<Tokenizer> make_gemma4(const gguf::Metadata& metadata) {
-    return make(metadata, *find_pre_tokenizer("gemma4"), {}, {});
+    return make(metadata, *find_pre_tokenizer("gemma4"), {}, {}, {});
 }
 
 }  // namespace assay::tokenizer

@@ -5,9 +5,9 @@
 #include <charconv>
 #include <limits>
 #include <pcre2.h>
-#include <utf8proc.h>
 
 #include "core/error.h"
+#include "tokenizer/characters.h"
 #include "tokenizer/utf8.h"
 
 namespace assay::tokenizer {
@@ -15,31 +15,16 @@ namespace {
 
 char reduce(char32_t code_point) noexcept {
     if (is_white_space(code_point)) return static_cast<char>(Reduced::Space);
-    switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
-        case UTF8PROC_CATEGORY_LU:
-        case UTF8PROC_CATEGORY_LL:
-        case UTF8PROC_CATEGORY_LT:
-        case UTF8PROC_CATEGORY_LM:
-        case UTF8PROC_CATEGORY_LO: return static_cast<char>(Reduced::Letter);
-        case UTF8PROC_CATEGORY_MN:
-        case UTF8PROC_CATEGORY_MC:
-        case UTF8PROC_CATEGORY_ME: return static_cast<char>(Reduced::Mark);
-        case UTF8PROC_CATEGORY_ND:
-        case UTF8PROC_CATEGORY_NL:
-        case UTF8PROC_CATEGORY_NO: return static_cast<char>(Reduced::Number);
-        case UTF8PROC_CATEGORY_PC:
-        case UTF8PROC_CATEGORY_PD:
-        case UTF8PROC_CATEGORY_PS:
-        case UTF8PROC_CATEGORY_PE:
-        case UTF8PROC_CATEGORY_PI:
-        case UTF8PROC_CATEGORY_PF:
-        case UTF8PROC_CATEGORY_PO: return static_cast<char>(Reduced::Punctuation);
-        case UTF8PROC_CATEGORY_SM:
-        case UTF8PROC_CATEGORY_SC:
-        case UTF8PROC_CATEGORY_SK:
-        case UTF8PROC_CATEGORY_SO: return static_cast<char>(Reduced::Symbol);
-        default: return static_cast<char>(Reduced::Other);
+    switch (kind_of(code_point)) {
+        case Kind::Letter: return static_cast<char>(Reduced::Letter);
+        case Kind::Mark: return static_cast<char>(Reduced::Mark);
+        case Kind::Number: return static_cast<char>(Reduced::Number);
+        case Kind::Punctuation: return static_cast<char>(Reduced::Punctuation);
+        case Kind::Symbol: return static_cast<char>(Reduced::Symbol);
+        case Kind::Control:
+        case Kind::Other: return static_cast<char>(Reduced::Other);
     }
+    return static_cast<char>(Reduced::Other);
 }
 
 template <typename Reduce> void append_each(std::string& out, std::string_view clean, Reduce reduce_one) {
@@ -49,7 +34,7 @@ template <typename Reduce> void append_each(std::string& out, std::string_view c
             out.push_back(clean[i++]);
             continue;
         }
-        const Decoded decoded = decode(clean, i);
+        const Decoded decoded = decode_utf8(clean, i);
         out.push_back(reduce_one(decoded.code_point));
         i += decoded.n_bytes;
     }
@@ -71,12 +56,6 @@ std::string category_members(std::string_view name) {
 }
 
 }  // namespace
-
-bool is_white_space(char32_t c) noexcept {
-    return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
-}
 
 void append_reduced(std::string& out, std::string_view clean) { append_each(out, clean, reduce); }
 

@@ -35,9 +35,6 @@ enum class Reduced : unsigned char {
 /// One byte per code point of `clean` text (see append_clean), categories only.
 void append_reduced(std::string& out, std::string_view clean);
 
-/// Unicode white space, as pre-tokenizers mean it.
-bool is_white_space(char32_t code_point) noexcept;
-
 class Expression {
   public:
     /// Throws Error{Internal} when the pattern is not valid: patterns are ours, not the user's.

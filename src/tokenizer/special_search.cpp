@@ -1,7 +1,8 @@
 #include "tokenizer/special_search.h"
 
 #include <algorithm>
-#include <map>
+#include <string>
+#include <utility>
 
 namespace assay::tokenizer {
 namespace {
@@ -11,96 +12,68 @@ bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 }  // namespace
 
-SpecialSearch::SpecialSearch(const Vocabulary& vocabulary, bool parse_special) {
-    collect(vocabulary, parse_special);
-    build_tree();
-    link_failures();
-}
+SpecialSearch::SpecialSearch(const Vocabulary& vocabulary, bool parse_special)
+    : candidates_(collect(vocabulary, parse_special)), tree_(tree_of_reversed(candidates_)), links_(link()) {}
 
-void SpecialSearch::collect(const Vocabulary& vocabulary, bool parse_special) {
+std::vector<SpecialSearch::Candidate> SpecialSearch::collect(const Vocabulary& vocabulary,
+                                                             bool parse_special) {
+    std::vector<Candidate> candidates;
     for (std::size_t i = 0; i < vocabulary.size(); ++i) {
         const auto id = static_cast<Token>(i);
         const Attributes attributes = vocabulary.attributes(id);
         if ((attributes & (kControl | kUserDefined | kUnknown)) == 0) continue;
         if (!parse_special && (attributes & (kControl | kUnknown)) != 0) continue;
         if (vocabulary.find(vocabulary.text(id)) != id) continue;
-        candidates_.push_back({vocabulary.text(id), id, attributes});
+        candidates.push_back({vocabulary.text(id), id, attributes});
     }
-    std::stable_sort(candidates_.begin(), candidates_.end(),
+    std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.text.size() > b.text.size(); });
+    return candidates;
 }
 
-void SpecialSearch::build_tree() {
-    std::vector<std::map<std::uint8_t, std::uint32_t>> children(1);
-    nodes_.resize(1);
-    for (std::size_t rank = 0; rank < candidates_.size(); ++rank) {
-        const std::string& text = candidates_[rank].text;
-        std::uint32_t node = 0;
-        for (auto c = text.rbegin(); c != text.rend(); ++c) {
-            const auto [it, added] = children[node].emplace(static_cast<std::uint8_t>(*c),
-                                                            static_cast<std::uint32_t>(nodes_.size()));
-            node = it->second;
-            if (added) {
-                nodes_.emplace_back();
-                children.emplace_back();
-            }
-        }
-        nodes_[node].match = static_cast<Rank>(rank);
-    }
-    root_children_.assign(256, 0);
-    for (std::size_t node = 0; node < nodes_.size(); ++node) {
-        nodes_[node].first_edge = static_cast<std::uint32_t>(edges_.size());
-        nodes_[node].n_edges = static_cast<std::uint32_t>(children[node].size());
-        for (const auto& [byte, target] : children[node]) edges_.push_back({byte, target});
-    }
-    for (const auto& [byte, target] : children[0]) root_children_[byte] = target;
+ByteTrie SpecialSearch::tree_of_reversed(const std::vector<Candidate>& candidates) {
+    std::vector<std::string> reversed;
+    for (const Candidate& candidate : candidates)
+        reversed.emplace_back(candidate.text.rbegin(), candidate.text.rend());
+    std::vector<ByteTrie::Key> keys;
+    for (const std::string& text : reversed) keys.push_back({text, static_cast<Rank>(keys.size())});
+    return ByteTrie(std::move(keys));
 }
 
-std::uint32_t SpecialSearch::child(std::uint32_t node, std::uint8_t byte) const {
-    if (node == 0) return root_children_[byte] == 0 ? kNone : root_children_[byte];
-    const auto first = edges_.begin() + nodes_[node].first_edge;
-    const auto last = first + nodes_[node].n_edges;
-    const auto it =
-        std::lower_bound(first, last, byte, [](const Edge& e, std::uint8_t b) { return e.byte < b; });
-    return it != last && it->byte == byte ? it->node : kNone;
-}
-
-// Breadth first, so that a node's failure link, which is less deep, is complete before the node.
-void SpecialSearch::link_failures() {
-    std::vector<std::uint32_t> queue{0};
-    for (std::size_t i = 0; i < queue.size(); ++i) {
-        const std::uint32_t parent = queue[i];
-        for (std::uint32_t e = 0; e < nodes_[parent].n_edges; ++e) {
-            const Edge edge = edges_[nodes_[parent].first_edge + e];
-            Node& node = nodes_[edge.node];
+// Nodes are numbered breadth first, so a failure link, which is less deep, is complete before the node.
+std::vector<SpecialSearch::Links> SpecialSearch::link() const {
+    std::vector<Links> links(tree_.size());
+    for (std::uint32_t parent = 0; parent < tree_.size(); ++parent)
+        for (std::uint32_t node = tree_.first_child(parent); node < tree_.end_child(parent); ++node) {
             std::uint32_t fail = parent;
             std::uint32_t target = kNone;
-            while (target == kNone && fail != 0) {
-                fail = nodes_[fail].fail;
-                target = child(fail, edge.byte);
+            while (target == kNone && fail != ByteTrie::kRoot) {
+                fail = links[fail].fail;
+                target = tree_.child(fail, tree_.byte(node));
             }
-            node.fail = target == kNone ? 0 : target;
-            const Node& suffix = nodes_[node.fail];
-            const std::uint32_t nearest = suffix.match != kNone ? node.fail : suffix.shorter;
-            node.shorter = nearest;
-            queue.push_back(edge.node);
+            links[node].fail = target == kNone ? ByteTrie::kRoot : target;
+            const std::uint32_t suffix = links[node].fail;
+            links[node].shorter = tree_.value(suffix) != kNone ? suffix : links[suffix].shorter;
         }
+    return links;
+}
+
+std::uint32_t SpecialSearch::next_node(std::uint32_t node, std::uint8_t byte) const {
+    std::uint32_t next = tree_.child(node, byte);
+    while (next == kNone && node != ByteTrie::kRoot) {
+        node = links_[node].fail;
+        next = tree_.child(node, byte);
     }
+    return next == kNone ? ByteTrie::kRoot : next;
 }
 
 /// Every byte at which some candidate begins, first byte first, with the node of the longest one.
 std::vector<SpecialSearch::Place> SpecialSearch::find_places(std::string_view text) const {
     std::vector<Place> places;
-    std::uint32_t node = 0;
+    std::uint32_t node = ByteTrie::kRoot;
     for (std::size_t i = text.size(); i-- > 0;) {
-        const auto byte = static_cast<std::uint8_t>(text[i]);
-        std::uint32_t next = child(node, byte);
-        while (next == kNone && node != 0) {
-            node = nodes_[node].fail;
-            next = child(node, byte);
-        }
-        node = next == kNone ? 0 : next;
-        const std::uint32_t found = nodes_[node].match != kNone ? node : nodes_[node].shorter;
+        node = next_node(node, static_cast<std::uint8_t>(text[i]));
+        const std::uint32_t found = tree_.value(node) != kNone ? node : links_[node].shorter;
         if (found != kNone) places.push_back({static_cast<std::uint32_t>(i), found});
     }
     std::reverse(places.begin(), places.end());
@@ -115,7 +88,7 @@ class SpecialSearch::Selection {
 
     /// The claims in order of position; `taken` afterwards also marks stripped bytes.
     std::vector<Claim> run(const std::vector<Place>& places) {
-        for (const Place& place : places) waiting_[search_.nodes_[place.node].match].push_back(place);
+        for (const Place& place : places) waiting_[search_.tree_.value(place.node)].push_back(place);
         for (Rank rank = 0; rank < waiting_.size(); ++rank) {
             auto& queue = waiting_[rank];
             // Places that stepped down arrive behind those found at once.
@@ -155,10 +128,10 @@ class SpecialSearch::Selection {
     }
 
     void step_down(const Place& place, std::size_t room_bytes) {
-        std::uint32_t node = search_.nodes_[place.node].shorter;
-        while (node != kNone && search_.candidates_[search_.nodes_[node].match].text.size() > room_bytes)
-            node = search_.nodes_[node].shorter;
-        if (node != kNone) waiting_[search_.nodes_[node].match].push_back({place.begin_byte, node});
+        std::uint32_t node = search_.links_[place.node].shorter;
+        while (node != kNone && search_.candidates_[search_.tree_.value(node)].text.size() > room_bytes)
+            node = search_.links_[node].shorter;
+        if (node != kNone) waiting_[search_.tree_.value(node)].push_back({place.begin_byte, node});
     }
 
     const SpecialSearch& search_;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/byte_trie.h"
 #include "tokenizer/vocabulary.h"
 
 namespace assay::tokenizer {
@@ -35,24 +36,18 @@ class SpecialSearch {
     std::vector<Fragment> partition(std::string_view text) const;
 
   private:
-    /// Order of candidates: index in candidates_, longest text first, then by id.
+    static constexpr std::uint32_t kNone = ByteTrie::kNone;
+    /// Order of candidates: index in candidates_, longest text first, then by id. The value of a node in
+    /// tree_ is the rank of the candidate that ends (reversed: begins) there.
     using Rank = std::uint32_t;
-    static constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
     struct Candidate {
         std::string text;
         Token token;
         Attributes attributes;
     };
-    struct Edge {
-        std::uint8_t byte;
-        std::uint32_t node;
-    };
-    struct Node {
-        std::uint32_t first_edge = 0;  ///< of edges_, sorted by byte
-        std::uint32_t n_edges = 0;
+    struct Links {
         std::uint32_t fail = 0;
-        Rank match = kNone;             ///< longest candidate that ends (reversed: begins) here
         std::uint32_t shorter = kNone;  ///< node of the next shorter candidate beginning at the same byte
     };
     struct Place {
@@ -65,16 +60,15 @@ class SpecialSearch {
     };
     class Selection;
 
-    void collect(const Vocabulary& vocabulary, bool parse_special);
-    void build_tree();
-    void link_failures();
-    std::uint32_t child(std::uint32_t node, std::uint8_t byte) const;
+    static std::vector<Candidate> collect(const Vocabulary& vocabulary, bool parse_special);
+    static ByteTrie tree_of_reversed(const std::vector<Candidate>& candidates);
+    std::vector<Links> link() const;
+    std::uint32_t next_node(std::uint32_t node, std::uint8_t byte) const;
     std::vector<Place> find_places(std::string_view text) const;
 
     std::vector<Candidate> candidates_;
-    std::vector<Node> nodes_;
-    std::vector<Edge> edges_;
-    std::vector<std::uint32_t> root_children_;  ///< [256], 0 where there is none
+    ByteTrie tree_;
+    std::vector<Links> links_;  ///< by node
 };
 
 }  // namespace assay::tokenizer

@@ -3,6 +3,10 @@
 // where the usual form costs more than linear time or a stack as deep as the text.
 #include "tokenizer/split_rules.h"
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
 namespace assay::tokenizer {
 namespace {
 
@@ -24,6 +28,13 @@ constexpr SplitRule kLlama3{SplitKind::Match,
                             ENGLISH_SUFFIX PREFIXED_WORD R"(|\p{N}{1,3})" SIGNS_AND_BREAKS WHITE_SPACE};
 constexpr SplitRule kQwen2{SplitKind::Match,
                            ENGLISH_SUFFIX PREFIXED_WORD R"(|\p{N})" SIGNS_AND_BREAKS WHITE_SPACE};
+// Turkish suffixes stay behind their apostrophe.
+constexpr SplitRule kUfakzeka{SplitKind::Match,
+                              R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N})" SIGNS_AND_BREAKS WHITE_SPACE};
+// Letters may have marks and the two joiners of Indic and Arabic scripts between them.
+constexpr SplitRule kK2Horizon{SplitKind::Match,
+                               ENGLISH_SUFFIX R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}\x{200C}\x{200D}]+)"
+                                              R"(|\p{N}{1,3})" SIGNS_AND_BREAKS WHITE_SPACE};
 constexpr SplitRule kQwen35{SplitKind::Match,
                             ENGLISH_SUFFIX R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N})"
                                            R"(| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" WHITE_SPACE};
@@ -64,9 +75,11 @@ constexpr SplitRule kYoutuAsian{
     R"(|[\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C}\x{3001}-\x{303F})"
     R"(\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+|[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)"};
 
-constexpr SplitRule kDeepSeek3{SplitKind::Match,
-                               R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+)"
-                               R"(|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" WHITE_SPACE};
+#define SIGN_BEFORE_WORD \
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+constexpr SplitRule kDeepSeek3{SplitKind::Match, SIGN_BEFORE_WORD R"(| ?[\p{P}\p{S}]+[\r\n]*)" WHITE_SPACE};
+constexpr SplitRule kSpark{SplitKind::Match, SIGN_BEFORE_WORD R"(| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)"};
+#undef SIGN_BEFORE_WORD
 constexpr SplitRule kCjkAndKana{SplitKind::Match,
                                 R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)"};
 constexpr SplitRule kAsian{SplitKind::Match,
@@ -141,22 +154,25 @@ constexpr PreTokenizer kPreTokenizers[]{
      {kLlama3},
      kIgnoreMerges | kAddBos},
     {"dbrx smaug-bpe", {kLlama3}},
-    {"glm4 chatglm-bpe", {kLlama3}, kNoDefaultBos},
+    {"glm4 glm5", {kLlama3}, kIgnoreMerges | kNoDefaultBos},
+    {"chatglm-bpe", {kLlama3}, kNoDefaultBos},
+    {"k2-horizon", {kK2Horizon}},
     {"jais-2", {kJais2}},
     {"minicpm5", {kThreeDigits, kMiniCpm5}, kIgnoreMerges},
     {"deepseek-llm",
      {kLineBreak, kDeepSeekWord, kDeepSeekPunctuation, kTrailingSpace, kDeepSeekAsian, kNumber}},
     {"deepseek-coder", {kLineBreak, kSpacedLetters, kSpacedPunctuation, kDeepSeekAsian, kDigit}},
-    {"deepseek-v3 hunyuan-dense joyai-llm", {kThreeDigits, kCjkAndKana, kDeepSeek3}},
+    {"deepseek-v3 hunyuan-dense joyai-llm hy_v4", {kThreeDigits, kCjkAndKana, kDeepSeek3}},
+    {"spark2_5", {kThreeDigits, kCjkAndKana, kSpark, kDigit}},
     {"youtu", {kYoutuAsian, kYoutu}, kIgnoreMerges},
     {"falcon", {kFalconSigns, kGpt2, kAsciiThreeDigits}},
     {"gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert exaone4 mpt olmo "
-     "jais trillion granite-docling",
+     "jais trillion granite-docling jina-v1-en jina-v2-code roberta-bpe",
      {kGpt2}},
-    {"jina-v1-en jina-v2-code roberta-bpe", {kGpt2}, kAddSeparator},
     {"starcoder refact command-r cohere2_moe smollm codeshell exaone minerva-7b mellum2", {kDigit, kGpt2}},
     {"qwen2 deepseek-r1-qwen kormo f2llmv2 openpangu megrez stablelm2 hunyuan grok-2 solar-open", {kQwen2}},
     {"qwen35", {kQwen35}},
+    {"ufakzeka", {kUfakzeka}},
     {"laguna", {kNewlines, kQwen2}},
     {"bloom gpt3-finnish poro-chat", {kBloom}},
     {"viking", {kBloom, kDigit}},
@@ -180,29 +196,58 @@ constexpr PreTokenizer kPreTokenizers[]{
     {"whitespace", {kNonSpace}, kPlainText},
 };
 
+/// visit(name, pre) for every name.
+template <typename Visit> void for_each_name(Visit visit) {
+    for (const PreTokenizer& pre : kPreTokenizers)
+        for (std::string_view rest = pre.names; !rest.empty();) {
+            const std::size_t end = std::min(rest.find(' '), rest.size());
+            visit(rest.substr(0, end), pre);
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+}
+
+/// Insertions, deletions and replacements that turn one into the other (Levenshtein 1966).
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = row[0]++;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+        }
+    }
+    return row.back();
+}
+
 }  // namespace
 
 const PreTokenizer* find_pre_tokenizer(std::string_view name) {
-    if (name.empty() || name.find(' ') != std::string_view::npos) return nullptr;
-    for (const PreTokenizer& pre : kPreTokenizers) {
-        const std::string_view names = pre.names;
-        for (std::size_t begin = 0; begin < names.size();) {
-            const std::size_t end = names.find(' ', begin);
-            if (names.substr(begin, end - begin) == name) return &pre;
-            if (end == std::string_view::npos) break;
-            begin = end + 1;
-        }
-    }
-    return nullptr;
+    const PreTokenizer* found = nullptr;
+    for_each_name([&](std::string_view known, const PreTokenizer& pre) {
+        if (known == name) found = &pre;
+    });
+    return found;
 }
 
-std::string pre_tokenizer_names() {
-    std::string all;
-    for (const PreTokenizer& pre : kPreTokenizers) {
-        if (!all.empty()) all += ' ';
-        all += pre.names;
-    }
-    return all;
+std::vector<std::string_view> pre_tokenizer_names() {
+    std::vector<std::string_view> names;
+    for_each_name([&](std::string_view name, const PreTokenizer&) { names.push_back(name); });
+    return names;
+}
+
+std::vector<std::string_view> nearest_pre_tokenizers(std::string_view name) {
+    constexpr std::size_t kListed = 5;
+    constexpr std::size_t kLongest = 100;  // a longer name has no near one, and distances cost its length
+    std::vector<std::pair<std::size_t, std::string_view>> known;
+    for (const std::string_view other : pre_tokenizer_names())
+        known.emplace_back(distance(name.substr(0, kLongest), other), other);
+    std::sort(known.begin(), known.end());
+    known.resize(kListed);
+    std::vector<std::string_view> nearest;
+    for (const auto& [unused, other] : known) nearest.push_back(other);
+    return nearest;
 }
 
 }  // namespace assay::tokenizer

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <array>
-#include <string>
 #include <string_view>
+#include <vector>
 
 namespace assay::tokenizer {
 
@@ -24,12 +24,11 @@ using PreFlags = unsigned;
 inline constexpr PreFlags kIgnoreMerges = 1 << 0;  ///< a word that is a token's text is that token
 inline constexpr PreFlags kAddBos = 1 << 1;        ///< unless the file says otherwise
 inline constexpr PreFlags kAlwaysAddBos = 1 << 2;  ///< whatever the file says
-inline constexpr PreFlags kAddSeparator = 1 << 3;  ///< unless the file says otherwise
-inline constexpr PreFlags kMarkSpaces = 1 << 4;    ///< spaces become U+2581 before anything else
-inline constexpr PreFlags kPlainText = 1 << 5;     ///< texts of tokens are UTF-8, not mapped bytes
-inline constexpr PreFlags kNewlineWords = 1 << 6;  ///< like kIgnoreMerges for words of newlines only
-inline constexpr PreFlags kNoDefaultBos = 1 << 7;  ///< a BOS token only if the file names one
-inline constexpr PreFlags kMergesOptional = 1 << 8;
+inline constexpr PreFlags kMarkSpaces = 1 << 3;    ///< spaces become U+2581 before anything else
+inline constexpr PreFlags kPlainText = 1 << 4;     ///< texts of tokens are UTF-8, not mapped bytes
+inline constexpr PreFlags kNewlineWords = 1 << 5;  ///< like kIgnoreMerges for words of newlines only
+inline constexpr PreFlags kNoDefaultBos = 1 << 6;  ///< a BOS token only if the file names one
+inline constexpr PreFlags kMergesOptional = 1 << 7;
 
 struct PreTokenizer {
     std::string_view names;  ///< separated by blanks
@@ -40,7 +39,10 @@ struct PreTokenizer {
 /// nullptr when no pre-tokenizer has this name.
 const PreTokenizer* find_pre_tokenizer(std::string_view name);
 
-/// Every known name, for messages, separated by blanks.
-std::string pre_tokenizer_names();
+/// Every known name.
+std::vector<std::string_view> pre_tokenizer_names();
+
+/// The known names that differ least from `name` (Levenshtein distance), the nearest first, equals by name.
+std::vector<std::string_view> nearest_pre_tokenizers(std::string_view name);
 
 }  // namespace assay::tokenizer

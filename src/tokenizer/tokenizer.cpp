@@ -18,6 +18,13 @@ constexpr Family kFamilies[]{
     {"llama", make_spm},
     {"gpt2", make_bpe},
     {"gemma4", make_gemma4},
+    {"whitespace", make_whitespace},
+    {"hybriddna", make_hybrid_dna},
+    {"bert", make_word_piece},
+    {"t5", make_unigram},
+    {"rwkv", make_rwkv},
+    {"plamo2", make_plamo2},
+    {"plamo3", make_plamo3},
 };
 
 }  // namespace
@@ -32,6 +39,13 @@ Token Tokenizer::required(Token id, std::string_view role) const {
         throw_error(ErrorKind::BadFile, vocabulary_.where(),
                     "the metadata asks for a {} token but names none inside the vocabulary", role);
     return id;
+}
+
+Token Tokenizer::unknown() const {
+    if (vocabulary_.ids().unknown == kNoToken)
+        throw_error(ErrorKind::BadFile, vocabulary_.where(),
+                    "the vocabulary cannot spell all of the text and names no token for what is unknown");
+    return vocabulary_.ids().unknown;
 }
 
 std::vector<Token> Tokenizer::encode(std::string_view text, Encoding how) const {
@@ -51,11 +65,16 @@ std::vector<Token> Tokenizer::encode(std::string_view text, Encoding how) const 
         at_start = fragment.token != kNoToken;
     }
     if (how.add_special && vocabulary_.add_eos()) ids.push_back(required(vocabulary_.ids().eos, "EOS"));
+    if (how.add_special && vocabulary_.add_separator())
+        ids.push_back(required(vocabulary_.ids().separator, "separator"));
     return ids;
 }
 
 std::unique_ptr<Tokenizer> make_tokenizer(const gguf::Metadata& metadata) {
     const std::string_view model = metadata.get_string("tokenizer.ggml.model");
+    if (model == "none" || model == "no_vocab")
+        throw_error(ErrorKind::Unsupported, metadata.where(),
+                    "the model comes without a tokenizer (tokenizer.ggml.model is \"{}\")", model);
     std::string known;
     for (const Family& family : kFamilies) {
         if (family.name == model) return family.make(metadata);

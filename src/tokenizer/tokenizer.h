@@ -1,5 +1,5 @@
-// Text to token ids, as a model's metadata describes it. One family of algorithms per file: spm.cpp, bpe.cpp;
-// what they share (special tokens inside the text, BOS and EOS) is here.
+// Text to token ids, as a model's metadata describes it. One family of algorithms per file (families.h); what
+// they share (special tokens inside the text, BOS and EOS) is here.
 #pragma once
 
 #include <memory>
@@ -26,13 +26,10 @@ class Tokenizer {
     /// The ids of the whole text, in time linear in it (n log n within one very long word). Bytes that are
     /// not UTF-8 are accepted. User-defined tokens are recognised whatever `how` says. Several threads may
     /// call it at once. Throws Error{BadFile} when BOS or EOS is to be added and the vocabulary names none,
-    /// or when the vocabulary cannot spell a byte of the text; Error{Unsupported} from 4 GiB of text on.
+    /// or when the vocabulary cannot spell a part of the text; Error{Unsupported} from 4 GiB of text on.
     std::vector<Token> encode(std::string_view text, Encoding how = {}) const;
 
     const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
-
-  protected:
-    explicit Tokenizer(Vocabulary vocabulary);
 
     /// One call of encode: what a family keeps from fragment to fragment.
     class Session {
@@ -42,7 +39,13 @@ class Tokenizer {
         /// text or follows a special token.
         virtual void encode(std::string_view fragment, bool at_start, std::vector<Token>& out) = 0;
     };
+
+  protected:
+    explicit Tokenizer(Vocabulary vocabulary);
     virtual std::unique_ptr<Session> start() const = 0;
+
+    /// For what the vocabulary cannot spell. Throws Error{BadFile} when the model has none.
+    Token unknown() const;
 
   private:
     Token required(Token id, std::string_view role) const;

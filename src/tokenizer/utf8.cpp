@@ -2,22 +2,6 @@
 
 namespace assay::tokenizer {
 
-Decoded decode(std::string_view text, std::size_t position) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[position + i]); };
-    const unsigned lead = byte(0);
-    if (lead < 0x80) return {static_cast<char32_t>(lead), 1, true};
-    constexpr Decoded kBad{0xFFFD, 1, false};
-    if (lead < 0xC0 || lead >= 0xF8) return kBad;
-    const std::size_t n = announced_length(text[position]);
-    if (n > text.size() - position) return kBad;
-    char32_t code_point = lead & (0x7Fu >> n);
-    for (std::size_t i = 1; i < n; ++i) {
-        if ((byte(i) & 0xC0u) != 0x80u) return kBad;
-        code_point = (code_point << 6) | (byte(i) & 0x3Fu);
-    }
-    return code_point > 0x10FFFF ? kBad : Decoded{code_point, n, true};
-}
-
 void append_utf8(std::string& text, char32_t code_point) {
     const auto put = [&](char32_t bits) { text.push_back(static_cast<char>(bits)); };
     const auto tail = [&](unsigned shift) { put(0x80u | ((code_point >> shift) & 0x3Fu)); };
@@ -42,17 +26,15 @@ void append_clean(std::string& out, std::string_view text) {
     out.reserve(out.size() + text.size());
     std::size_t clean_from = 0;  // bytes from here to `position` can be copied as they are
     std::size_t position = 0;
-    std::string encoded;
     while (position < text.size()) {
         if (static_cast<unsigned char>(text[position]) < 0x80) {
             ++position;
             continue;
         }
-        const Decoded decoded = decode(text, position);
-        encoded.clear();
-        append_utf8(encoded, decoded.code_point);
-        if (!decoded.valid || encoded.size() != decoded.n_bytes) {
-            out.append(text.substr(clean_from, position - clean_from)).append(encoded);
+        const Decoded decoded = decode_utf8(text, position);
+        if (!decoded.valid) {
+            out.append(text.substr(clean_from, position - clean_from));
+            append_utf8(out, decoded.code_point);
             clean_from = position + decoded.n_bytes;
         }
         position += decoded.n_bytes;

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/text.h"
+
 namespace assay::tokenizer {
 
 /// U+2581, which stands for a space in the texts of some vocabularies.
@@ -24,20 +26,10 @@ inline std::size_t character_length(std::string_view text, std::size_t position)
     return announced < remaining ? announced : remaining;
 }
 
-struct Decoded {
-    char32_t code_point;
-    std::size_t n_bytes;
-    bool valid;
-};
-
-/// The code point at `position`. Bytes that start none give U+FFFD, length 1, not valid. Overlong forms and
-/// surrogates count as code points; numbers above U+10FFFF do not.
-Decoded decode(std::string_view text, std::size_t position) noexcept;
-
 void append_utf8(std::string& text, char32_t code_point);
 
-/// Appends `text` with each undecodable byte replaced by U+FFFD and overlong forms shortened, so that
-/// announced_length() walks it code point by code point.
+/// Appends `text` with each byte that decode_utf8() refuses replaced by U+FFFD, so that announced_length()
+/// walks it code point by code point.
 void append_clean(std::string& out, std::string_view text);
 
 /// Appends `text` with each U+0020 replaced by kSpaceMark.

@@ -100,17 +100,23 @@ void Vocabulary::read_special_ids(const gguf::Metadata& metadata) {
     ids_.eos = read_id(metadata, "tokenizer.ggml.eos_token_id", ids_.eos);
     ids_.unknown = read_id(metadata, "tokenizer.ggml.unknown_token_id", ids_.unknown);
     ids_.separator = read_id(metadata, "tokenizer.ggml.seperator_token_id", ids_.separator);  // as spelled
-    ids_.padding = read_id(metadata, "tokenizer.ggml.padding_token_id", ids_.padding);
-    ids_.mask = read_id(metadata, "tokenizer.ggml.mask_token_id", ids_.mask);
 }
 
 void Vocabulary::read_flags(const gguf::Metadata& metadata, const VocabularyDefaults& defaults) {
     const auto read = [&](std::string_view key, bool fallback) {
         return metadata.find_bool(key).value_or(fallback);
     };
-    add_bos_ = read("tokenizer.ggml.add_bos_token", defaults.add_bos) || defaults.always_add_bos;
+    add_bos_ = read("tokenizer.ggml.add_bos_token", defaults.add_bos);
     add_eos_ = read("tokenizer.ggml.add_eos_token", defaults.add_eos);
-    add_separator_ = read("tokenizer.ggml.add_sep_token", defaults.add_separator);
+    switch (defaults.framing) {
+        case Framing::ByFile: break;
+        case Framing::AlwaysBos: add_bos_ = true; break;
+        case Framing::BosAndSeparator:
+            add_bos_ = add_separator_ = true;
+            add_eos_ = false;
+            break;
+        case Framing::None: add_bos_ = add_eos_ = false; break;
+    }
     add_space_prefix_ = read("tokenizer.ggml.add_space_prefix", defaults.add_space_prefix);
 }
 

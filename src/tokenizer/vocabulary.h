@@ -34,8 +34,14 @@ struct SpecialIds {
     Token eos = kNoToken;
     Token unknown = kNoToken;
     Token separator = kNoToken;
-    Token padding = kNoToken;
-    Token mask = kNoToken;
+};
+
+/// Who decides which tokens stand around a text.
+enum class Framing {
+    ByFile,           ///< BOS and EOS as the file says, else by the family's defaults
+    AlwaysBos,        ///< the same, but BOS even when the file says no
+    BosAndSeparator,  ///< both, whatever the file says
+    None,             ///< nothing, whatever the file says
 };
 
 /// What a family assumes where the metadata is silent.
@@ -43,9 +49,8 @@ struct VocabularyDefaults {
     SpecialIds ids;
     bool add_bos = false;
     bool add_eos = false;
-    bool add_separator = false;
     bool add_space_prefix = false;
-    bool always_add_bos = false;  ///< even when the file says no
+    Framing framing = Framing::ByFile;
 };
 
 class Vocabulary {
@@ -73,6 +78,7 @@ class Vocabulary {
     const SpecialIds& ids() const noexcept { return ids_; }
     bool add_bos() const noexcept { return add_bos_; }
     bool add_eos() const noexcept { return add_eos_; }
+    /// Of a text; it stands where EOS does.
     bool add_separator() const noexcept { return add_separator_; }
     bool add_space_prefix() const noexcept { return add_space_prefix_; }
     std::size_t longest_text_bytes() const noexcept { return longest_text_bytes_; }

@@ -56,6 +56,39 @@ TEST(Chunks, BosReplacesTheFirstInputButNoTarget) {
     EXPECT_EQ(without.inputs[10], 110);
 }
 
+TEST(TextNotes, TellOfATokenThatIsThereTwice) {
+    const auto notes = [](std::vector<tokenizer::Token> ids, bool add_bos = true) {
+        return text_notes("text", ids, vocabulary(add_bos));
+    };
+    ASSERT_EQ(notes({2, 2, 0}).size(), 1u);
+    EXPECT_EQ(
+        notes({2, 2, 0}).front(),
+        "the text begins with the BOS token <s> (2), which the model's tokenizer adds there anyway: it is "
+        "there twice");
+    EXPECT_TRUE(notes({2, 0, 2}).empty());
+    EXPECT_TRUE(notes({2}).empty());
+    EXPECT_TRUE(notes({2, 2, 0}, false).empty()) << "it is the text's own";
+
+    gguf::Metadata metadata("test");
+    metadata.set("tokenizer.ggml.tokens", gguf::texts({"a", "</s>"}));
+    tokenizer::VocabularyDefaults defaults;
+    defaults.ids.eos = 1;
+    defaults.add_eos = true;
+    const std::vector<tokenizer::Token> ids{0, 1, 1};
+    ASSERT_EQ(text_notes("text", ids, {metadata, defaults}).size(), 1u);
+    EXPECT_NE(text_notes("text", ids, {metadata, defaults}).front().find("ends with the EOS token </s>"),
+              std::string::npos);
+}
+
+TEST(TextNotes, TellOfWhatIsNoText) {
+    const auto notes = [](std::string_view text) { return text_notes(text, {}, vocabulary(false)); };
+    ASSERT_EQ(notes(std::string_view("h\0e\0l\0l\0o\0", 10)).size(), 1u);
+    EXPECT_EQ(notes(std::string_view("h\0e\0l\0l\0o\0", 10)).front(),
+              "the text looks like UTF-16 text; it is taken for UTF-8 text as it is");
+    for (const std::string text : {"", "words", "<html>", "{\"a\": 1}", "\xff"})
+        EXPECT_TRUE(notes(text).empty()) << text;
+}
+
 TEST(Chunks, NeedsTwoChunks) {
     EXPECT_EQ(make_chunks(counted(20), vocabulary(false), options(10)).n_chunks, 2);
     EXPECT_NE(refusal(19, options(10)).find("you need at least 20 tokens for a context of 10 tokens"),

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <gtest/gtest.h>
-#include <limits>
 #include <random>
 
 #include "backend/cpu/landing.h"
@@ -30,24 +29,23 @@ class CollectorTest : public testing::Test {
         for (std::int64_t i = 0; i < shape_.chunks * shape_.matrices; ++i) counts_.push_back(i + 1);
     }
 
-    /// Chunks first .. first + n of experts 2 .. 4 of 6.
-    engine::InputSums sums(std::int64_t first, std::int64_t n) const {
+    /// Chunks first .. first + n of experts 2 .. 4 of 6, added as the engine does it.
+    void tell(Collector& collector, std::int64_t first, std::int64_t n, std::int64_t occurrence = 0) const {
+        engine::InputSums sums;
+        sums.weights = weights_;
+        sums.chunk = first;
+        sums.n_chunks = n;
+        sums.width = shape_.width;
+        sums.counts = std::span(counts_).subspan(static_cast<std::size_t>(first * shape_.matrices),
+                                                 static_cast<std::size_t>(n * shape_.matrices));
+        sums.first_matrix = 2;
+        sums.n_matrices = 6;
+        sums.occurrence = occurrence;
         const std::int64_t at = first * shape_.matrices * shape_.width;
-        engine::InputSums result;
-        result.weights = weights_;
-        result.chunk = first;
-        result.n_chunks = n;
-        result.width = shape_.width;
-        result.add_to = [this, at, n](const backend::Totals& totals) {
-            std::vector<float> squares(squares_.begin() + at, squares_.end());
-            std::vector<float> plain(plain_.begin() + at, plain_.end());
-            return backend::cpu::CpuLanding().add_chunks({squares.data(), plain.data()}, n, totals);
-        };
-        result.counts = std::span(counts_).subspan(static_cast<std::size_t>(first * shape_.matrices),
-                                                   static_cast<std::size_t>(n * shape_.matrices));
-        result.first_matrix = 2;
-        result.n_matrices = 6;
-        return result;
+        std::vector<float> squares(squares_.begin() + at, squares_.end());
+        std::vector<float> plain(plain_.begin() + at, plain_.end());
+        for (const backend::Totals& totals : collector.on_input(sums))
+            EXPECT_FALSE(backend::cpu::CpuLanding().add_chunks({squares.data(), plain.data()}, n, totals));
     }
 
     Shape shape_;
@@ -60,11 +58,11 @@ class CollectorTest : public testing::Test {
 
 TEST_F(CollectorTest, RunsOfChunksChangeNoBit) {
     Collector expected{imatrix::Matrix()};
-    for (std::int64_t chunk = 0; chunk < shape_.chunks; ++chunk) expected.on_input(sums(chunk, 1));
+    for (std::int64_t chunk = 0; chunk < shape_.chunks; ++chunk) tell(expected, chunk, 1);
     expected.commit();
     Collector collector{imatrix::Matrix()};
-    collector.on_input(sums(0, 3));
-    collector.on_input(sums(3, 2));
+    tell(collector, 0, 3);
+    tell(collector, 3, 2);
     collector.commit();
     for (const std::string& weight : weights_)
         EXPECT_EQ(expected.committed().matrix.entries.at(weight),
@@ -79,17 +77,17 @@ TEST_F(CollectorTest, RunsOfChunksChangeNoBit) {
 
 TEST_F(CollectorTest, WeightsOfOneInputThatBeganApartStayApart) {
     Collector fresh{imatrix::Matrix()};
-    fresh.on_input(sums(0, 2));
+    tell(fresh, 0, 2);
     fresh.commit();
     imatrix::Matrix loaded;
     loaded.entries["gate"] = fresh.committed().matrix.entries.at("gate");
     Collector collector{std::move(loaded)};
-    collector.on_input(sums(2, 3));
+    tell(collector, 2, 3);
     collector.commit();
     const auto& entries = collector.committed().matrix.entries;
     Collector all{imatrix::Matrix()}, last{imatrix::Matrix()};
-    all.on_input(sums(0, 5));
-    last.on_input(sums(2, 3));
+    tell(all, 0, 5);
+    tell(last, 2, 3);
     all.commit();
     last.commit();
     EXPECT_EQ(entries.at("gate"), all.committed().matrix.entries.at("gate"));
@@ -97,19 +95,75 @@ TEST_F(CollectorTest, WeightsOfOneInputThatBeganApartStayApart) {
     EXPECT_NE(entries.at("up"), entries.at("gate"));
 }
 
-TEST_F(CollectorTest, NamesTheChunkThatHoldsNoNumber) {
-    const std::size_t in_fourth = static_cast<std::size_t>(3 * shape_.matrices * shape_.width + 1234);
-    for (const float bad :
-         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-        plain_[in_fourth] = bad;
+TEST_F(CollectorTest, OccurrencesOfAWeightAreAddedApartAndKeptTogether) {
+    const auto found = [&](std::initializer_list<std::int64_t> waves) {
         Collector collector{imatrix::Matrix()};
-        try {
-            collector.on_input(sums(1, 4));
-            FAIL() << "accepted";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.kind(), ErrorKind::Numeric);
-            EXPECT_NE(error.message().find("in chunk 4;"), std::string::npos) << error.message();
+        std::int64_t first = 0;
+        for (const std::int64_t n : waves) {
+            for (const std::int64_t occurrence : {0, 1}) tell(collector, first, n, occurrence);
+            collector.commit();
+            first += n;
         }
+        return collector.committed().matrix.entries;
+    };
+    const auto expected = found({5});
+    EXPECT_EQ(found({2, 2, 1}), expected);
+    EXPECT_EQ(found({1, 1, 1, 1, 1}), expected);
+    Collector once{imatrix::Matrix()};
+    tell(once, 0, 5);
+    once.commit();
+    for (const auto& [weight, entry] : once.committed().matrix.entries) {
+        const imatrix::Entry& both = expected.at(weight);
+        for (std::size_t i = 0; i < entry.counts.size(); ++i) EXPECT_EQ(both.counts[i], 2 * entry.counts[i]);
+        for (std::size_t i = 0; i < entry.sum_sq.size(); ++i) {
+            EXPECT_EQ(both.sum_sq[i], 2 * entry.sum_sq[i]);
+            EXPECT_EQ(both.sum[i], 2 * entry.sum[i]);
+        }
+    }
+}
+
+TEST_F(CollectorTest, OccurrencesOfALoadedMatrixWithoutPlainSums) {
+    Collector before{imatrix::Matrix()};
+    tell(before, 0, 1);
+    before.commit();
+    imatrix::Matrix loaded;
+    loaded.entries["gate"] = before.committed().matrix.entries.at("gate");
+    loaded.entries["gate"].sum.clear();
+    Collector collector{loaded};
+    for (const std::int64_t occurrence : {0, 1}) tell(collector, 1, 1, occurrence);
+    collector.commit();
+    const imatrix::Entry& gate = collector.committed().matrix.entries.at("gate");
+    EXPECT_TRUE(gate.sum.empty()) << "they are not known";
+    EXPECT_GT(gate.sum_sq.back() + gate.sum_sq[static_cast<std::size_t>(2 * shape_.width)], 0);
+    const imatrix::Entry& up = collector.committed().matrix.entries.at("up");
+    EXPECT_EQ(up.counts[2], static_cast<std::uint64_t>(2 * counts_[3]));
+    EXPECT_EQ(gate.counts[2], static_cast<std::uint64_t>(2 * counts_[3] + counts_[0]));
+}
+
+TEST_F(CollectorTest, WhatIsAbandonedLeavesNoTrace) {
+    Collector collector{imatrix::Matrix()};
+    tell(collector, 0, 3);
+    tell(collector, 0, 3, 1);
+    collector.abandon();
+    EXPECT_TRUE(collector.committed().matrix.entries.empty());
+    tell(collector, 0, 3);
+    collector.commit();
+    Collector expected{imatrix::Matrix()};
+    tell(expected, 0, 3);
+    expected.commit();
+    EXPECT_EQ(collector.committed().matrix.entries, expected.committed().matrix.entries);
+}
+
+TEST(CollectorLosses, AreNumbers) {
+    const std::vector<double> good{1, 2}, bad{1, std::numeric_limits<double>::quiet_NaN()};
+    Collector collector{imatrix::Matrix()};
+    collector.on_losses({3, good});
+    try {
+        collector.on_losses({4, bad});
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Numeric);
+        EXPECT_NE(error.message().find("is not a number in chunk 5"), std::string::npos) << error.message();
     }
 }
 

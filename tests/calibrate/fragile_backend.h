@@ -28,8 +28,7 @@ class FragileBackend final : public backend::cpu::CpuBackend {
     std::optional<std::uint64_t> room_bytes() const override { return fragility_.room_bytes; }
     backend::BufferPtr allocate(std::size_t bytes) override {
         if (bytes > fragility_.most_bytes)
-            throw_error(ErrorKind::Device, "fragile", "{}: {} bytes wanted", backend::kOutOfDeviceMemory,
-                        bytes);
+            throw_error(ErrorKind::DeviceMemory, "fragile", "full: {} bytes wanted", bytes);
         return CpuBackend::allocate(bytes);
     }
     void linear(backend::View x, const backend::Matrix& w, const float* bias, bool accumulate,

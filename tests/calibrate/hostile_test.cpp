@@ -107,6 +107,8 @@ TEST_F(HostileModel, NumbersThatCannotBeAreNamed) {
     says("llama.attention.head_count_kv", gguf::u32(3), "no multiple of 3 key heads");
     says("llama.attention.key_length", gguf::u32(1 << 20), "the metadata asks for [256, 4194304]");
     says("llama.rope.dimension_count", gguf::u32(63), "expected an even number");
+    says("llama.rope.scaling.type", gguf::text("dynamic"),
+         "is \"dynamic\", expected none, linear, yarn or longrope");
     says("llama.rope.freq_base", gguf::f32(0.0f), "expected a number above 1");
     says("llama.attention.layer_norm_rms_epsilon", gguf::f32(-1.0f), "expected a small positive number");
     says("llama.block_count", gguf::u32(0), "block_count is 0");

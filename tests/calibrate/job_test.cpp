@@ -1,6 +1,12 @@
 #include "calibrate/job.h"
 
+#include <condition_variable>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <mutex>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
 
 #include "calibrate/extra.h"
 #include "calibrate/run_fixture.h"
@@ -96,6 +102,56 @@ TEST(Job, ASaveThatFailsOnTheWayDoesNotEndTheRun) {
     EXPECT_EQ(recorder.notes.size(), 3u) << "after two chunks, after four, and the snapshot";
     imatrix::Notes notes;
     EXPECT_EQ(imatrix::load(options.output, {}, notes).chunk_count, 6u);
+}
+
+TEST(Job, DoesNotWaitForASaveUntilTheNextWaveIsDone) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.save_every = 2;
+    options.save_every_given = true;
+    /// Reads the output, a pipe, from the moment when the second wave is under way.
+    class Reader : public Recorder {
+      public:
+        explicit Reader(const std::filesystem::path& pipe)
+            : thread_([this, pipe] {
+                  std::unique_lock lock(mutex_);
+                  in_time = changed_.wait_for(lock, std::chrono::seconds(20), [this] { return reading_; });
+                  const int opened = ::open(pipe.c_str(), O_RDWR | O_NONBLOCK);  // its writers wait no more
+                  std::vector<char> bytes(1 << 16);
+                  while (!changed_.wait_for(lock, std::chrono::milliseconds(5), [this] { return ended_; }))
+                      while (::read(opened, bytes.data(), bytes.size()) > 0) {
+                      }
+                  ::close(opened);
+              }) {}
+        ~Reader() override {
+            {
+                const std::lock_guard lock(mutex_);
+                ended_ = true;
+            }
+            changed_.notify_all();
+            thread_.join();
+        }
+        void on_progress(const Progress& progress) override {
+            Recorder::on_progress(progress);
+            if (progress.chunks_done < 2) return;
+            const std::lock_guard lock(mutex_);
+            reading_ = true;
+            changed_.notify_all();
+        }
+        bool in_time = false;
+
+      private:
+        std::mutex mutex_;
+        std::condition_variable changed_;
+        bool reading_ = false;
+        bool ended_ = false;
+        std::thread thread_;
+    };
+    ASSERT_EQ(::mkfifo(options.output.c_str(), 0600), 0);
+    Reader reader(options.output);
+    run(options, reader);
+    EXPECT_TRUE(reader.in_time) << "the run waited for its first save";
+    EXPECT_EQ(reader.saved.size(), 3u);
 }
 
 TEST(Job, NoChunksLeaveTheMatrixAsItWas) {

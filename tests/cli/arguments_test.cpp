@@ -24,7 +24,7 @@ Arguments run_with(Words more) {
 
 TEST(Arguments, DefaultsAreThoseOfThePeers) {
     const Arguments a = run_with({});
-    EXPECT_EQ(a.mode, Mode::Collect);
+    EXPECT_EQ(choose_mode(a), Mode::Collect);
     EXPECT_EQ(a.options.model, "model.gguf");
     EXPECT_EQ(a.options.dataset, "text.txt");
     EXPECT_EQ(a.options.output, "imatrix.gguf");
@@ -84,6 +84,11 @@ INSTANTIATE_TEST_SUITE_P(
              [](const auto& a) {
                  return overrides(a, {{"{arch}.rope.scaling.factor", gguf::f64(8)}});
              }},
+        Case{{"--rope-freq-base", "7", "-okv", "llama.rope.freq_base=float:5"},  // its own option wins
+             [](const auto& a) {
+                 return overrides(
+                     a, {{"llama.rope.freq_base", gguf::f64(5)}, {"{arch}.rope.freq_base", gguf::f64(7)}});
+             }},
         Case{{"--rope-freq-base", "0", "--rope-freq-scale", "0", "--yarn-orig-ctx", "0"},
              [](const auto& a) { return overrides(a, {}); }},
         Case{{"--yarn-orig-ctx", "4096"}, [](const auto& a) {
@@ -118,8 +123,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"-e", "--no-escape"}, [](const auto& a) { return !a.escape; }},
         Case{{"--in-file", "a,b", "--in-file", "c"},
              [](const auto& a) {
-                 return a.mode == Mode::Collect &&
+                 return choose_mode(a) == Mode::Collect &&
                         a.options.in_files == std::vector<std::filesystem::path>{"a", "b", "c"};
+             }},
+        Case{{"--in-file", "\"a,b\",c"},
+             [](const auto& a) {
+                 return a.options.in_files == std::vector<std::filesystem::path>{"a,b", "c"};
              }},
         Case{{"-t", "4"}, [](const auto& a) { return a.options.n_threads == 4; }},
         Case{{"-t", "-1"}, [](const auto& a) { return a.options.n_threads == 0; }},
@@ -141,6 +150,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"--memory", "2k"}, [](const auto& a) { return a.options.memory_bytes == 2048; }},
         Case{{"--report", "r.html"}, [](const auto& a) { return a.report == "r.html"; }},
         Case{{"--json", "--csv"}, [](const auto& a) { return a.numbers == NumbersAs::Csv; }},
+        Case{{"--check-tensors"}, [](const auto& a) { return a.options.check_tensors; }},
+        Case{{"-vq"}, [](const auto& a) { return a.options.check_tensors; }},
         Case{{"-lv", "1"}, [](const auto& a) { return a.verbosity == Verbosity::Errors; }},
         Case{{"-lv", "99"}, [](const auto& a) { return a.verbosity == Verbosity::Trace; }},
         Case{{"-v"}, [](const auto& a) { return a.verbosity == Verbosity::Trace; }},
@@ -158,7 +169,10 @@ TEST_P(Warning, IsGivenOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Warning,
-                         testing::Values(Warned{{"-mg", "1"}, "--main-gpu has no effect without"},
+                         testing::Values(Warned{{"--attention", "causal"}, "attention is causal"},
+                                         Warned{{"--yarn-ext-factor", "-1"},
+                                                "a value below 0 is the model's"},
+                                         Warned{{"-mg", "1"}, "--main-gpu has no effect without"},
                                          Warned{{"-ts", "3,1"}, "chunks are dealt evenly"},
                                          Warned{{"-cmoe"}, "as its memory allows"},
                                          Warned{{"-f", "other.txt"}, "only the last one is used"},
@@ -173,7 +187,7 @@ class Mistake : public testing::TestWithParam<Wrong> {};
 
 TEST_P(Mistake, IsOneSentence) {
     try {
-        parse_arguments(GetParam().typed);
+        choose_mode(parse_arguments(GetParam().typed));
         FAIL() << "accepted";
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Usage);
@@ -209,17 +223,21 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},
         Wrong{{"--show-statistics"}, "a single imatrix file is required to compute tensor statistics"},
         Wrong{{"--show-statistics", "--in-file", "a,b"}, "--in-file gave 2"},
-        Wrong{{"a.gguf"}, "a.gguf: unexpected word"}));
+        Wrong{{"-m", "a", "-f", "b", "--in-file", "\"a,b"}, "--in-file: a quote is not closed"},
+        Wrong{{"-m", "a", "-f", "b", "-okv", "a=str:x,y"}, "'y' is no override"},
+        Wrong{{"-m", "a", "-f", "b", "--attention", "non-causal"}, "'non-causal' would give another matrix"},
+        Wrong{{"-m", "a", "-f", "b", "--yarn-ext-factor", "0"}, "--yarn-ext-factor: this part of YaRN is"},
+        Wrong{{"-m", "a", "-f", "b", "--yarn-beta-fast", "x"}, "--yarn-beta-fast: 'x' is no number"}));
 
 TEST(Modes, FollowFromWhatIsGiven) {
-    EXPECT_EQ(parse_arguments({"--in-file", "a"}).mode, Mode::Merge);
-    EXPECT_EQ(parse_arguments({"-m", "x", "--in-file", "a"}).mode, Mode::Merge);
-    EXPECT_EQ(parse_arguments({"--in-file", "a", "--show-statistics"}).mode, Mode::Statistics);
-    EXPECT_EQ(parse_arguments({"-m", "x", "-p", "text"}).mode, Mode::Collect);
-    EXPECT_EQ(parse_arguments({"-m", "x", "-p", "text", "--help"}).mode, Mode::Help);
-    EXPECT_EQ(parse_arguments({"--usage"}).mode, Mode::Help);
-    EXPECT_EQ(parse_arguments({"--version"}).mode, Mode::Version);
-    EXPECT_EQ(parse_arguments({"--list-devices"}).mode, Mode::Devices);
+    EXPECT_EQ(choose_mode(parse_arguments({"--in-file", "a"})), Mode::Merge);
+    EXPECT_EQ(choose_mode(parse_arguments({"-m", "x", "--in-file", "a"})), Mode::Merge);
+    EXPECT_EQ(choose_mode(parse_arguments({"--in-file", "a", "--show-statistics"})), Mode::Statistics);
+    EXPECT_EQ(choose_mode(parse_arguments({"-m", "x", "-p", "text"})), Mode::Collect);
+    EXPECT_TRUE(parse_arguments({"-m", "x", "-c", "x", "--help"}).help) << "the rest is not looked at";
+    EXPECT_TRUE(parse_arguments({"--usage"}).help);
+    EXPECT_EQ(choose_mode(parse_arguments({"--version"})), Mode::Version);
+    EXPECT_EQ(choose_mode(parse_arguments({"--list-devices"})), Mode::Devices);
 }
 
 TEST(Text, LastSourceWins) {
@@ -263,14 +281,71 @@ class Variable {
 
 TEST(Environment, StandsInForOptions) {
     const Variable model("LLAMA_ARG_MODEL", "env.gguf"), ctx("LLAMA_ARG_CTX_SIZE", "64"),
-        n("LLAMA_ARG_THREADS", "3");
-    const Variable layers("LLAMA_ARG_N_GPU_LAYERS", "99");
+        n("LLAMA_ARG_THREADS", "nonsense"), main_gpu("LLAMA_ARG_MAIN_GPU", "2");
+    const Variable layers("LLAMA_ARG_N_GPU_LAYERS", "99"), split("LLAMA_ARG_SPLIT_MODE", "none");
     const Arguments a = parse_arguments({"-f", "text.txt", "-t", "5"});
     EXPECT_EQ(a.options.model, "env.gguf");
     EXPECT_EQ(a.options.n_ctx, 64);
     EXPECT_TRUE(a.ctx_size_given);
-    EXPECT_EQ(a.options.n_threads, 5) << "the command line wins";
+    EXPECT_EQ(a.options.main_device, 2);
+    EXPECT_EQ(a.options.n_threads, 5) << "the command line wins, and the variable is not looked at";
     EXPECT_THAT(a.warnings, IsEmpty()) << "an environment shared with other programs is no request";
+    EXPECT_EQ(parse_arguments({"-f", "x", "-t", "5"}, kSensitivity).options.model, "env.gguf");
+    EXPECT_EQ(parse_arguments({"-p", "x"}, kTokenize).options.model, "") << "of runs alone";
+}
+
+TEST(Environment, RotarySettingsAreHeard) {
+    const Variable base("LLAMA_ARG_ROPE_FREQ_BASE", "500"), scale("LLAMA_ARG_ROPE_SCALE", "4"),
+        type("LLAMA_ARG_ROPE_SCALING_TYPE", "yarn"), original("LLAMA_ARG_YARN_ORIG_CTX", "32");
+    const Words typed{"--rope-freq-base", "500", "--rope-scaling",  "yarn",
+                      "--rope-scale",     "4",   "--yarn-orig-ctx", "32"};
+    const auto by_key = [](gguf::Overrides list) {
+        std::ranges::sort(list, {}, &std::pair<std::string, gguf::Value>::first);
+        return list;
+    };
+    Arguments heard = run_with({});
+    heard.options.metadata = by_key(heard.options.metadata);
+    EXPECT_EQ(heard.options.metadata.size(), 4u);
+    EXPECT_TRUE(overrides(heard, by_key(run_with(typed).options.metadata)));
+    // The two ways to say a scale stand for one thing: what is typed wins.
+    const Arguments other = run_with({"--rope-freq-scale", "0.5"});
+    EXPECT_EQ(std::ranges::count(other.options.metadata, "{arch}.rope.scaling.factor",
+                                 &std::pair<std::string, gguf::Value>::first),
+              1);
+    EXPECT_EQ(std::get<double>(other.options.metadata.back().second.data), 2);
+}
+
+TEST(Environment, MistakesNameTheVariable) {
+    const Variable extension("LLAMA_ARG_YARN_EXT_FACTOR", "1");
+    try {
+        run_with({});
+        FAIL() << "accepted";
+    } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::StartsWith("LLAMA_ARG_YARN_EXT_FACTOR: this part of YaRN"));
+    }
+}
+
+TEST(Environment, WhatIsNotHeardIsNamedInOneWarning) {
+    const Variable batch("LLAMA_ARG_BATCH", "512"), empty("LLAMA_ARG_UBATCH", ""),
+        repository("LLAMA_ARG_HF_REPO", "a/b"), other("LLAMA_CACHE", "x");
+    const Arguments a = run_with({});
+    ASSERT_EQ(a.warnings.size(), 1u);
+    EXPECT_THAT(a.warnings[0],
+                testing::AllOf(HasSubstr("LLAMA_ARG_BATCH"), HasSubstr("LLAMA_ARG_HF_REPO"),
+                               testing::Not(HasSubstr("UBATCH")), testing::Not(HasSubstr("LLAMA_CACHE"))));
+}
+
+TEST(Recipes, AreAskedForWithNumbers) {
+    const auto recipe = [](Words words) { return parse_arguments(words, kRecipe); };
+    EXPECT_EQ(recipe({"--target-bpw", "4.5"}).recipe.target_bpw, 4.5);
+    EXPECT_TRUE(recipe({"--target-size", "4g"}).asks_for_recipe());
+    EXPECT_FALSE(recipe({"--exact"}).asks_for_recipe());
+    EXPECT_EQ(threads_of(recipe({"-t", "3"})), 3);
+    EXPECT_EQ(threads_of(recipe({"-t", "2147483647"})), 4096) << "no more than are made";
+    EXPECT_GE(threads_of(recipe({})), 1);
+    for (const char* option : {"--target-bpw", "--merge-tolerance"})
+        for (const char* word : {"-1", "nan", "inf", "4x", ""})
+            EXPECT_THROW(recipe({option, word}), Error) << option << " " << word;
 }
 
 }  // namespace

@@ -1,17 +1,14 @@
 // The program as users run it: exit codes, both streams, files. On a small model of random weights.
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
-#include <sys/wait.h>
 
+#include "cli/shell.h"
 #include "core/file.h"
 #include "support/compare.h"
 #include "support/fixture.h"
@@ -23,27 +20,6 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
-
-struct Outcome {
-    int code = -1;
-    std::string out, err;
-};
-
-std::string text_of(const std::filesystem::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-/// Runs a shell line in which ASSAY is the program; files named without a folder are in `folder`.
-Outcome shell(const test::TempDir& folder, const std::string& line) {
-    const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
-    const std::string command = fmt::format("cd '{}' && ASSAY='{}' && {{ {} ; }} >'{}' 2>'{}'",
-                                            folder.path().string(), ASSAY_PROGRAM, line, out, err);
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out), text_of(err)};
-}
 
 class Program : public testing::Test {
   protected:
@@ -122,9 +98,45 @@ TEST_F(Program, MetadataMayBeOverridden) {
     EXPECT_EQ(turned.code, 0) << turned.err;
     EXPECT_NE(turned.out, plain.out);
     EXPECT_EQ(turned.out, same.out);
+    EXPECT_THAT(same.err, HasSubstr("override llama.rope.freq_base = 100 (the file: 10000)\n"));
+    EXPECT_THAT(same.err, Not(HasSubstr("warning")));
+    EXPECT_EQ(run("LLAMA_ARG_ROPE_FREQ_BASE=100 $RUN --chunks 2").out, turned.out);
     const Outcome wrong = run("$RUN --chunks 2 -okv general.architecture=int:1");
     EXPECT_EQ(wrong.code, 1);
     EXPECT_THAT(wrong.err, HasSubstr("general.architecture is a string in the file"));
+}
+
+TEST_F(Program, OverridesThatNothingReadsAreNamed) {
+    const Outcome o =
+        run("$RUN --chunks 2 -okv llama.rope.frequency_base=float:100,general.version=str:x "
+            "-okv general.name=str:other");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, run("$RUN --chunks 2").out);
+    EXPECT_THAT(o.err, HasSubstr("warning: the override of llama.rope.frequency_base has no effect"));
+    EXPECT_THAT(o.err, HasSubstr("warning: the override of general.version has no effect"));
+    EXPECT_THAT(o.err, HasSubstr("override general.name = 'other'"));
+    const Outcome ids = run("$ASSAY tokenize -m $MODEL -p x -okv tokenizer.ggml.add_bos=bool:false");
+    EXPECT_THAT(ids.err, HasSubstr("the override of tokenizer.ggml.add_bos has no effect"));
+    const Outcome table =
+        run("$ASSAY sensitivity -m $MODEL -f $TEXT -c 128 --chunks 1 --type q4_0 --by kind "
+            "-okv llama.rope.freq_base=float:100,llama.x=int:1");
+    EXPECT_THAT(table.err, HasSubstr("override llama.rope.freq_base = 100"));
+    EXPECT_THAT(table.err, HasSubstr("the override of llama.x has no effect"));
+}
+
+TEST_F(Program, CommasInNamesAreQuoted) {
+    ASSERT_EQ(run("$RUN --chunks 2 -o 'a,b.gguf' --no-ppl && cp a,b.gguf c.gguf").code, 0);
+    const Outcome both = run("$ASSAY --in-file 'c.gguf,\"a,b.gguf\"' -o both.gguf");
+    EXPECT_EQ(both.code, 0) << both.err;
+    EXPECT_THAT(both.err, HasSubstr("wrote both.gguf in the GGUF format, 4 chunks"));
+    EXPECT_THAT(run("$ASSAY --in-file a,b.gguf -o both.gguf").err, HasSubstr("assay: a: cannot open"));
+}
+
+TEST_F(Program, SaysWhenNothingIsCollectedOrMerged) {
+    const Outcome output = run("$RUN --chunks 2 --process-output --output-tensor-name head.weight -o a.gguf");
+    EXPECT_EQ(output.code, 0);
+    EXPECT_THAT(output.err, HasSubstr("warning: --process-output collects nothing"));
+    EXPECT_THAT(run("$RUN --chunks 2 --process-output").err, Not(HasSubstr("collects nothing")));
 }
 
 TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
@@ -266,6 +278,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Bad{"$ASSAY", "No prompt provided"}, Bad{"$ASSAY -m missing.gguf -f missing.txt", "missing.txt: "},
         Bad{"$RUN -m missing.gguf", "missing.gguf: "},
+        Bad{"$RUN --lora missing.gguf", "--lora: adapters are not applied"},
+        Bad{"$RUN --control-vector-scaled x 0.5", "--control-vector-scaled: control vectors are not"},
         Bad{"$RUN --ctx-sise 3", "--ctx-sise: unknown option, is --ctx-size meant?"},
         Bad{"$ASSAY stat x", "stat: unknown command"}, Bad{"$RUN -c 100000", ""},
         Bad{"$RUN -o missing/m.gguf", "missing"}, Bad{"$RUN --device teapot", ""},
@@ -288,7 +302,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$RUN --spill \"$UNSET\"", "--spill: needs the name of a folder"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --types ''", "--types: needs a value"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --sensitivity ''", "--sensitivity: needs a value"},
-        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "output: needs the name of a file"},
+        Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules ''", "--rules: needs the name of a file"},
         Bad{"echo nonsense > x; $ASSAY recipe -m x --target-bpw 5 --sensitivity x", "x: is not what"},
         Bad{"$ASSAY report x --target-bpw 4", "report: a recipe needs the model"},
         Bad{"$ASSAY tokenize -p x", "--model: is required"}, Bad{"$ASSAY devices x", "x: unexpected word"},
@@ -380,6 +394,22 @@ TEST_F(Program, HangupIsNothingToARunThatIgnoresIt) {
         run("trap '' HUP; $RUN --chunks 3 --wave 1 -t 1 --isa scalar -o m.gguf > live & pid=$!; "
             "while kill -HUP $pid; do sleep 0.01; done 2>&-; wait $pid");
     EXPECT_EQ(o.code, 0) << o.err;
+}
+
+// German numbers have a decimal comma. Where its sources are not installed only the variables are set.
+TEST_F(Program, SpeaksTheSameInEveryLocale) {
+    const std::string line =
+        "$RUN --chunks 2 --rope-freq-base 1234.5 --override-kv "
+        "llama.attention.layer_norm_rms_epsilon=float:0.0001 -o l.gguf && "
+        "$ASSAY stats l.gguf --csv";
+    const Outcome plain = run("export LC_ALL=C; " + line);
+    EXPECT_EQ(plain.code, 0) << plain.err;
+    const Outcome german =
+        run("localedef -i de_DE -f UTF-8 ./de_DE.UTF-8 >locale.log 2>&1; export LOCPATH=$PWD "
+            "LC_ALL=de_DE.UTF-8; " +
+            line);
+    EXPECT_EQ(german.code, 0) << german.err;
+    EXPECT_EQ(german.out, plain.out);
 }
 
 }  // namespace

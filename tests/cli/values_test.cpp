@@ -38,6 +38,8 @@ TEST(ParseSize, SaysWhatIsExpected) {
 TEST(ParseInteger, TakesWholeNumbersOnly) {
     EXPECT_EQ(parse_integer("-c", "512", 1), 512);
     EXPECT_EQ(parse_integer("-c", "-1", -1), -1);
+    EXPECT_THROW(parse_integer("-c", "2147483648", 1), Error);
+    EXPECT_EQ(parse_integer("-okv", "2147483648", 1, INT64_MAX), 2147483648);
     for (const char* text : {"", "x", "1.5", "5 ", "+5", "99999999999999999999", "0", "-1"})
         EXPECT_THROW(parse_integer("-c", text, 1), Error) << text;
 }
@@ -49,13 +51,30 @@ TEST(ParseDevice, TakesThePeersNames) {
     EXPECT_EQ(parse_device("CPU"), "cpu");
 }
 
-TEST(SplitList, LeavesEmptyPartsOut) {
-    EXPECT_THAT(split_list("a,b"), testing::ElementsAre("a", "b"));
-    EXPECT_THAT(split_list(",a,,"), testing::ElementsAre("a"));
-    EXPECT_THAT(split_list(""), testing::IsEmpty());
+TEST(ParseList, HasAtLeastOnePart) {
     EXPECT_THAT(parse_list("--x", "a,b"), testing::ElementsAre("a", "b"));
-    EXPECT_THROW(parse_list("--x", ""), Error);
-    EXPECT_THROW(parse_list("--x", ",,"), Error);
+    EXPECT_THAT(parse_list("--x", ",a,,"), testing::ElementsAre("a"));
+    for (const char* nothing : {"", ",,", "\"\""}) EXPECT_THROW(parse_list("--x", nothing), Error) << nothing;
+}
+
+TEST(ParseList, QuotesHoldCommas) {
+    EXPECT_THAT(parse_list("--x", R"("a,b")"), testing::ElementsAre("a,b"));
+    EXPECT_THAT(parse_list("--x", R"(c,"a,b",d)"), testing::ElementsAre("c", "a,b", "d"));
+    EXPECT_THAT(parse_list("--x", R"("d""e",",")"), testing::ElementsAre("d\"e", ","));
+    EXPECT_THAT(parse_list("--x", R"("""")"), testing::ElementsAre("\""));
+    EXPECT_THAT(parse_list("--x", R"(d"e,f"",g)"), testing::ElementsAre("d\"e", "f\"\"", "g"))
+        << "a quote inside an unquoted part is itself";
+    for (const char* open : {R"("a)", R"(b,"a,c)", R"("a"")", R"("a"b)", R"(")"})
+        EXPECT_THROW(parse_list("--x", open), Error) << open;
+}
+
+TEST(ParseOverrides, MayHoldCommas) {
+    const auto overrides = parse_overrides("-okv", R"("a.b=str:x, y",c=int:1,"d=str:say ""z""")");
+    ASSERT_EQ(overrides.size(), 3u);
+    EXPECT_EQ(std::get<std::string>(overrides[0].second.data), "x, y");
+    EXPECT_EQ(std::get<std::int64_t>(overrides[1].second.data), 1);
+    EXPECT_EQ(std::get<std::string>(overrides[2].second.data), "say \"z\"");
+    EXPECT_THROW(parse_overrides("-okv", "a.b=str:x, y"), Error);
 }
 
 TEST(Unescape, ReplacesWhatItKnowsAndKeepsTheRest) {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/scratch_file.h"
+#include "support/few_descriptors.h"
 #include "support/temp_dir.h"
 
 namespace assay {
@@ -43,6 +44,31 @@ TEST(DirectFile, SaysWhereAFileEndsThatHasBecomeShorter) {
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Io);
         EXPECT_NE(std::string(error.what()).find("ends at byte 12305"), std::string::npos) << error.what();
+    }
+}
+
+TEST(DirectFile, ThereMayBeMoreThanDescriptors) {
+    const test::TempDir folder;
+    const auto path = [&](std::size_t i) { return folder.path() / std::to_string(i); };
+    constexpr std::size_t kFiles = 60;
+    for (std::size_t i = 0; i < kFiles; ++i)
+        write_file_atomically(path(i), std::vector<std::byte>(kPage, static_cast<std::byte>(i)));
+    const test::FewDescriptors few(30);
+    std::vector<DirectFile> files;
+    for (std::size_t i = 0; i < kFiles; ++i) files.emplace_back(path(i));
+    const PageMemory memory(kPage);
+    for (std::size_t i = 0; i < kFiles; ++i) {
+        files[i].read(0, memory.bytes());
+        EXPECT_EQ(memory.bytes()[kPage - 1], static_cast<std::byte>(i));
+    }
+    EXPECT_NO_THROW(read_file(path(0))) << "others need descriptors too";
+
+    write_file_atomically(path(kFiles - 1), std::vector<std::byte>(kPage));
+    try {
+        files.back().read(0, memory.bytes());
+        FAIL() << "took another file for the one that was opened";
+    } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("has been replaced"), std::string::npos) << error.what();
     }
 }
 

@@ -24,10 +24,10 @@ std::uint64_t bytes_read() {
 /// Refuses the sums of this weight.
 struct Refusing final : RecordingSink {
     explicit Refusing(const std::string& weight) : weight_(weight) {}
-    void on_input(const InputSums& sums) override {
+    std::vector<backend::Totals> on_input(const InputSums& sums) override {
         if (sums.weights.front() == weight_ && sums.chunk == 0)
             throw Error(ErrorKind::Numeric, weight_, "refused");
-        RecordingSink::on_input(sums);
+        return RecordingSink::on_input(sums);
     }
 
   private:
@@ -89,6 +89,24 @@ TEST_P(StreamedTeam, EndsWhereOneOfItFails) {
         EXPECT_THROW(together.run({0, kChunks, model_.tokens, model_.tokens}, sink, [](std::int64_t) {}),
                      Error);
     }
+}
+
+TEST(DealChunks, ConsecutiveRunsOfNearlyTheSameLength) {
+    const auto lengths = [](std::int64_t n_chunks, std::size_t n) {
+        std::vector<std::int64_t> result;
+        std::int64_t next = 7;
+        for (const ChunkRange& part : deal_chunks(7, n_chunks, n)) {
+            EXPECT_EQ(part.first, next);
+            next += part.count;
+            result.push_back(part.count);
+        }
+        EXPECT_EQ(next, 7 + n_chunks);
+        return result;
+    };
+    EXPECT_EQ(lengths(7, 3), (std::vector<std::int64_t>{3, 2, 2}));
+    EXPECT_EQ(lengths(6, 2), (std::vector<std::int64_t>{3, 3}));
+    EXPECT_EQ(lengths(2, 4), (std::vector<std::int64_t>{1, 1}));
+    EXPECT_TRUE(deal_chunks(0, 0, 2).empty());
 }
 
 }  // namespace

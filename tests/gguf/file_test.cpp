@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "gguf/writer.h"
+#include "support/few_descriptors.h"
 #include "support/temp_dir.h"
 
 namespace assay::gguf {
@@ -61,6 +62,31 @@ TEST_F(SplitModel, IsOneFile) {
     }
 }
 
+TEST_F(SplitModel, HasMorePartsThanDescriptors) {
+    constexpr int kParts = 60;
+    const auto name = [&](int number) {
+        return folder_ / fmt::format("m-{:05}-of-{:05}.gguf", number, kParts);
+    };
+    for (int number = 1; number <= kParts; ++number) {
+        const auto weight = static_cast<float>(number);
+        Writer writer;
+        writer.add("split.no", u16(static_cast<std::uint16_t>(number - 1)));
+        writer.add("split.count", u16(kParts));
+        if (number > 1)  // the first part holds the metadata only
+            writer.add_tensor(std::to_string(number), {1}, quant::TypeId::F32,
+                              std::as_bytes(std::span(&weight, 1)));
+        write_file_atomically(name(number), writer.bytes());
+    }
+    const test::FewDescriptors few(30);
+    const File file = File::open(name(1));
+    ASSERT_EQ(file.tensors().size(), std::size_t{kParts - 1});
+    for (const Tensor& tensor : file.tensors()) {
+        float value = 0;
+        std::memcpy(&value, file.data(tensor).data(), sizeof value);
+        EXPECT_EQ(std::to_string(static_cast<int>(value)), tensor.name);
+    }
+}
+
 TEST_F(SplitModel, IsOpenedByItsFirstPart) {
     EXPECT_THAT(refusal(part(2)), HasSubstr("is part 2 of a split model; give the first part"));
     const auto renamed = folder_ / "renamed.gguf";
@@ -78,6 +104,27 @@ TEST_F(SplitModel, HasAllItsParts) {
     write_part(2, "b", 1);
     write_part(1, "a", 0, 3);
     EXPECT_THAT(refusal(part(1)), HasSubstr("split.tensors.count is 3, the 2 parts hold 2"));
+}
+
+TEST_F(SplitModel, MayHaveAnyNameAndLieBehindLinks) {
+    const auto folder = folder_ / "my model \xC3\xA9 \xE5\x9E\x8B";
+    std::filesystem::create_directories(folder);
+    for (const int number : {1, 2}) {  // as caches of downloads do: names link to what was stored by hash
+        const auto stored = folder_ / fmt::format("{:064x}", number);
+        std::filesystem::rename(part(number), stored);
+        std::filesystem::create_symlink(stored,
+                                        folder / fmt::format("the model-{:05}-of-00002.gguf", number));
+    }
+    EXPECT_EQ(File::open(folder / "the model-00001-of-00002.gguf").tensors().size(), 2u);
+}
+
+TEST_F(SplitModel, MustNotBeCutOrPutTogether) {
+    const std::string whole = read_file(part(1)) + read_file(part(2));
+    std::filesystem::resize_file(part(2), std::filesystem::file_size(part(2)) - 8);
+    EXPECT_THAT(refusal(part(1)), HasSubstr("model-00002-of-00002.gguf: tensor b needs 32 bytes"));
+    const auto together = folder_ / "all.gguf";
+    write_file_atomically(together, std::as_bytes(std::span(whole)));
+    EXPECT_THAT(refusal(together), HasSubstr("give the part named *-00001-of-00002.gguf"));
 }
 
 }  // namespace

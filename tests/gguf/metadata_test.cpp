@@ -35,6 +35,32 @@ TEST(Overrides, GoInOrder) {
     EXPECT_EQ(metadata.get_integer("qwen3.block_count"), 2);
 }
 
+TEST(Overrides, TellWhatWasRead) {
+    Metadata metadata("model.gguf");
+    metadata.insert("general.architecture", text("llama"));
+    metadata.insert("llama.block_count", u32(2));
+    metadata.insert("general.name", text("a"));
+    metadata.apply({{"{arch}.block_count", u32(3)},
+                    {"llama.block_count", u32(4)},
+                    {"general.name", text("b")},
+                    {"llama.blok_count", u32(4)},
+                    {"llama.scale", f64(0.5)},
+                    {"tokenizer.ggml.add_bos_token", boolean(false)}});
+    for (const Overridden& item : metadata.overridden()) EXPECT_FALSE(item.read) << item.key;
+    metadata.get_integer("llama.block_count");
+    metadata.find_real("llama.scale");
+    metadata.find_bool("tokenizer.ggml.add_bos_token");
+    const OverrideTexts texts = describe_overrides(metadata);
+    EXPECT_EQ(texts.read, (std::vector<std::string>{
+                              "llama.block_count = 4 (the file: 2)", "llama.scale = 0.5 (the file: nothing)",
+                              "tokenizer.ggml.add_bos_token = false (the file: nothing)"}));
+    EXPECT_EQ(texts.unread,
+              (std::vector<std::string>{
+                  "the override of general.name has no effect: nothing reads this key of this model",
+                  "the override of llama.blok_count has no effect: nothing reads this key of this model, and "
+                  "the file has none of that name"}));
+}
+
 TEST(Overrides, KeepTheKind) {
     const Overrides wrong[] = {{{"general.architecture", u32(1)}},
                                {{"llama.expert_used_count", f64(1.5)}},

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <map>
 
 #include "core/bytes.h"
 #include "core/error.h"
@@ -101,7 +102,7 @@ class Hand {
     ByteWriter out_;
 };
 
-constexpr std::uint32_t kF32 = 0, kQ4_0 = 2;
+constexpr std::uint32_t kF32 = 0, kQ4_0 = 2, kIq1SR4 = 219;
 constexpr std::uint64_t kAllOnes = ~std::uint64_t{0};
 
 TEST(Parse, NamesWhatATensorCannotBe) {
@@ -119,6 +120,11 @@ TEST(Parse, NamesWhatATensorCannotBe) {
     EXPECT_THAT(one({std::uint64_t{1} << 62}), HasSubstr("larger than any file"));
     EXPECT_THAT(one({4, 4, 1, 1, 1}), HasSubstr("5 dimensions, expected at most 4"));
     EXPECT_THAT(one({33}, kQ4_0), HasSubstr("rows of 33, expected a multiple of 32"));
+    EXPECT_EQ(one({32, 4}, kIq1SR4), "nothing");  // a half and six bytes a row
+    EXPECT_THAT(one({64, 8}, kIq1SR4), HasSubstr("tensor w needs 112 bytes"));
+    EXPECT_THAT(one({32, 6}, kIq1SR4),
+                HasSubstr("tensor w of type iq1_s_r4 has 6 rows, expected a multiple of 4"));
+    EXPECT_THAT(one({32, 2, 2}, kIq1SR4), HasSubstr("has 2 rows")) << "each matrix has its own groups";
     EXPECT_THAT(one({16}, 4), HasSubstr("type id 4"));
     EXPECT_THAT(one({16}, kF32, 0, ""), HasSubstr("a tensor name has 0 bytes"));
     EXPECT_THAT(one({16}, kF32, 0, std::string(64, 'x')), HasSubstr("a tensor name has 64 bytes"));
@@ -152,7 +158,80 @@ TEST(Parse, TellsOtherFilesApart) {
     EXPECT_THAT(Hand(0, 0, 4).refusal(), HasSubstr("GGUF version 4"));
     EXPECT_THAT(Hand(0, 0, 0x03000000).refusal(), HasSubstr("big-endian"));
     EXPECT_EQ(Hand(0, 0, 2).refusal(), "nothing");
-    EXPECT_THROW(parse_header(std::as_bytes(std::span("GGML....")), "other"), Error);
+    const auto other = [](std::string_view bytes) {
+        try {
+            parse_header(std::as_bytes(std::span(bytes)), "other");
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string("nothing");
+    };
+    EXPECT_EQ(other("\x01\x02\x03\x04"), "other: is not a GGUF file: it does not begin with \"GGUF\"");
+    EXPECT_EQ(other("<html>"), "other: is not a GGUF file but a web page");
+    EXPECT_EQ(other(""), "other: is not a GGUF file but an empty file");
+}
+
+/// Tensors "a" and "b" of four floats at these offsets, with these bytes between header and data end.
+std::vector<std::byte> two_tensors(std::uint32_t alignment, std::uint64_t a, std::uint64_t b,
+                                   std::size_t data_bytes, bool b_first = false) {
+    ByteWriter out;
+    const auto name = [&](std::string_view text) {
+        out.write(std::uint64_t{text.size()});
+        out.write_text(text);
+    };
+    out.write_text("GGUF");
+    out.write(std::uint32_t{3});
+    out.write(std::uint64_t{2});
+    out.write(std::uint64_t{1});
+    name("general.alignment");
+    out.write(std::uint32_t{4});
+    out.write(alignment);
+    const auto tensor = [&](std::string_view text, std::uint64_t offset) {
+        name(text);
+        out.write(std::uint32_t{1});
+        out.write(std::uint64_t{4});
+        out.write(kF32);
+        out.write(offset);
+    };
+    if (b_first) tensor("b", b);
+    tensor("a", a);
+    if (!b_first) tensor("b", b);
+    out.pad(alignment);
+    std::vector<std::byte> bytes = out.bytes();
+    bytes.resize(bytes.size() + data_bytes);
+    return bytes;
+}
+
+TEST(Parse, TakesLayoutsThatOthersWrite) {
+    const auto offsets = [](const std::vector<std::byte>& bytes) {
+        std::map<std::string, std::uint64_t> found;
+        for (const Tensor& tensor : parse_header(bytes, "other").tensors)
+            found[tensor.name] = bytes.size() - tensor.offset_bytes;
+        return std::pair(found["a"], found["b"]);
+    };
+    using Pair = std::pair<std::uint64_t, std::uint64_t>;  // bytes from the tensors to the end
+    EXPECT_EQ(offsets(two_tensors(8, 0, 16, 32)), Pair(32, 16));
+    EXPECT_EQ(offsets(two_tensors(64, 0, 64, 128)), Pair(128, 64));
+    EXPECT_EQ(offsets(two_tensors(64, 0, 64, 80)), Pair(80, 16)) << "no padding at the end";
+    EXPECT_EQ(offsets(two_tensors(32, 0, 96, 112)), Pair(112, 16)) << "a gap";
+    EXPECT_EQ(offsets(two_tensors(32, 32, 0, 48)), Pair(16, 48)) << "data in another order";
+    EXPECT_EQ(offsets(two_tensors(32, 0, 32, 48, true)), Pair(48, 16)) << "tensors in another order";
+    EXPECT_THROW(parse_header(two_tensors(48, 0, 48, 96), "other"), Error);
+}
+
+TEST(Parse, TakesEmptyStringsAndIntegersOfAnyWidth) {
+    Writer writer;
+    writer.add("a", text(""));
+    writer.add("b", texts({}));
+    writer.add("c", Value{ValueType::Array, ValueType::U8, Integers{}});
+    writer.add("d", u64(2048));
+    writer.add("e", i32(4));
+    const Header header = parse_header(writer.bytes(), "other");
+    EXPECT_EQ(header.metadata.get_string("a"), "");
+    EXPECT_TRUE(header.metadata.find_strings("b")->empty());
+    EXPECT_TRUE(header.metadata.find_integers("c")->empty());
+    EXPECT_EQ(header.metadata.get_integer("d"), 2048);
+    EXPECT_EQ(header.metadata.get_integer("e"), 4);
 }
 
 }  // namespace

@@ -247,5 +247,35 @@ TEST(Save, WritesNoMatrixThatNoReaderTakes) {
         EXPECT_THAT(message_of([&] { serialise(matrix, format, notes); }), testing::HasSubstr("no data"));
 }
 
+TEST(Gguf, TakesWhatOtherWritersLeaveOut) {
+    const auto made = [](std::vector<std::pair<std::string, gguf::Value>> pairs) {
+        const std::vector<float> sums{1, 2, 3, 4}, counts{9};
+        gguf::Writer writer;
+        for (auto& [key, value] : pairs) writer.add(key, value);
+        writer.add_tensor("blk.0.ffn_up_exps.weight.in_sum2", {4, 1}, quant::TypeId::F32,
+                          std::as_bytes(std::span(sums)));
+        writer.add_tensor("blk.0.ffn_up_exps.weight.counts", {1, 1}, quant::TypeId::F32,
+                          std::as_bytes(std::span(counts)));
+        return parse_bytes(writer.bytes());
+    };
+    EXPECT_EQ(made({{"imatrix.chunk_size", gguf::u32(4)}}).entries.begin()->second.counts.size(), 1u)
+        << "of all experts";
+    EXPECT_TRUE(made({{"imatrix.chunk_size", gguf::u32(4)}}).datasets.empty());
+    EXPECT_EQ(made({}).chunk_size, kDefaultChunkSize);
+    EXPECT_NE(message_of([&] { made({{"imatrix.chunk_size", gguf::u32(0)}}); }), "");
+    EXPECT_NE(message_of([&] { made({{"imatrix.datasets", gguf::text("one.txt")}}); }), "");
+}
+
+TEST(Gguf, TakesNamesOfAnyForm) {
+    for (const std::string name :
+         {"blk.99999999999999999999.a.weight", "blk.-1.a.weight", "blk.x.a.weight", "blk..weight", "blk.0",
+          "weight", "mtp_pre_proj.weight", "blk.007.a.weight"}) {
+        Matrix matrix = parse_bytes(one_weight({1, 2}, {2}, {4}, {}, name));
+        ASSERT_EQ(matrix.entries.begin()->first, name);
+        for (const Format format : {Format::Gguf, Format::Legacy})
+            EXPECT_EQ(reread(matrix, format).entries.begin()->first, name);
+    }
+}
+
 }  // namespace
 }  // namespace assay::imatrix

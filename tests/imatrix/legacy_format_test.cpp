@@ -102,6 +102,21 @@ TEST(Legacy, RefusesLyingLengths) {
     }
 }
 
+TEST(Legacy, SaysWhatIsNoMatrix) {
+    const auto said = [](std::string_view bytes) {
+        Notes notes;
+        return message_of([&] { parse(std::as_bytes(std::span(bytes)), "m", {8}, notes); });
+    };
+    const std::string neither = "m: is neither a GGUF file nor a legacy importance matrix";
+    EXPECT_EQ(said("<html><body>"), neither + " but a web page");
+    EXPECT_EQ(said(""), neither + " but an empty file");
+    EXPECT_EQ(said(std::string_view("\2\0\0\0\0\0\0\0{}", 10)), neither + " but a safetensors file");
+    EXPECT_EQ(said(std::string_view("\2\0\0\0\0\0\0\0..", 10)),
+              neither + ": name length at byte 4 is 0, expected at least 1");
+    // A name that looks like another file's beginning is still a name.
+    EXPECT_EQ(said(std::string_view("\1\0\0\0\6\0\0\0<html>\1\0\0\0\1\0\0\0\0\0\x80\x3f", 26)), "");
+}
+
 TEST(Legacy, RefusesNumbersThatAreNoMeanSquares) {
     for (const float value : {std::nanf(""), INFINITY, -INFINITY, -1.0f}) {
         Raw raw;

@@ -87,11 +87,28 @@ TEST(Merge, RefusesDifferentShapesAndChangesNothing) {
 TEST(Merge, TellsWhenChunkSizesDisagree) {
     Matrix into = sample();
     Notes notes;
-    merge(into, single("blk.9.x.weight", {1, {1}, {}, {16}}, 16), notes);
+    merge(into, single("blk.0.attn_q.weight", {3, {1, 1, 1}, {}, {16}}, 16), notes);
     ASSERT_EQ(notes.size(), 1u);
     EXPECT_NE(notes[0].find("chunks of 4 tokens with chunks of 16"), std::string::npos) << notes[0];
     EXPECT_EQ(into.chunk_size, 4u);
-    EXPECT_EQ(into.chunk_count, 4u);
+    EXPECT_EQ(into.chunk_count, 6u);
+}
+
+TEST(Merge, TellsWhenNothingIsInCommon) {
+    Matrix into = sample(), other = single("blk.9.x.weight", {1, {1}, {}, {4}});
+    other.extra = gguf::Metadata("other.gguf");
+    Notes notes;
+    merge(into, other, notes);
+    EXPECT_EQ(
+        notes,
+        Notes{"other.gguf: none of the 1 entries added is among the 3 that were there; the matrices seem "
+              "to be of different models"});
+    EXPECT_EQ(into.entries.size(), 4u);
+    notes.clear();
+    merge(into, other, notes);
+    Matrix empty;
+    merge(empty, other, notes);
+    EXPECT_TRUE(notes.empty());
 }
 
 TEST(Merge, KeepsOnlyExtraKeysThatAgree) {

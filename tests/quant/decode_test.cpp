@@ -1,29 +1,31 @@
-// The scalar decoders against the `gguf` Python package (tests/golden/quant/make_golden.py), bit for bit:
-// both multiply in the same order. Types that package does not decode are computed by hand below.
+// The scalar decoders against the `gguf` Python package (tests/golden/quant/make_golden.py) and ik_llama.cpp
+// (make_golden_ik.py there), bit for bit: all multiply in the same order. Types that neither decodes are
+// computed by hand below.
 #include <array>
 #include <bit>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <random>
 #include <vector>
 
 #include "quant/golden.h"
 #include "quant/iq_grids.h"
+#include "quant/row_reader.h"
 #include "quant/type_table.h"
 
 namespace assay::quant {
 namespace {
 
-class Golden : public testing::TestWithParam<std::string_view> {};
-
-TEST_P(Golden, EqualsGgufPythonPackage) {
-    const TypeInfo* type = type_named(GetParam());
-    ASSERT_NE(type, nullptr);
-    const std::vector<char> golden = read_golden(lower_name(*type) + ".bin");
+/// A file of blocks of whole rows that lie together, and their weights. ik_llama.cpp adds the offset of some
+/// types after the product, which makes +0 of what is -0 here: `zeros_alike`.
+void expect_golden(const TypeInfo& type, const std::string& file, bool zeros_alike) {
+    const std::vector<char> golden = read_golden(file);
     ASSERT_GE(golden.size(), 4u);
     std::uint32_t n_blocks = 0;
     std::memcpy(&n_blocks, golden.data(), sizeof n_blocks);
-    const std::size_t n = std::size_t{n_blocks} * type->block;
-    const std::uint64_t n_bytes = row_bytes(*type, n);
+    const std::size_t n_in = std::size_t{n_blocks} * type.block;
+    const std::size_t n = n_in * type.group_rows;
+    const std::uint64_t n_bytes = row_bytes(type, n_in) * type.group_rows;
     ASSERT_EQ(golden.size(), 4 + n_bytes + 4 * n);
 
     // Exactly the row's bytes on the heap, so that a sanitizer sees a read past them.
@@ -31,10 +33,20 @@ TEST_P(Golden, EqualsGgufPythonPackage) {
     std::vector<float> expected(n);
     std::memcpy(expected.data(), golden.data() + 4 + n_bytes, 4 * n);
     std::vector<float> found(n);
-    type->decode(reinterpret_cast<const std::byte*>(row.data()), n, found.data());
-    for (std::size_t i = 0; i < n; ++i)
+    type.decode(reinterpret_cast<const std::byte*>(row.data()), n_in, found.data());
+    for (std::size_t i = 0; i < n; ++i) {
+        if (zeros_alike && found[i] == 0 && expected[i] == 0) continue;
         ASSERT_EQ(std::bit_cast<std::uint32_t>(found[i]), std::bit_cast<std::uint32_t>(expected[i]))
             << "weight " << i << ": " << found[i] << ", expected " << expected[i];
+    }
+}
+
+class Golden : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(Golden, EqualsGgufPythonPackage) {
+    const TypeInfo* type = type_named(GetParam());
+    ASSERT_NE(type, nullptr);
+    expect_golden(*type, lower_name(*type) + ".bin", false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Decode, Golden,
@@ -43,6 +55,72 @@ INSTANTIATE_TEST_SUITE_P(Decode, Golden,
                                          "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq4_nl", "iq4_xs", "tq1_0",
                                          "tq2_0", "mxfp4", "nvfp4"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+std::vector<std::string_view> ik_types() {
+    std::vector<std::string_view> names;
+    for (const TypeInfo& type : all_types())
+        if (type.id >= TypeId::Q6_0) names.push_back(type.name);
+    return names;
+}
+
+class GoldenIk : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(GoldenIk, EqualsIkLlama) {
+    const TypeInfo* type = type_named(GetParam());
+    ASSERT_NE(type, nullptr);
+    expect_golden(*type, "ik_" + lower_name(*type) + ".bin", true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Decode, GoldenIk, testing::ValuesIn(ik_types()),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+// The golden files are short; this says where a row's further blocks and the other rows' scales lie.
+TEST(DecodeIk, EveryBlockOfARowStandsAlone) {
+    std::mt19937 random(11);
+    for (const TypeInfo& type : all_types()) {
+        const std::size_t meta = std::size_t{type.row_meta} * type.group_rows;
+        const std::size_t share = std::size_t{type.block_bytes} * type.group_rows;
+        std::vector<std::byte> rows(meta + 3 * share);
+        for (std::byte& b : rows) b = static_cast<std::byte>(random() & 0xbf);  // no half is infinite
+        std::vector<float> together(std::size_t{3} * type.block * type.group_rows);
+        type.decode(rows.data(), std::size_t{3} * type.block, together.data());
+        std::vector<float> alone(std::size_t{type.block} * type.group_rows);
+        for (std::size_t b = 0; b < 3; ++b) {
+            std::vector<std::byte> one(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(meta));
+            const auto* from = rows.data() + meta + b * share;
+            one.insert(one.end(), from, from + share);
+            type.decode(one.data(), type.block, alone.data());
+            for (std::size_t row = 0; row < type.group_rows; ++row)
+                ASSERT_EQ(
+                    std::memcmp(alone.data() + row * type.block, together.data() + (3 * row + b) * type.block,
+                                4 * std::size_t{type.block}),
+                    0)
+                    << type.name << " block " << b << " row " << row;
+        }
+    }
+}
+
+TEST(RowReaderTest, FindsEachRowOfAGroup) {
+    std::mt19937 random(12);
+    for (const TypeId id :
+         {TypeId::Q4_K, TypeId::IQ4_KS, TypeId::Q4_K_R4, TypeId::IQ5_KS_R4, TypeId::Q8_K_R16}) {
+        const TypeInfo& type = type_info(id);
+        constexpr std::size_t kIn = 512;
+        const std::size_t n_rows = std::size_t{3} * type.group_rows;
+        std::vector<std::byte> matrix(row_bytes(type, kIn) * n_rows);
+        for (std::byte& b : matrix) b = static_cast<std::byte>(random() & 0xbf);
+        std::vector<float> rows(kIn * n_rows);
+        for (std::size_t r = 0; r < n_rows; r += type.group_rows)
+            type.decode(matrix.data() + r * row_bytes(type, kIn), kIn, rows.data() + r * kIn);
+        RowReader reader(type, kIn, detect_isa());
+        std::vector<float> found(kIn);
+        for (std::size_t r = n_rows; r-- > 0;) {
+            reader.read(matrix.data(), r, found.data());
+            ASSERT_EQ(std::memcmp(found.data(), rows.data() + r * kIn, 4 * kIn), 0)
+                << type.name << " row " << r;
+        }
+    }
+}
 
 template <typename Table> std::uint64_t fnv1a(const Table& table) {
     std::uint64_t hash = 0xcbf29ce484222325u;

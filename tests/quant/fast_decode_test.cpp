@@ -17,15 +17,16 @@ constexpr std::array kLevels{Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx};
 /// Decodes `n_blocks` random blocks that begin `shift` bytes into the heap block and end with it.
 void compare(const TypeInfo& type, Isa isa, std::size_t n_blocks, std::size_t shift, std::mt19937& random) {
     const std::size_t n = n_blocks * type.block;
-    std::vector<std::byte> bytes(shift + row_bytes(type, n));
+    const std::size_t n_out = n * type.group_rows;
+    std::vector<std::byte> bytes(shift + row_bytes(type, n) * type.group_rows);
     for (std::byte& b : bytes) b = static_cast<std::byte>(random());
     constexpr float kUntouched = 12345.0f;
-    std::vector<float> expected(n);
-    std::vector<float> found(n + 1, kUntouched);
+    std::vector<float> expected(n_out);
+    std::vector<float> found(n_out + 1, kUntouched);
     type.decode(bytes.data() + shift, n, expected.data());
     decoder(type.id, isa)(bytes.data() + shift, n, found.data());
-    EXPECT_EQ(found[n], kUntouched) << type.name << " writes past its row";
-    for (std::size_t i = 0; i < n; ++i) {
+    EXPECT_EQ(found[n_out], kUntouched) << type.name << " writes past its row";
+    for (std::size_t i = 0; i < n_out; ++i) {
         // Random scales include infinities and NaN; a NaN must stay one, its payload is free.
         if (std::isnan(expected[i]) && std::isnan(found[i])) continue;
         ASSERT_EQ(std::bit_cast<std::uint32_t>(found[i]), std::bit_cast<std::uint32_t>(expected[i]))
@@ -73,9 +74,16 @@ TEST(FastDecode, AllScalesOfTheSmallTypes) {
 TEST(FastDecode, ExistsForTheCommonTypes) {
     for (const Isa isa : {Isa::Avx2, Isa::Avx512}) {
         if (isa > detect_isa()) GTEST_SKIP() << "this machine stops at " << to_string(detect_isa());
-        for (const TypeId id : {TypeId::F16, TypeId::BF16, TypeId::Q4_0, TypeId::Q4_1, TypeId::Q5_0,
-                                TypeId::Q5_1, TypeId::Q8_0, TypeId::Q2_K, TypeId::Q3_K, TypeId::Q4_K,
-                                TypeId::Q5_K, TypeId::Q6_K, TypeId::IQ4_NL, TypeId::IQ4_XS, TypeId::MXFP4})
+        for (const TypeId id :
+             {TypeId::IQ1_S,   TypeId::IQ1_M,   TypeId::IQ2_XXS,  TypeId::IQ2_XS,    TypeId::IQ2_S,
+              TypeId::IQ3_XXS, TypeId::IQ3_S,   TypeId::NVFP4,    TypeId::Q6_0,      TypeId::IQ2_K,
+              TypeId::IQ3_K,   TypeId::IQ4_K,   TypeId::IQ5_K,    TypeId::IQ6_K,     TypeId::IQ2_KS,
+              TypeId::IQ2_KL,  TypeId::IQ3_KS,  TypeId::IQ4_KS,   TypeId::IQ4_KSS,   TypeId::IQ5_KS,
+              TypeId::IQ1_KT,  TypeId::IQ2_KT,  TypeId::IQ3_KT,   TypeId::IQ4_KT,    TypeId::Q4_0_R8,
+              TypeId::Q8_0_R8, TypeId::Q4_K_R4, TypeId::IQ4_K_R4, TypeId::IQ5_KS_R4, TypeId::F16,
+              TypeId::BF16,    TypeId::Q4_0,    TypeId::Q4_1,     TypeId::Q5_0,      TypeId::Q5_1,
+              TypeId::Q8_0,    TypeId::Q2_K,    TypeId::Q3_K,     TypeId::Q4_K,      TypeId::Q5_K,
+              TypeId::Q6_K,    TypeId::IQ4_NL,  TypeId::IQ4_XS,   TypeId::MXFP4})
             EXPECT_NE(decoder(id, isa), type_info(id).decode) << type_info(id).name;
     }
     EXPECT_EQ(decoder(TypeId::Q4_K, Isa::Scalar), type_info(TypeId::Q4_K).decode);

@@ -1,4 +1,4 @@
-// Files of tests/golden/quant, written by make_golden.py there.
+// Files of tests/golden/quant, written by make_golden.py and make_golden_ik.py there.
 #pragma once
 
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ inline const TypeInfo* type_named(std::string_view name) {
 inline std::string lower_name(const TypeInfo& type) {
     std::string name(type.name);
     for (char& c : name)
-        if (c == 'K') c = 'k';
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     return name;
 }
 

@@ -20,12 +20,15 @@ TEST(TypeTable, IsSortedAndComplete) {
         EXPECT_NE(type.decode, nullptr) << type.name;
         EXPECT_GT(type.block, 0u);
         EXPECT_GT(type.block_bytes, 0u);
+        EXPECT_EQ(16 % type.group_rows, 0u) << type.name << ": steps of 16 rows are whole groups of any type";
     }
-    EXPECT_EQ(all_types().size(), 35u);
+    EXPECT_EQ(all_types().size(), 84u);
 }
 
 TEST(TypeTable, KnowsNoRemovedOrForeignIds) {
-    for (const std::uint32_t id : {4u, 5u, 31u, 32u, 33u, 36u, 37u, 38u, 43u, 0x7fffffffu, 0xffffffffu})
+    for (const std::uint32_t id :
+         {4u,   5u,   31u,  32u,  33u,  36u,  37u,  38u,  43u,         97u,        132u,
+          142u, 143u, 147u, 150u, 159u, 203u, 336u, 400u, 0x7fffffffu, 0xffffffffu})
         EXPECT_EQ(find_type(id), nullptr) << id;
     EXPECT_THROW((void)type_info(static_cast<TypeId>(4)), Error);
 }
@@ -34,6 +37,8 @@ TEST(TypeTable, SpellsNamesAsQuantisersDo) {
     EXPECT_EQ(type_info(TypeId::Q4_K).name, "q4_K");
     EXPECT_EQ(type_info(TypeId::IQ2_XXS).name, "iq2_xxs");
     EXPECT_EQ(type_info(TypeId::BF16).name, "bf16");
+    EXPECT_EQ(type_info(TypeId::IQ4_KSS).name, "iq4_kss");
+    EXPECT_EQ(type_info(TypeId::Q8_KV_R8).name, "q8_KV_r8");
 }
 
 TEST(RowBytes, CountsBlocks) {
@@ -41,8 +46,8 @@ TEST(RowBytes, CountsBlocks) {
     EXPECT_EQ(row_bytes(type_info(TypeId::NVFP4), 64), 36u);
     EXPECT_EQ(row_bytes(type_info(TypeId::F64), 3), 24u);
     EXPECT_EQ(row_bytes(type_info(TypeId::Q4_0), 0), 0u);
-    const TypeInfo with_row_scale{TypeId::F32, "row scale", 256, 136, 4, nullptr};
-    EXPECT_EQ(row_bytes(with_row_scale, 512), 276u);
+    EXPECT_EQ(row_bytes(type_info(TypeId::IQ4_KS), 512), 276u);  // a float before the row's blocks
+    EXPECT_EQ(row_bytes(type_info(TypeId::IQ1_M_R4), 64), 16u);  // a row's share of four
 }
 
 TEST(RowBytes, RefusesPartOfABlock) {

@@ -177,6 +177,11 @@ TEST_F(RecipeTest, MergingCostsErrorAndSavesRules) {
     EXPECT_GE(merged.error, apart.bound);
 }
 
+TEST_F(RecipeTest, CommandLinesStayOnOneLine) {
+    const std::string line = llama_command(make(at_bpw(8.0)), {"a\x1b\n'b", "i", "d", "r", "o"});
+    EXPECT_NE(line.find(R"( $'a\x1b\x0a\x27b' o)"), std::string::npos) << line;
+}
+
 TEST_F(RecipeTest, CommandLinesAreComplete) {
     Options options = at_bpw(5.0);
     options.keep = {parse_keep("token_embd=q8_0"), parse_keep("^output=q6_K"), parse_keep("blk=q4_K")};

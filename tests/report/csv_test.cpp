@@ -28,6 +28,10 @@ TEST(Csv, QuotesNamesThatNeedIt) {
     EXPECT_NE(statistics_csv(std::vector{tensor}).find("\n\"a,\"\"b\"\"\",,"), std::string::npos);
 }
 
+TEST(Csv, ControlCharactersMakeNoRows) {
+    EXPECT_EQ(csv_field("a\nb\r\x1b[31m\t,c"), "\"a\\u000ab\\u000d\\u001b[31m\\u0009,c\"");
+}
+
 TEST(Csv, LeavesUndefinedFiguresEmpty) {
     stats::TensorStats tensor, other;
     tensor.name = "w";

@@ -15,6 +15,19 @@ TEST(StatisticsText, EqualsWhatLlamaImatrixPrinted) {
     EXPECT_TRUE(notes.empty());
 }
 
+TEST(StatisticsText, NamesCannotMoveTheTerminal) {
+    imatrix::Matrix matrix;
+    matrix.entries["blk.0\x1b[2J.\tred\n\xc2\x9b.weight"] = {2, {1, 2}, {3, 4}, {5, 0}};
+    imatrix::Notes notes;
+    const auto tensors = stats::tensor_stats(matrix, notes);
+    const std::string text = statistics_text("a\nb", tensors, {}) +
+                             activation_text(stats::activation_stats(matrix), {}) +
+                             coverage_text(stats::coverage(matrix));
+    EXPECT_EQ(text.find_first_of("\x1b\r\x9b"), std::string::npos) << text;
+    EXPECT_EQ(text.find("\tred"), std::string::npos);
+    EXPECT_NE(text.find("\\u0009red\\u000a\\u009b"), std::string::npos) << text;
+}
+
 TEST(ActivationText, AlignsWhatIsNotDefined) {
     const std::string text = activation_text(stats::activation_stats(peer_matrix()), {});
     const auto second = text.find('\n') + 1, third = text.find('\n', second) + 1;

@@ -1,6 +1,8 @@
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <pthread.h>
 #include <set>
 
 #include "tokenizer/byte_alphabet.h"
@@ -54,6 +56,32 @@ TEST(Bpe, BytesAreWrittenInTheAlphabet) {
     EXPECT_EQ(encoded(metadata, "x x"), "x \xC4\xA0x");
 }
 
+// What llama.cpp makes of these bytes, spelled as bytes again.
+TEST(Bpe, BrokenTextBecomesReplacementCharacters) {
+    std::vector<std::string> texts;
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    const auto tokenizer = make_tokenizer(sample_bpe("gpt-2", tokens_of(texts), {}));
+    const auto bytes = [&](std::string_view text) {
+        std::string out;
+        for (const Token id : tokenizer->encode(text, kPlain)) out += static_cast<char>(id);
+        return out;
+    };
+    const std::string bad = "\xEF\xBF\xBD";
+    EXPECT_EQ(bytes("ab\xE2\x80"), "ab" + bad + bad);
+    EXPECT_EQ(bytes("ab\x80z"), "ab" + bad + "z");
+    EXPECT_EQ(bytes("ab\xFF\xFFz"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xED\xA0\x80z"), "ab\xED\xA0\x80z");
+    EXPECT_EQ(bytes("ab\xF4\x90\x80\x80z"), "ab" + bad + bad + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xC0\xA9z"), "ab" + bad + bad + "z");
+    EXPECT_EQ(bytes("ab\xE0\x80\xA9z"), "ab" + bad + bad + bad + "z");
+    for (const std::string& whole :
+         {std::string("a\0b\0", 4),
+          std::string("\xEF\xBB\xBF"
+                      "ab"),
+          std::string("a\r\nb\r\n"), std::string("\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80")})
+        EXPECT_EQ(bytes(whole), whole);
+}
+
 TEST(Bpe, SymbolsOutsideTheVocabularyLeaveTheirOneByteTexts) {
     // "ab" merges but is no token; its bytes are. The space is spelled C4 A0, of which neither is a token.
     const auto metadata = sample_bpe("gpt-2", tokens_of({"a", "b"}), {"a b"});
@@ -95,7 +123,6 @@ TEST(Bpe, DefaultIdsAndFlagsFollowThePreTokenizer) {
     EXPECT_FALSE(vocabulary("gpt-2")->vocabulary().add_bos());
     EXPECT_EQ(vocabulary("glm4")->vocabulary().ids().bos, kNoToken);
     EXPECT_TRUE(vocabulary("tekken")->vocabulary().add_bos());
-    EXPECT_TRUE(vocabulary("roberta-bpe")->vocabulary().add_separator());
     EXPECT_EQ(vocabulary("")->vocabulary().warnings().size(), 1u);
     EXPECT_EQ(encoded(sample_bpe("llama-bpe", tokens_of(texts), {}), "a", {}), "l a");
 }
@@ -108,14 +135,59 @@ TEST(Bpe, HostileMetadataGivesSentences) {
     metadata.set("tokenizer.ggml.pre", gguf::text("kimi-k2"));
     EXPECT_EQ(encoded(metadata, "ab"), "a b");
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("gpt-3", tokens, {})); }),
-                AllOf(HasSubstr("\"gpt-3\""), HasSubstr("llama-bpe"), HasSubstr("mellum2")));
+                AllOf(HasSubstr("tokenizer.ggml.pre is \"gpt-3\""), HasSubstr("the nearest are: gpt-2 ")));
+    EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe(std::string(1 << 20, 'q'), tokens, {})); }),
+                HasSubstr("the nearest are: "));
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_metadata("morse", tokens)); }),
                 AllOf(HasSubstr("\"morse\""), HasSubstr("llama gpt2")));
+    EXPECT_EQ(thrown([&] { make_tokenizer(sample_metadata("none", tokens)); }),
+              "sample: the model comes without a tokenizer (tokenizer.ggml.model is \"none\")");
     EXPECT_THAT(thrown([&] { make_tokenizer(sample_bpe("llama-bpe", tokens, {}))->encode("a"); }),
                 HasSubstr("BOS"));
     const auto tolerant = make_tokenizer(sample_bpe("gpt-2", tokens, {"", "ab", " b", "a ", "a b"}));
     EXPECT_EQ(tolerant->encode("ab", kPlain), std::vector<Token>{2});
     EXPECT_THAT(tolerant->vocabulary().warnings(), ::testing::ElementsAre(HasSubstr("4 of 5 merges")));
+}
+
+TEST(Bpe, WhitespaceModelsDropWhiteSpaceAndLowerLetters) {
+    gguf::Metadata metadata =
+        sample_bpe("whitespace", tokens_of({"a", "b", "A", "\xC3\xA9", "ab", "<0xC3>"}), {"a b"});
+    metadata.set("tokenizer.ggml.model", gguf::text("whitespace"));
+    EXPECT_EQ(encoded(metadata,
+                      " a\t\nb\xC2\xA0"
+                      "ab\xE3\x80\x80"),
+              "a b ab");
+    EXPECT_EQ(encoded(metadata, "AB \xC3\x89"), "A <0xC3>");  // E with accent: one of its bytes is a token
+    metadata.set("tokenizer.ggml.normalizer.lowercase", gguf::boolean(true));
+    EXPECT_EQ(encoded(metadata, "AB \xC3\x89"), "ab \xC3\xA9");
+    metadata.set("tokenizer.ggml.pre", gguf::text("gpt-2"));
+    EXPECT_EQ(encoded(metadata, "AB"), "ab");
+    metadata.set("tokenizer.ggml.normalizer.lowercase", gguf::boolean(false));
+    EXPECT_EQ(encoded(metadata, "AB a b"), "A a b");
+}
+
+TEST(Bpe, HybridDnaCutsNucleotidesInSixes) {
+    const std::string mark = "\xEE\x80\x80";
+    std::vector<std::string> texts{"<dna>", "</dna>", "<oov>", "C", "CC", "A"};
+    for (const char* group : {"ACGTAC", "CCCCCC", "GGAAAA"}) texts.push_back(group + mark);
+    gguf::Metadata metadata = sample_bpe("gpt-2", tokens_of(texts), {"C C"});
+    metadata.set("tokenizer.ggml.model", gguf::text("hybriddna"));
+    const std::string acgtac = "ACGTAC" + mark;
+    EXPECT_EQ(encoded(metadata, "CCCCCC<dna>CCCCCC</dna>CC"), "CC CC CC <dna> CCCCCC" + mark + " </dna> CC");
+    EXPECT_EQ(encoded(metadata, "<dna>acgtacACGTACgg</dna>"),
+              "<dna> " + acgtac + " " + acgtac + " GGAAAA" + mark + " </dna>");
+    EXPECT_EQ(encoded(metadata, "<dna>ACNTACACGTAC"), "<dna> <oov> " + acgtac);  // not closed
+    EXPECT_EQ(encoded(metadata, "<dna></dna></dna>A<dna>"), "<dna> </dna> A <dna>");
+    metadata.set("tokenizer.ggml.tokens", gguf::texts({"C", "CC", "A", "d", "n", "a", "<", ">", "x"}));
+    EXPECT_EQ(encoded(metadata, "<dna>CC"), "< d n a > CC");  // a vocabulary without the marks
+}
+
+TEST(Bpe, LongWordsTakeNLogNTime) {
+    const auto tokens = tokens_of({"a", "aa", "aaaa"});
+    for (const char* pre : {"gpt-2", "gemma4"}) {
+        const auto tokenizer = make_tokenizer(sample_bpe(pre, tokens, {"a a", "aa aa"}));
+        EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a'), kPlain).size(), 1u << 18) << pre;
+    }
 }
 
 /// The definition without heap, cache or cuts.
@@ -207,6 +279,49 @@ TEST(Bpe, AgreesWithTheDefinitionOnRandomVocabulariesAndTexts) {
                           naive_encode(tokenizer->vocabulary(), ranks, pre, text))
                     << pre << " round " << round << " text " << text;
             }
+        }
+    }
+}
+
+TEST(Bpe, WithoutAPreTokenizerOrMergesIsStillOne) {
+    const auto tokens = tokens_of({"a", "b", "ab"});
+    EXPECT_EQ(encoded(sample_bpe("", tokens, {"a b"}), "ab"), "ab");
+    EXPECT_EQ(encoded(sample_bpe("gpt-2", tokens, {}), "ab"), "a b");
+    gguf::Metadata metadata = sample_bpe("gpt-2", tokens, {});
+    metadata.set("tokenizer.ggml.merges", gguf::i32s({1, 2}));
+    EXPECT_NE(thrown([&] { make_tokenizer(metadata); }), "nothing");
+}
+
+void* encode_on_this_thread(void* work) {
+    (*static_cast<std::function<void()>*>(work))();
+    return nullptr;
+}
+
+// What goes through each rule a hundred thousand characters at a time: quadratic steps would take minutes,
+// and a recursion per character more than this stack.
+TEST(Bpe, LongRunsTakeLittleTimeAndStack) {
+    constexpr std::size_t kBytes = 300'000;
+    std::vector<std::string> texts{"<s>"};
+    for (const std::string& text : byte_alphabet()) texts.push_back(text);
+    for (const std::string pre :
+         {"llama-bpe", "qwen2", "tekken", "gpt-4o", "deepseek-v3", "kimi-k2", "smollm", "default"}) {
+        gguf::Metadata metadata = sample_bpe(pre, tokens_of(texts), {"t h"});
+        metadata.set("tokenizer.ggml.bos_token_id", gguf::u32(0));
+        const auto tokenizer = make_tokenizer(metadata);
+        for (const std::string unit :
+             {"a", "A", "aB", "7", " ", "\n", "\r\n", "!", "\xE6\xBC\xA2", "\xCC\x81", "\xFF"}) {
+            std::string run;
+            while (run.size() < kBytes) run += unit;
+            std::size_t n_tokens = 0;
+            std::function<void()> work = [&] { n_tokens = tokenizer->encode(run, kPlain).size(); };
+            pthread_attr_t small;
+            pthread_attr_init(&small);
+            pthread_attr_setstacksize(&small, std::size_t{512} << 10);
+            pthread_t thread{};
+            ASSERT_EQ(pthread_create(&thread, &small, encode_on_this_thread, &work), 0);
+            pthread_join(thread, nullptr);
+            pthread_attr_destroy(&small);
+            EXPECT_EQ(n_tokens, unit == "\xFF" ? 3 * run.size() : run.size()) << pre << " " << unit;
         }
     }
 }

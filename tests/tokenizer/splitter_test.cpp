@@ -1,6 +1,7 @@
 #include "tokenizer/splitter.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
@@ -64,7 +65,9 @@ TEST(Splitter, GoldenCoversEveryKnownName) {
     std::set<std::string> covered;
     for (const auto& [names, rows] : data.at("lengths in code points").items())
         covered.merge(words_of(names));
-    EXPECT_EQ(covered, words_of(pre_tokenizer_names()));
+    const auto names = pre_tokenizer_names();
+    EXPECT_EQ(covered, (std::set<std::string>{names.begin(), names.end()}));
+    EXPECT_EQ(covered.size(), names.size());  // no name twice
 }
 
 TEST(Splitter, UnknownNamesAreNotFound) {
@@ -76,7 +79,7 @@ TEST(Splitter, UnknownNamesAreNotFound) {
 // A quadratic rule would need hours for this. Each text is one run, then the run with something behind it.
 TEST(Splitter, LongRunsTakeLinearTime) {
     std::set<std::string_view> done;
-    for (const std::string& name : words_of(pre_tokenizer_names())) {
+    for (const std::string_view name : pre_tokenizer_names()) {
         const PreTokenizer* pre = find_pre_tokenizer(name);
         if (!done.insert(pre->names).second) continue;
         for (const std::string unit : {" ", "\n", "a", "A", "7", "'", "\xE4\xB8\xAD", "\xCC\x81", "\t "}) {
@@ -93,9 +96,22 @@ TEST(Splitter, ReplacesWhatIsNotUtf8) {
     EXPECT_EQ(split("gpt-2", "a\xFF\xC3(b"), (std::vector<std::string>{"a", bad + bad + "(", "b"}));
     EXPECT_EQ(split("gpt-2", "\xE2\x82"), (std::vector<std::string>{bad + bad}));
     EXPECT_EQ(split("gpt-2", "\xF4\x90\x80\x80"), (std::vector<std::string>{bad + bad + bad + bad}));
-    EXPECT_EQ(split("gpt-2", "\xC1\x81z"), (std::vector<std::string>{"Az"}));  // overlong A
+    for (const char* overlong : {"\xC1\x81", "\xE0\x81\x81", "\xF0\x80\x81\x81"}) {
+        std::string replaced;
+        for (std::size_t i = 0; i < std::strlen(overlong); ++i) replaced += bad;
+        EXPECT_EQ(split("gpt-2", overlong), (std::vector<std::string>{replaced}));
+    }
     EXPECT_EQ(split("gpt-2", "\xED\xA0\x80"), (std::vector<std::string>{"\xED\xA0\x80"}));
     EXPECT_TRUE(split("gpt-2", "").empty());
+}
+
+TEST(Splitter, NearestNamesHaveTheFewestEdits) {
+    EXPECT_EQ(nearest_pre_tokenizers("qwen3").front(), "qwen2");
+    EXPECT_EQ(nearest_pre_tokenizers("glm-5").front(), "glm5");
+    EXPECT_EQ(nearest_pre_tokenizers("deepseek_v3").front(), "deepseek-v3");
+    EXPECT_EQ(nearest_pre_tokenizers("llama5")[0], "llama3");  // before llama4: equals go by name
+    EXPECT_EQ(nearest_pre_tokenizers("llama5")[1], "llama4");
+    EXPECT_EQ(nearest_pre_tokenizers("").size(), 5u);
 }
 
 TEST(Splitter, FlagsOfNames) {
@@ -105,16 +121,16 @@ TEST(Splitter, FlagsOfNames) {
         EXPECT_EQ(flags(name), kIgnoreMerges | kAddBos) << name;
     for (const char* name : {"minicpm5", "youtu", "granite-embed-multi-97m"})
         EXPECT_EQ(flags(name), kIgnoreMerges) << name;
-    for (const char* name : {"jina-v1-en", "jina-v2-code", "roberta-bpe"})
-        EXPECT_EQ(flags(name), kAddSeparator) << name;
-    for (const char* name : {"glm4", "chatglm-bpe"}) EXPECT_EQ(flags(name), kNoDefaultBos) << name;
+    for (const char* name : {"glm4", "glm5"}) EXPECT_EQ(flags(name), kIgnoreMerges | kNoDefaultBos) << name;
+    EXPECT_EQ(flags("chatglm-bpe"), kNoDefaultBos);
     for (const char* name : {"gemma4", "granite-embed-multi-311m"})
         EXPECT_EQ(flags(name), kMarkSpaces | kPlainText | kNewlineWords | kAlwaysAddBos) << name;
     EXPECT_EQ(flags("sarvam-moe"), kMarkSpaces | kPlainText);
     EXPECT_EQ(flags("whitespace"), kPlainText);
     EXPECT_EQ(flags("chameleon"), kAddBos);
     EXPECT_EQ(flags("kimi-k2"), kMergesOptional);
-    for (const char* name : {"default", "gpt-2", "qwen2", "dbrx", "deepseek-llm", "gpt-4o", "smollm"})
+    for (const char* name : {"default", "gpt-2", "qwen2", "dbrx", "deepseek-llm", "gpt-4o", "smollm",
+                             "k2-horizon", "spark2_5", "hy_v4", "ufakzeka", "roberta-bpe"})
         EXPECT_EQ(flags(name), 0u) << name;
 }
 

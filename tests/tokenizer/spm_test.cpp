@@ -44,6 +44,20 @@ TEST(Spm, MergesTheHighestScoreFirstAndTiesFromTheLeft) {
     EXPECT_EQ(encoded(metadata, " ab"), kMark + " ab");
 }
 
+TEST(Spm, BrokenTextIsSpelledAsItIs) {
+    std::vector<SampleToken> tokens;
+    for (unsigned byte = 0; byte < 256; ++byte) tokens.push_back({byte_text(byte), 0, kTypeByte});
+    const auto tokenizer = make_tokenizer(sample_metadata("llama", tokens));
+    for (const std::string text : {"ab\xE2\x80", "ab\x80z", "ab\xFF\xFFz", "ab\xED\xA0\x80z",
+                                   "ab\xF4\x90\x80\x80z", "ab\xC0\xA9z", "ab\xE0\x80\xA9z",
+                                   "\xEF\xBB\xBF"
+                                   "a\r\n"}) {
+        std::string bytes;
+        for (const Token id : tokenizer->encode(text, kPlain)) bytes += static_cast<char>(id);
+        EXPECT_EQ(bytes, std::string(kSpaceMark) + text);
+    }
+}
+
 TEST(Spm, SpellsWhatItDoesNotKnowByteByByte) {
     const gguf::Metadata metadata = sample_metadata("llama", kSmall);
     EXPECT_EQ(encoded(metadata, "c\xC3\xA9\xFF"), kMark + " <0x63> <0xC3> <0xA9> <0xFF>");
@@ -84,6 +98,11 @@ TEST(Spm, RefusesScoresThatAreNotNumbers) {
                     make_tokenizer(sample_metadata("llama", {{"a"}, {"b", NAN}}));
                 }),
                 HasSubstr("score of token 1 is not a number"));
+}
+
+TEST(Spm, LongWordsTakeNLogNTime) {
+    const auto tokenizer = make_tokenizer(sample_metadata("llama", {{kMark}, {"a"}, {"aa", 1}, {"aaaa", 2}}));
+    EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a'), kPlain).size(), 1 + (1u << 18));
 }
 
 /// The definition without heap, cache or cuts: look at all neighbours, join the best, start again.

@@ -42,13 +42,39 @@ TEST(Vocabulary, KeysOverrideDefaults) {
     metadata.set("tokenizer.ggml.seperator_token_id", gguf::u32(0));
     metadata.set("tokenizer.ggml.add_bos_token", gguf::boolean(false));
     metadata.set("tokenizer.ggml.add_eos_token", gguf::boolean(true));
-    metadata.set("tokenizer.ggml.add_sep_token", gguf::boolean(true));
     const Vocabulary vocabulary = load(metadata);
     EXPECT_EQ(vocabulary.ids().bos, 3);
     EXPECT_EQ(vocabulary.ids().separator, 0);
     EXPECT_FALSE(vocabulary.add_bos());
     EXPECT_TRUE(vocabulary.add_eos());
-    EXPECT_TRUE(vocabulary.add_separator());
+    EXPECT_FALSE(vocabulary.add_separator());
+}
+
+TEST(Vocabulary, SomeFamiliesFrameTextsWhateverTheFileSays) {
+    gguf::Metadata metadata = sample_metadata("llama", {{"a"}, {"b"}, {"c"}});
+    const auto frame = [&](Framing framing, bool file_says) {
+        metadata.set("tokenizer.ggml.add_bos_token", gguf::boolean(file_says));
+        metadata.set("tokenizer.ggml.add_eos_token", gguf::boolean(file_says));
+        VocabularyDefaults defaults = llama_defaults();
+        defaults.framing = framing;
+        const Vocabulary v(metadata, defaults);
+        return fmt::format("{}{}{}", v.add_bos() ? "b" : "", v.add_eos() ? "e" : "",
+                           v.add_separator() ? "s" : "");
+    };
+    EXPECT_EQ(frame(Framing::ByFile, true), "be");
+    EXPECT_EQ(frame(Framing::ByFile, false), "");
+    EXPECT_EQ(frame(Framing::AlwaysBos, false), "b");
+    EXPECT_EQ(frame(Framing::BosAndSeparator, true), "bs");
+    EXPECT_EQ(frame(Framing::BosAndSeparator, false), "bs");
+    EXPECT_EQ(frame(Framing::None, true), "");
+}
+
+TEST(Vocabulary, PlamoHasAnOrdinaryTextThatEndsOtherModels) {
+    gguf::Metadata metadata =
+        sample_metadata("plamo2", {{"</s>", 0, kTypeControl}, {"x"}, {"<|plamo:eos|>", 0, kTypeControl}});
+    EXPECT_EQ(load(metadata).attributes(0), kNormal);
+    metadata.set("tokenizer.ggml.eos_token_id", gguf::u32(1));
+    EXPECT_EQ(load(metadata).attributes(0), kControl);
 }
 
 TEST(Vocabulary, RefusesArraysThatAreTooShort) {
@@ -141,6 +167,32 @@ TEST(Vocabulary, StripAttributesFollowTheModel) {
     metadata.set("general.name", gguf::text("PHI3"));
     EXPECT_EQ(load(metadata).attributes(1), kNormal);
     EXPECT_EQ(load(metadata).attributes(2), kUserDefined | kStripRight);
+}
+
+TEST(Vocabulary, TakesTypesOfAnyIntegerAndScoresOfAnyNumber) {
+    const auto with = [](const char* key, gguf::ValueType element, auto data) {
+        gguf::Metadata metadata = sample_metadata("llama", {{"a", -1}, {"b", -2, kTypeControl}});
+        metadata.set(key, gguf::Value{gguf::ValueType::Array, element, std::move(data)});
+        return metadata;
+    };
+    using gguf::ValueType;
+    for (const ValueType type : {ValueType::U32, ValueType::I64, ValueType::U8}) {
+        const Vocabulary vocabulary = load(with("tokenizer.ggml.token_type", type, gguf::Integers{3, 1}));
+        EXPECT_EQ(vocabulary.attributes(0), kControl);
+        EXPECT_EQ(vocabulary.attributes(1), kNormal);
+    }
+    EXPECT_EQ(load(with("tokenizer.ggml.scores", ValueType::F64, gguf::Reals{-5, -6})).score(1), -6.0f);
+    EXPECT_EQ(load(with("tokenizer.ggml.scores", ValueType::I32, gguf::Integers{-5, -6})).score(1), -6.0f);
+    EXPECT_NE(thrown([&] {
+                  load(with("tokenizer.ggml.token_type", ValueType::F32, gguf::Reals{3, 1}));
+              }),
+              "nothing");
+    gguf::Metadata metadata("sample");
+    metadata.set("tokenizer.ggml.tokens", gguf::texts({"a", "\xFF\xFE"}));
+    EXPECT_EQ(load(metadata).attributes(1), kNormal) << "without types and scores";
+    EXPECT_EQ(load(metadata).find("\xFF\xFE"), 1);
+    metadata.set("tokenizer.ggml.bos_token_id", gguf::text("0"));
+    EXPECT_NE(thrown([&] { load(metadata); }), "nothing");
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ class CpuBackend : public Backend {
     void reduce(View x, Reduction kind, std::int64_t n_slices, View out) override;
     void softmax(View x, std::int64_t n_slices, View out) override;
     void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out) override;
+    void pool(const PoolArgs& args, Rows rows, View out) override;
+    void select(const SelectArgs& args, Rows rows, View out) override;
     RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
     void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
     LossStatePtr begin_losses(std::span<const std::int32_t> targets) override;

@@ -30,8 +30,16 @@ struct HeadBlock {
     const float* query_scale = nullptr;  ///< by position, or null
     const float* sink = nullptr;         ///< this head's, or null
     float slope = 0;                     ///< this head's
-    float* scratch = nullptr;            ///< head_block_scratch() floats
-    float* out = nullptr;                ///< [n_queries, value_dim], stride out_stride
+    // Keys behind the first n_tokens are those of whole blocks of block_tokens; -1: there are none.
+    std::int64_t n_tokens = -1;
+    std::int64_t block_tokens = 0;
+    /// [n_queries, n], stride chosen_stride, 0 hides: blocks, or without those runs of chosen_tokens tokens;
+    /// or null.
+    const float* chosen = nullptr;
+    std::int64_t chosen_stride = 0;
+    std::int64_t chosen_tokens = 1;
+    float* scratch = nullptr;  ///< head_block_scratch() floats
+    float* out = nullptr;      ///< [n_queries, value_dim], stride out_stride
     std::int64_t out_stride = 0;
 };
 

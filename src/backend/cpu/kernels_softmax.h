@@ -36,6 +36,7 @@ inline Visible visible_keys(const HeadBlock& block, std::int64_t position) {
 /// The keys that any query of the block sees, in whole pads. Neither end of what a query sees moves back from
 /// one query to the next.
 inline Visible visible_pads(const HeadBlock& block) {
+    if (block.n_tokens >= 0) return {0, block.n_keys_padded};
     const std::int64_t last = visible_keys(block, block.first_query + block.n_queries - 1).last;
     return {visible_keys(block, block.first_query).first / kKeyPad * kKeyPad,
             smaller(block.n_keys_padded, round_up(last, kKeyPad))};
@@ -53,8 +54,48 @@ inline float subtract_slope(float* row, std::int64_t n, std::int64_t first, std:
     return largest;
 }
 
+/// Whether the query at `position` sees a key, where keys are chosen or are those of blocks too.
+inline bool sees(const HeadBlock& block, const Visible& visible, const float* chosen, std::int64_t position,
+                 std::int64_t key) {
+    if (block.n_tokens >= 0 && key >= block.n_tokens) {
+        const std::int64_t i = key - block.n_tokens;
+        return (i + 1) * block.block_tokens <= position + 1 && (chosen == nullptr || chosen[i] != 0);
+    }
+    if (key < visible.first || key >= visible.last) return false;
+    return block.n_tokens >= 0 || chosen == nullptr || chosen[key / block.chosen_tokens] != 0;
+}
+
+/// softmax_row where keys are chosen, or are those of blocks too.
+inline void softmax_chosen_row(const HeadBlock& block, std::int64_t position, float* row,
+                               std::int64_t width) {
+    const Visible visible = visible_keys(block, position);
+    const float* chosen = block.chosen != nullptr
+                              ? block.chosen + (position - block.first_query) * block.chosen_stride
+                              : nullptr;
+    const auto hidden = [&](std::int64_t key) {
+        return key >= block.n_keys || !sees(block, visible, chosen, position, key);
+    };
+    const float temperature = block.query_scale != nullptr ? block.query_scale[position] : 1.0f;
+    const float scale = block.scale * temperature;
+    float largest = block.sink != nullptr ? *block.sink : -INFINITY;
+    for (std::int64_t key = 0; key < width; ++key) {
+        row[key] = hidden(key) ? -INFINITY : row[key] * scale;
+        largest = row[key] > largest ? row[key] : largest;
+    }
+    map(row, width, row, [&](Floats v, std::int64_t) { return exp(v - largest); });
+    float sum = block.sink != nullptr ? exp(all(*block.sink - largest))[0] : 0.0f;
+    for (std::int64_t key = 0; key < width; ++key) {
+        if (hidden(key)) row[key] = 0;
+        sum += row[key];
+    }
+    const float factor = sum > 0 ? 1.0f / sum : 0.0f;
+    map(row, width, row, [&](Floats v, std::int64_t) { return v * factor; });
+}
+
 /// Turns one row of scores into probabilities over [0, width), zero outside the visible keys.
 inline void softmax_row(const HeadBlock& block, std::int64_t position, float* row, std::int64_t width) {
+    if (block.n_tokens >= 0 || block.chosen != nullptr)
+        return softmax_chosen_row(block, position, row, width);
     const Visible visible = visible_keys(block, position);
     const std::int64_t first = visible.first;
     const std::int64_t last = visible.last;

@@ -5,8 +5,8 @@
 
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kernels_gate.h"
-#include "backend/cpu/kernels_norm.h"
 #include "backend/cpu/kernels_mixers.h"
+#include "backend/cpu/kernels_norm.h"
 #include "backend/cpu/kernels_scan.h"
 #include "backend/cpu/kernels_transpose.h"
 

@@ -17,7 +17,7 @@ std::int64_t runs_of(std::int64_t cols) { return (cols + kRun - 1) / kRun; }
 
 /// One row of Backend::sinkhorn.
 void balance(const float* x, std::int64_t n, std::int64_t iterations, float eps, float* out) {
-    std::array<float, static_cast<std::size_t>(kMaxStreams* kMaxStreams)> values;  // [src, dst]
+    std::array<float, static_cast<std::size_t>(kMaxStreams * kMaxStreams)> values;  // [src, dst]
     const auto at = [&](std::int64_t src, std::int64_t dst) -> float& {
         return values[static_cast<std::size_t>(src * n + dst)];
     };
@@ -90,9 +90,8 @@ void CpuBackend::mix(View x, View coefficients, std::int64_t n_in, std::int64_t 
     each_row(x.rows, [&](std::int64_t row) {
         for (std::int64_t first = 0; first < width; first += kRun)
             for (std::int64_t stream = 0; stream < n_out; ++stream)
-                kernels_.mix_stream(x.row_f32(row) + first, width,
-                                    coefficients.row_f32(row) + stream * n_in, n_in, accumulate,
-                                    std::min(kRun, width - first),
+                kernels_.mix_stream(x.row_f32(row) + first, width, coefficients.row_f32(row) + stream * n_in,
+                                    n_in, accumulate, std::min(kRun, width - first),
                                     out.row_f32(row) + stream * width + first);
     });
 }

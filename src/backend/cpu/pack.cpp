@@ -18,7 +18,8 @@ constexpr std::int64_t kMinColumns = 128;
 constexpr std::int64_t kMaxColumns = 512;
 constexpr std::int64_t kPanelBytes = 1 << 20;  ///< aimed at: about what a core's second-level cache holds
 constexpr std::int64_t kPanelAlignment = 4096;
-constexpr std::int64_t kRowsAtOnce = 16;  ///< a cache line of words
+/// A cache line of words; a multiple of all rows that lie together, so that no step begins within a group.
+constexpr std::int64_t kRowsAtOnce = 16;
 
 using Tag = dnnl::memory::format_tag;
 
@@ -67,20 +68,25 @@ Gemm::PanelLayout Gemm::layout(std::int64_t n_in, std::int64_t cols) const {
 
 void Gemm::decode_rows(const WeightSource& source, std::int64_t first, std::int64_t count,
                        std::size_t out_stride, std::byte* out) const {
-    thread_local std::vector<float> row;
-    const quant::DecodeRow decode = quant::decoder(source.type->id, isa_);
+    thread_local std::vector<float> group;
+    const quant::DecodeRows decode = quant::decoder(source.type->id, isa_);
     const std::uint64_t stride = quant::row_bytes(*source.type, static_cast<std::uint64_t>(source.n_in));
     const auto filled = static_cast<std::size_t>(source.n_in * size_of(multiplied_));
-    row.resize(static_cast<std::size_t>(source.n_in));
+    const std::int64_t together = source.type->group_rows;
+    const bool in_place = multiplied_ == DType::F32 && together == 1;
+    group.resize(static_cast<std::size_t>(together * source.n_in));
     for (std::int64_t r = 0; r < count; ++r) {
-        const std::byte* from = source.bytes.data() + static_cast<std::uint64_t>(first + r) * stride;
         std::byte* to = out + static_cast<std::size_t>(r) * out_stride;
-        auto* target = multiplied_ == DType::F32 ? reinterpret_cast<float*>(to) : row.data();
-        decode(from, row.size(), target);
+        float* row = in_place ? reinterpret_cast<float*>(to) : group.data() + r % together * source.n_in;
+        if (r % together == 0)
+            decode(source.bytes.data() + static_cast<std::uint64_t>(first + r) * stride,
+                   static_cast<std::size_t>(source.n_in), row);
         if (source.scale != 1)
-            for (std::int64_t i = 0; i < source.n_in; ++i) target[i] *= source.scale;
+            for (std::int64_t i = 0; i < source.n_in; ++i) row[i] *= source.scale;
         if (multiplied_ == DType::Bf16)
-            kernels_.to_bf16(target, source.n_in, reinterpret_cast<std::uint16_t*>(to));
+            kernels_.to_bf16(row, source.n_in, reinterpret_cast<std::uint16_t*>(to));
+        else if (!in_place)
+            std::memcpy(to, row, filled);
         std::memset(to + filled, 0, out_stride - filled);
     }
 }

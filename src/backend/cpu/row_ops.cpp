@@ -4,25 +4,24 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/shapes.h"
-#include "quant/decode.h"
+#include "quant/row_reader.h"
 
 namespace assay::backend::cpu {
 
 void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> tokens, float scale,
                        std::int64_t first, View out) {
     check_embedding(table, tokens, first, out);
-    const quant::DecodeRow decode = quant::decoder(table.type->id, kernels_.isa);
-    const std::uint64_t stride = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     const auto n_in = static_cast<std::size_t>(table.n_in);
     const bool whole = out.cols == table.n_in;
     const auto n_rows = static_cast<std::int64_t>(tokens.size());
     pool_.run((n_rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int thread) {
+        quant::RowReader reader(*table.type, n_in, kernels_.isa);
         const std::int64_t end = std::min(n_rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
             const auto token = static_cast<std::uint64_t>(tokens[static_cast<std::size_t>(row)]);
             float* to = out.row_f32(row);
             float* decoded = whole ? to : reinterpret_cast<float*>(scratch(thread, n_in * sizeof(float)));
-            decode(table.bytes.data() + token * stride, n_in, decoded);
+            reader.read(table.bytes.data(), token, decoded);
             if (!whole) std::memcpy(to, decoded + first, static_cast<std::size_t>(out.cols) * sizeof(float));
             const float factor = scale * table.scale;
             if (factor != 1)
@@ -77,12 +76,14 @@ void CpuBackend::copy_heads(View x, std::int64_t n_heads, std::int64_t first, Vi
     check_copy(x, n_heads, first, out);
     const std::int64_t head_dim = x.cols / n_heads;
     const std::int64_t count = out.cols / n_heads;
+    if (x.dtype != out.dtype)
+        throw_error(ErrorKind::Unsupported, "cpu", "heads of one type are copied into another");
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row)
             for (std::int64_t head = 0; head < n_heads; ++head)
-                std::memcpy(out.row_f32(row) + head * count, x.row_f32(row) + head * head_dim + first,
-                            static_cast<std::size_t>(count) * sizeof(float));
+                std::memcpy(out.at(row, head * count), x.at(row, head * head_dim + first),
+                            static_cast<std::size_t>(count * size_of(x.dtype)));
     });
 }
 

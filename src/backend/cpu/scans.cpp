@@ -75,8 +75,7 @@ void CpuBackend::selective_scan(const SelectiveScanArgs& args, Rows rows, View o
         float* a = block.state + n_state * kScanColumns;
         for (std::int64_t n = 0; n < n_state; ++n)
             for (std::int64_t c = 0; c < kScanColumns; ++c)
-                a[n * kScanColumns + c] =
-                    c < block.n_channels ? args.a[(first + c) * n_state + n] : 0.0f;
+                a[n * kScanColumns + c] = c < block.n_channels ? args.a[(first + c) * n_state + n] : 0.0f;
         block.a = a;
         block.d = args.d + first;
         block.out = out.row_f32(row) + first;

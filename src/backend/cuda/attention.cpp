@@ -29,7 +29,8 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
     check_attention(args, rows, out);
     const std::int64_t cols = args.n_heads * args.value_dim;
     const std::int64_t dim = std::max(args.head_dim, args.value_dim);
-    if (dtype_ == DType::Bf16 && dim <= kMostTiledHead) {
+    const bool chosen = args.block_k.present() || args.chosen.present();
+    if (dtype_ == DType::Bf16 && dim <= kMostTiledHead && !chosen) {
         const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kQueryTile),
                                    cols);
         attention_tiles(args, rows, out, memory.partials, device_->compute());
@@ -61,6 +62,8 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
         part.q = args.q.row_range(first, some.count());
         part.k = args.k.row_range(first, some.count());
         part.v = args.v.row_range(first, some.count());
+        for (View* view : {&part.block_k, &part.block_v, &part.chosen})
+            if (view->present()) *view = view->row_range(first, some.count());
         Produced plain;
         plain.plain = {memory.get(), DType::F32, some.count(), cols, cols};
         attention_queries(part, some, plain, device_->compute());

@@ -25,6 +25,11 @@ struct QueryArgs {
     std::int64_t chunk_tokens;
     std::int64_t n_rows;
     ScoreArgs score;
+    View block_k;
+    View block_v;
+    std::int64_t block_tokens;
+    View chosen;
+    std::int64_t chosen_tokens;
     View operand;
     View plain;
 };
@@ -53,10 +58,9 @@ template <typename T, int kPerLane> __global__ void query_kernel(QueryArgs a) {
     // A sink is a key whose value is zero.
     float maximum = a.score.sinks != nullptr ? a.score.sinks[head] : -INFINITY;
     float sum = a.score.sinks != nullptr ? 1.0f : 0.0f;
-    const std::int64_t last = last_key(a.score, position);
-    for (std::int64_t key = first_key(a.score, position); key <= last; ++key) {
-        const T* k = at<T>(a.k, base + key, kv_head * a.head_dim);
-        const T* v = at<T>(a.v, base + key, kv_head * a.value_dim);
+    const auto take = [&](const View& keys, const View& values, std::int64_t key) {
+        const T* k = at<T>(keys, base + key, kv_head * a.head_dim);
+        const T* v = at<T>(values, base + key, kv_head * a.value_dim);
         float dot = 0;
         for (int j = 0; j < kPerLane; ++j)
             if (lane + 32 * j < a.head_dim) dot += q[j] * to_float(k[lane + 32 * j]);
@@ -69,11 +73,19 @@ template <typename T, int kPerLane> __global__ void query_kernel(QueryArgs a) {
         sum = sum * correction + weight;
         for (int j = 0; j < kPerLane; ++j)
             if (lane + 32 * j < a.value_dim) o[j] = o[j] * correction + weight * to_float(v[lane + 32 * j]);
-    }
+    };
+    const bool blocks = a.block_k.data != nullptr;
+    const float* chosen = a.chosen.data != nullptr ? at<float>(a.chosen, row, 0) : nullptr;
+    const std::int64_t last = last_key(a.score, position);
+    for (std::int64_t key = first_key(a.score, position); key <= last; ++key)
+        if (blocks || chosen == nullptr || chosen[key / a.chosen_tokens] != 0) take(a.k, a.v, key);
+    if (blocks)
+        for (std::int64_t i = 0; (i + 1) * a.block_tokens <= position + 1; ++i)
+            if (chosen == nullptr || chosen[i] != 0) take(a.block_k, a.block_v, i * a.block_tokens);
     for (int j = 0; j < kPerLane; ++j) {
         if (lane + 32 * j >= a.value_dim) continue;
         const std::int64_t col = head * a.value_dim + lane + 32 * j;
-        const float y = o[j] / sum;
+        const float y = sum > 0 ? o[j] / sum : 0.0f;
         if (a.operand.data != nullptr) *at<T>(a.operand, row, col) = round_to<T>(y);
         if (a.plain.data != nullptr) *at<float>(a.plain, row, col) = y;
     }
@@ -101,6 +113,11 @@ void attention_queries(const AttentionArgs& args, Rows rows, const Produced& out
     a.chunk_tokens = rows.chunk_tokens;
     a.n_rows = rows.count();
     a.score = ScoreArgs(args, rows.chunk_tokens);
+    a.block_k = args.block_k;
+    a.block_v = args.block_v;
+    a.block_tokens = args.block_tokens;
+    a.chosen = args.chosen;
+    a.chosen_tokens = args.chosen_tokens;
     a.operand = out.operand;
     a.plain = out.plain;
     const std::int64_t dim = std::max(args.head_dim, args.value_dim);

@@ -56,7 +56,8 @@ struct ChainArgs {
     DeviceLink links[kMaxLinks];
 };
 
-template <typename T, int kCols> __device__ void load_as(const void* data, std::int64_t at, float (&to)[kCols]) {
+template <typename T, int kCols>
+__device__ void load_as(const void* data, std::int64_t at, float (&to)[kCols]) {
     const auto run = *reinterpret_cast<const Run<T, kCols>*>(static_cast<const T*>(data) + at);
 #pragma unroll
     for (int c = 0; c < kCols; ++c) to[c] = to_float(run.values[c]);
@@ -173,8 +174,8 @@ DeviceLink device_link(const Link& link, std::int64_t cols, int columns_a_thread
     to.period = static_cast<int>(cols / link.n);
     to.tiled = link.tiled || link.n == cols;
     to.previous = link.previous && link.vector == nullptr;
-    const bool runs = columns_a_thread == 1 ||
-                      (link.n % kWide == 0 && rows_aligned<kWide>(to.data, to.stride, dtype));
+    const bool runs =
+        columns_a_thread == 1 || (link.n % kWide == 0 && rows_aligned<kWide>(to.data, to.stride, dtype));
     if (to.tiled)
         to.reach = runs ? Reach::Run : Reach::Each;
     else

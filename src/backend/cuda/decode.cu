@@ -1,14 +1,9 @@
-#include "backend/cuda/convert.cuh"
-#include "backend/cuda/decode.h"
+#include "backend/cuda/decode_kernel.cuh"
 #include "backend/cuda/decode_types.cuh"
 
 namespace assay::backend::cuda {
 
-void refuse_type(quant::TypeId type);
-
 namespace {
-
-constexpr int kThreads = 256;
 
 /// A type without blocks: weight i of a row is number i.
 template <typename T> struct Plain {
@@ -21,63 +16,10 @@ template <typename T> struct Plain {
     __device__ static float convert(std::int16_t x) { return static_cast<float>(x); }
     __device__ static float convert(std::int32_t x) { return static_cast<float>(x); }
     __device__ static float convert(std::int64_t x) { return static_cast<float>(x); }
-    __device__ static void eight(Bytes b, int, int n, float* w) {
+    __device__ static void eight(Bytes b, int n, float* w) {
         for (int j = 0; j < n; ++j) w[j] = convert(reinterpret_cast<const T*>(b)[j]);
     }
 };
-
-template <typename T> constexpr bool kIsPlain = false;
-template <typename T> constexpr bool kIsPlain<Plain<T>> = true;
-
-template <typename T> __device__ void store_eight(T* out, const float* w, int n, float scale) {
-    T rounded[8];
-    for (int j = 0; j < 8; ++j) rounded[j] = round_to<T>(w[j] * scale);
-    if (n == 8 && reinterpret_cast<std::uintptr_t>(out) % 16 == 0) {
-        for (unsigned part = 0; part < sizeof rounded / 16; ++part)
-            reinterpret_cast<uint4*>(out)[part] = reinterpret_cast<const uint4*>(rounded)[part];
-        return;
-    }
-    for (int j = 0; j < n; ++j) out[j] = rounded[j];
-}
-
-/// Runs of eight weights that a row's wanted columns lie in.
-__host__ __device__ inline std::int64_t eights(const DecodeArgs& args) {
-    return args.n_cols == 0 ? 0 : (args.first_col + args.n_cols + 7) / 8 - args.first_col / 8;
-}
-
-/// One thread, eight weights.
-template <typename Type, typename Out> __global__ void decode_kernel(DecodeArgs args, Codebooks books) {
-    const std::int64_t per_row = eights(args);
-    const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-    if (item >= per_row * args.n_rows) return;
-    const std::int64_t row = item / per_row;
-    const std::int64_t col = (args.first_col / 8 + item % per_row) * 8;
-    const std::int64_t remaining = args.row_cols - col;
-    const int n = remaining < 8 ? static_cast<int>(remaining) : 8;
-    const Bytes block =
-        args.bytes + row * args.row_bytes + args.row_meta + col / Type::kWeights * Type::kBytes;
-    float w[8] = {};
-    if constexpr (kIsPlain<Type>)
-        Type::eight(block, 0, n, w);
-    else
-        Type::eight(block, static_cast<int>(col % Type::kWeights), w, books);
-    // The first and the last eight may hold weights that are not wanted.
-    const std::int64_t to = col - args.first_col;
-    Out* out = static_cast<Out*>(args.out) + row * args.out_stride;
-    if (to >= 0 && to + n <= args.n_cols) return store_eight(out + to, w, n, args.scale);
-    for (int j = 0; j < n; ++j)
-        if (to + j >= 0 && to + j < args.n_cols) out[to + j] = round_to<Out>(w[j] * args.scale);
-}
-
-template <typename Type> void launch(const Codebooks& books, const DecodeArgs& args, cudaStream_t stream) {
-    const std::int64_t items = eights(args) * args.n_rows;
-    if (items == 0) return;
-    const auto blocks = static_cast<unsigned>((items + kThreads - 1) / kThreads);
-    dispatch(args.out_dtype, [&](auto out) {
-        decode_kernel<Type, decltype(out)><<<blocks, kThreads, 0, stream>>>(args, books);
-    });
-    check(cudaGetLastError(), "decoding weights");
-}
 
 }  // namespace
 
@@ -119,8 +61,8 @@ void decode(quant::TypeId type, const Codebooks& books, const DecodeArgs& args, 
         case TypeId::NVFP4: return launch<Nvfp4>(books, args, stream);
         case TypeId::Q1_0: return launch<Q1_0>(books, args, stream);
         case TypeId::Q2_0: return launch<Q2_0>(books, args, stream);
+        default: return decode_ik(type, books, args, stream);
     }
-    refuse_type(type);
 }
 
 }  // namespace assay::backend::cuda

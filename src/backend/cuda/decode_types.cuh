@@ -4,27 +4,21 @@
 #pragma once
 
 #include <cstdint>
-#include <cuda_fp16.h>
 
 #include "backend/cuda/decode.h"
+#include "quant/block_bits.h"
 
 namespace assay::backend::cuda {
 
-using Bytes = const std::uint8_t*;
+using quant::bit;
+using quant::Bytes;
+using quant::half_at;
+using quant::nibble;
+using quant::two_bits;
+using quant::u16_at;
+using quant::u32_at;
 
-// Fields are read by bytes: blocks have odd sizes, and a wide load would have to be aligned.
-__device__ inline unsigned u16_at(Bytes p) { return p[0] | p[1] << 8; }
-__device__ inline unsigned u32_at(Bytes p) { return u16_at(p) | u16_at(p + 2) << 16; }
-__device__ inline float half_bits(unsigned bits) {
-    return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
-}
-__device__ inline float half_at(Bytes p) { return half_bits(u16_at(p)); }
-__device__ inline int nibble(unsigned byte, unsigned i) { return static_cast<int>(byte >> 4 * i & 15u); }
-__device__ inline int two_bits(unsigned v, unsigned shift) { return static_cast<int>(v >> shift & 3u); }
-__device__ inline int bit(unsigned v, unsigned i) { return static_cast<int>(v >> i & 1u); }
-__device__ inline float signed_byte(unsigned byte) {
-    return static_cast<float>(static_cast<std::int8_t>(static_cast<std::uint8_t>(byte)));
-}
+__device__ inline float signed_byte(unsigned byte) { return static_cast<float>(quant::signed_byte(byte)); }
 __device__ inline unsigned even_signs(unsigned seven_bits) {
     return seven_bits | (__popc(seven_bits) & 1u) << 7;
 }
@@ -99,7 +93,7 @@ struct Iq4Nl {
 struct Mxfp4 {
     static constexpr int kWeights = 32, kBytes = 17;
     __device__ static void eight(Bytes b, int first, float* w, const Codebooks&) {
-        const float d = __uint_as_float(b[0] < 2 ? 0x00200000u << b[0] : (b[0] - 1u) << 23);  // 2^(e - 128)
+        const float d = quant::half_e8m0(b[0]);
         for (int j = 0; j < 8; ++j) w[j] = d * static_cast<float>(kFp4Doubled[nibble_of(b + 1, first + j)]);
     }
 };
@@ -107,12 +101,7 @@ struct Mxfp4 {
 struct Nvfp4 {
     static constexpr int kWeights = 64, kBytes = 36;
     __device__ static void eight(Bytes b, int first, float* w, const Codebooks&) {
-        const unsigned v = b[first / 16];
-        const unsigned exponent = v >> 3 & 15u;
-        const float mantissa = static_cast<float>(v & 7u);
-        float d = exponent == 0 ? mantissa * 0x1p-10f
-                                : (1.0f + mantissa / 8.0f) * __uint_as_float((exponent + 119u) << 23);
-        if (v == 0x7f) d = 0;
+        const float d = quant::half_ue4m3(b[first / 16]);
         const Bytes qs = b + 4 + 8 * (first / 16);
         for (int j = 0; j < 8; ++j) w[j] = d * static_cast<float>(kFp4Doubled[nibble(qs[j], first / 8 % 2)]);
     }
@@ -256,13 +245,12 @@ struct Q6K {
 struct Q8K {
     static constexpr int kWeights = 256, kBytes = 292;
     __device__ static void eight(Bytes b, int first, float* w, const Codebooks&) {
-        const float d = __uint_as_float(u32_at(b));
+        const float d = quant::f32_at(b);
         for (int j = 0; j < 8; ++j) w[j] = d * signed_byte(b[4 + first + j]);
     }
 };
 
-// --- IQ: points of a codebook
-// -------------------------------------------------------------------------------
+// --- IQ: points of a codebook ------------------------------------------------------------------------------
 
 __device__ inline void signed_point(const std::int8_t* point, int n, float scale, unsigned signs, float* w) {
     for (int j = 0; j < n; ++j) {
@@ -352,7 +340,7 @@ struct Iq1M {
         unsigned d = 0;
         for (int k = 0; k < 4; ++k) d |= (u16_at(b + 48 + 2 * k) >> 12) << 4 * k;
         const unsigned three_bits = u16_at(b + 48 + 2 * (sub / 4)) >> 3 * (sub % 4) & 7u;
-        const float scale = half_bits(d) * static_cast<float>(2 * three_bits + 1);
+        const float scale = quant::half_of(d) * static_cast<float>(2 * three_bits + 1);
         const unsigned high = nibble(b[32 + sub], i % 2);
         shifted_point(books.iq1 + 8 * (b[i] + 256u * (high & 7u)), scale, (high & 8u) != 0, w);
     }

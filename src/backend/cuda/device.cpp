@@ -10,7 +10,7 @@ void check(cudaError_t status, const char* what) {
     if (status == cudaSuccess) return;
     cudaGetLastError();  // a refused allocation is no lasting fault: the next call must not see it
     if (status == cudaErrorMemoryAllocation)
-        throw_error(ErrorKind::Device, "cuda", "{} ({})", kOutOfDeviceMemory, what);
+        throw_error(ErrorKind::DeviceMemory, "cuda", "out of device memory ({})", what);
     throw_error(ErrorKind::Device, "cuda", "{} failed: {}", what, cudaGetErrorString(status));
 }
 
@@ -60,7 +60,7 @@ void* Device::allocate(std::size_t bytes, cudaStream_t stream) const {
     const cudaError_t status = cudaMallocAsync(&memory, bytes, stream);
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
-        throw_error(ErrorKind::Device, "cuda", "{}: {} MiB wanted, {} of {} free", kOutOfDeviceMemory,
+        throw_error(ErrorKind::DeviceMemory, "cuda", "out of device memory: {} MiB wanted, {} of {} free",
                     bytes >> 20, free_bytes() >> 20, total_bytes_ >> 20);
     }
     check(status, "allocating memory");

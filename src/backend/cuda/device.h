@@ -15,8 +15,7 @@
 
 namespace assay::backend::cuda {
 
-/// Throws Error{Device} naming the call that failed; its message begins with kOutOfDeviceMemory where that
-/// was the reason.
+/// Throws Error{Device} naming the call that failed, Error{DeviceMemory} where memory was the reason.
 void check(cudaError_t status, const char* what);
 
 /// A move-only owner of a stream or an event.
@@ -62,8 +61,8 @@ class Device {
     /// Makes the device that of the calling thread; every entry point does it first.
     void use() const;
 
-    /// Memory that may be used by work enqueued on `stream` from now on. Throws Error{Device} when there is
-    /// not enough, after giving unused parts of the pool back and trying again.
+    /// Memory that may be used by work enqueued on `stream` from now on. Throws Error{DeviceMemory} when
+    /// there is not enough, after giving unused parts of the pool back and trying again.
     void* allocate(std::size_t bytes, cudaStream_t stream) const;
     /// Returns memory to the pool once the work enqueued so far on the compute stream is done.
     void release(void* memory) const noexcept;

@@ -59,6 +59,10 @@ void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool 
 void reduce(View x, Reduction kind, std::int64_t n_slices, View out, cudaStream_t stream);
 void softmax(View x, std::int64_t n_slices, View out, cudaStream_t stream);
 void sinkhorn(View x, std::int64_t n, std::int64_t iterations, float eps, View out, cudaStream_t stream);
+void pool(const PoolArgs& args, Rows rows, View out, cudaStream_t stream);
+/// Keys of at most kMostIndexerHead components.
+void select(const SelectArgs& args, Rows rows, View out, cudaStream_t stream);
+inline constexpr std::int64_t kMostIndexerHead = 256;
 
 /// out = x, rounded. Same shape.
 void round_rows(View x, View out, cudaStream_t stream);

@@ -59,4 +59,17 @@ void CudaBackend::sinkhorn(View x, std::int64_t n, std::int64_t iterations, floa
     cuda::sinkhorn(x, n, iterations, eps, out, device_->compute());
 }
 
+void CudaBackend::pool(const PoolArgs& args, Rows rows, View out) {
+    device_->use();
+    check_pool(args, rows, out);
+    cuda::pool(args, rows, out, device_->compute());
+}
+
+void CudaBackend::select(const SelectArgs& args, Rows rows, View out) {
+    device_->use();
+    check_select(args, rows, out);
+    check_count("select", "components of a key", args.k.cols, 1, kMostIndexerHead);
+    cuda::select(args, rows, out, device_->compute());
+}
+
 }  // namespace assay::backend::cuda

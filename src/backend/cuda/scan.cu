@@ -8,8 +8,8 @@
 // and memory gives its four numbers (q, k, v, out) for every head_dim of them. At 64 chunks x 32 heads x 128
 // x 128, 512 tokens, that is 1.3e11 (Delta: 1.4e11) floating-point operations over 2.1 GB: what bounds it is
 // the issue of f32 instructions, 2.4 ms (Delta) on a device of 132 multiprocessors at 1.7 GHz, against 0.7 ms
-// for the memory. Reads of shared memory and exchanges have units of their own and stay below it, because each
-// number that is read meets four columns.
+// for the memory. Reads of shared memory and exchanges have units of their own and stay below it, because
+// each number that is read meets four columns.
 #include <algorithm>
 #include <cuda_pipeline.h>
 
@@ -130,8 +130,8 @@ __device__ void stage(const ScanParameters& p, typename Plan<kKind, kByKey, kLan
     }
     if (thread < n_tokens) {
         if (!kByKey && p.constant_decay == nullptr)
-            __pipeline_memcpy_async(&to.decay[thread],
-                                    p.decay.data + (row + thread) * p.decay.stride + head, 4);
+            __pipeline_memcpy_async(&to.decay[thread], p.decay.data + (row + thread) * p.decay.stride + head,
+                                    4);
         if constexpr (kKind == ScanKind::Delta)
             __pipeline_memcpy_async(&to.beta[thread], p.beta.data + (row + thread) * p.beta.stride + head, 4);
     }
@@ -229,8 +229,8 @@ __global__ void __launch_bounds__(32 * Plan<kKind, kByKey, kLanes>::kMaxWarps,
     const int key_head = p.interleaved ? head % p.n_key_heads : head / (p.n_heads / p.n_key_heads);
     const int block_col = static_cast<int>(blockIdx.y) * P::kBlockCols;
     const unsigned lane = threadIdx.x % kLanes;
-    const int first_col =
-        static_cast<int>(threadIdx.x) / 32 * P::kWarpCols + static_cast<int>(threadIdx.x) % 32 / kLanes * kCols;
+    const int first_col = static_cast<int>(threadIdx.x) / 32 * P::kWarpCols +
+                          static_cast<int>(threadIdx.x) % 32 / kLanes * kCols;
     const int own_col = block_col + first_col + static_cast<int>(lane);
 
     clear<kKind, kByKey, kLanes>(p, stages[0], head);

@@ -85,8 +85,7 @@ template <int kLanes> __global__ void __launch_bounds__(kThreads) selective_kern
     }
 }
 
-template <int kLanes>
-void launch(const SelectiveParameters& p, std::int64_t n_chunks, cudaStream_t stream) {
+template <int kLanes> void launch(const SelectiveParameters& p, std::int64_t n_chunks, cudaStream_t stream) {
     const int channels_a_block = kThreads / kLanes;
     const dim3 grid(static_cast<unsigned>((p.channels + channels_a_block - 1) / channels_a_block),
                     static_cast<unsigned>(n_chunks));

@@ -159,12 +159,9 @@ __global__ void sinkhorn_kernel(const float* x, std::int64_t x_stride, float* ou
 }
 
 SliceArgs slices(View x, std::int64_t n_slices, View out) {
-    return {static_cast<const float*>(x.data),
-            x.stride,
-            static_cast<int>(n_slices),
-            static_cast<int>(x.cols / n_slices),
-            static_cast<float*>(out.data),
-            out.stride};
+    return {static_cast<const float*>(x.data), x.stride,
+            static_cast<int>(n_slices),        static_cast<int>(x.cols / n_slices),
+            static_cast<float*>(out.data),     out.stride};
 }
 
 /// By the width alone: which thread adds what must not depend on the call.
@@ -186,7 +183,8 @@ void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool 
     a.out = static_cast<float*>(out.data);
     a.out_stride = out.stride;
     if (x.rows == 0 || a.width == 0) return;
-    const dim3 grid(static_cast<unsigned>(x.rows), static_cast<unsigned>((a.width + kThreads - 1) / kThreads));
+    const dim3 grid(static_cast<unsigned>(x.rows),
+                    static_cast<unsigned>((a.width + kThreads - 1) / kThreads));
     mix_kernel<<<grid, kThreads, 0, stream>>>(a);
     check(cudaGetLastError(), "mixing streams");
 }

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/processors.h"
 #include "quant/iq_grids.h"
+#include "quant/row_reader.h"
 
 namespace assay::backend::cuda {
 
@@ -66,25 +67,34 @@ Loader::Loader(DevicePtr device)
         piece.done = make_event();
         check(cudaEventRecord(piece.done.get(), device_->copy()), "recording an event");
     }
-    std::vector<std::int8_t> points;
-    const auto append = [&](const auto& grid) {
-        const std::size_t first = points.size();
-        for (const auto& point : grid) points.insert(points.end(), point.begin(), point.end());
-        return first;
+    std::vector<std::int8_t> tables;
+    std::vector<std::pair<const std::int8_t * Codebooks::*, std::size_t>> places;
+    const auto append = [&](const std::int8_t* Codebooks::*place, std::span<const std::int8_t> table) {
+        places.emplace_back(place, tables.size());
+        tables.insert(tables.end(), table.begin(), table.end());
     };
-    const std::size_t iq1 = append(quant::kGridIq1);
-    const std::size_t iq2_xxs = append(quant::kGridIq2Xxs);
-    const std::size_t iq2_xs = append(quant::kGridIq2Xs);
-    const std::size_t iq2_s = append(quant::kGridIq2S);
-    const std::size_t iq3_xxs = append(quant::kGridIq3Xxs);
-    const std::size_t iq3_s = append(quant::kGridIq3S);
-    books_memory_ = std::make_unique<DeviceBuffer>(device_, points.size(), device_->copy());
-    check(cudaMemcpyAsync(books_memory_->data(), points.data(), points.size(), cudaMemcpyHostToDevice,
+    const auto append_grid = [&](const std::int8_t* Codebooks::*place, const auto& grid) {
+        append(place, {grid[0].data(), grid.size() * grid[0].size()});
+    };
+    append_grid(&Codebooks::iq1, quant::kGridIq1);
+    append_grid(&Codebooks::iq2_xxs, quant::kGridIq2Xxs);
+    append_grid(&Codebooks::iq2_xs, quant::kGridIq2Xs);
+    append_grid(&Codebooks::iq2_s, quant::kGridIq2S);
+    append_grid(&Codebooks::iq3_xxs, quant::kGridIq3Xxs);
+    append_grid(&Codebooks::iq3_s, quant::kGridIq3S);
+    append(&Codebooks::ik2_levels, quant::kIk2Levels);
+    append(&Codebooks::ik3_levels, quant::kIk3Levels);
+    append(&Codebooks::iq4_levels, quant::kIq4Levels);
+    append(&Codebooks::ik5_levels, quant::kIk5Levels);
+    append(&Codebooks::ik2_pairs, quant::kIk2Pairs);
+    append(&Codebooks::fp4_doubled, quant::kFp4Doubled);
+    books_memory_ = std::make_unique<DeviceBuffer>(device_, tables.size(), device_->copy());
+    check(cudaMemcpyAsync(books_memory_->data(), tables.data(), tables.size(), cudaMemcpyHostToDevice,
                           device_->copy()),
           "copying the codebooks");
     check(cudaStreamSynchronize(device_->copy()), "copying the codebooks");
     const auto* base = reinterpret_cast<const std::int8_t*>(books_memory_->data());
-    books_ = {base + iq1, base + iq2_xxs, base + iq2_xs, base + iq2_s, base + iq3_xxs, base + iq3_s};
+    for (const auto& [place, offset] : places) books_.*place = base + offset;
 }
 
 template <typename Copy>
@@ -96,12 +106,14 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         throw_error(ErrorKind::Shape, "cuda", "{} bytes for {} rows of {} {} weights, expected {}",
                     source.bytes.size(), source.n_out, source.n_in, source.type->name,
                     row_bytes * static_cast<std::size_t>(source.n_out));
-    if (row_bytes > piece_bytes_)
-        throw_error(ErrorKind::Unsupported, "cuda", "a row of {} bytes, at most {} are staged at a time",
+    if (row_bytes * source.type->group_rows > piece_bytes_)
+        throw_error(ErrorKind::Unsupported, "cuda",
+                    "{} row(s) of {} bytes, at most {} bytes are staged at a time", source.type->group_rows,
                     row_bytes, piece_bytes_);
+    const std::size_t together = source.type->group_rows;
     const auto rows_within = [&](std::size_t bytes) {
-        return static_cast<std::int64_t>(
-            std::max<std::size_t>(1, bytes / std::max<std::size_t>(row_bytes, 1)));
+        const std::size_t groups = bytes / std::max<std::size_t>(row_bytes * together, 1);
+        return static_cast<std::int64_t>(std::max<std::size_t>(1, groups) * together);
     };
     const std::int64_t rows_at_a_time = rows_within(piece_bytes_);
     const std::int64_t rows_a_task = rows_within(kFillBytes);
@@ -121,7 +133,6 @@ void Loader::stage(const WeightSource& source, std::int64_t n_rows, float scale,
         DecodeArgs args;
         args.bytes = reinterpret_cast<const std::uint8_t*>(piece.device->data());
         args.row_bytes = static_cast<std::int64_t>(row_bytes);
-        args.row_meta = source.type->row_meta;
         args.n_rows = count;
         args.row_cols = source.n_in;
         args.first_col = first_col;
@@ -144,6 +155,19 @@ void Loader::decode_rows(const WeightSource& source, View out, cudaStream_t stre
 
 void Loader::decode_rows(const WeightSource& table, std::span<const std::int32_t> rows, float scale,
                          std::int64_t first_col, View out, cudaStream_t stream) {
+    if (table.type->group_rows > 1) {  // where no program puts a vocabulary: decoded here, row by row
+        std::vector<float> values(rows.size() * static_cast<std::size_t>(table.n_in));
+        quant::RowReader reader(*table.type, static_cast<std::uint64_t>(table.n_in), detect_isa());
+        std::vector<std::int32_t> places;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            reader.read(table.bytes.data(), static_cast<std::uint64_t>(rows[i]),
+                        values.data() + i * static_cast<std::size_t>(table.n_in));
+            places.push_back(static_cast<std::int32_t>(i));
+        }
+        return decode_rows({&quant::type_info(quant::TypeId::F32), std::as_bytes(std::span(values)),
+                            table.n_in, static_cast<std::int64_t>(rows.size()), 1},
+                           places, scale, first_col, out, stream);
+    }
     const auto row_bytes = quant::row_bytes(*table.type, static_cast<std::uint64_t>(table.n_in));
     stage(table, static_cast<std::int64_t>(rows.size()), scale, first_col, out, stream,
           [&](std::int64_t i, std::byte* to) {

@@ -15,7 +15,22 @@ double yarn_factor(const Builder& b) {
     return yarn ? b.hp().number("rope.scaling.factor", 1) : 1;
 }
 
-MlaBlock attention_of(Builder& b, double log_numerator) {
+void build_latent(Builder& b, double log_numerator) {
+    b.use_norms(NormKind::Rms);
+    const Value x = b.embed();
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
+        mla(b, h, x, deepseek_attention(b, log_numerator));
+        b.next_stage();
+        dense_lead(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {});
+    }
+    b.finish(x);
+}
+
+}  // namespace
+
+MlaBlock deepseek_attention(Builder& b, double log_numerator) {
     MlaBlock block;
     const double multiplier = log_multiplier(b);
     block.rope = make_rope(b, b.hp().required("rope.dimension_count"),
@@ -34,31 +49,10 @@ MlaBlock attention_of(Builder& b, double log_numerator) {
     return block;
 }
 
-void add_experts(Builder& b, Value h, Value x) {
-    if (b.layer() < b.hp().integer("leading_dense_block_count").value_or(0)) return ffn(b, h, x, {});
-    const std::int64_t width = b.hp().required("expert_feed_forward_length");
-    moe(b, h, x,
-        {.router = router_of(b, {}),
-         .width = width,
-         .shared = SharedExpert::Plain,
-         .shared_ffn = {.width = width * b.hp().required("expert_shared_count")}});
+MlaBlock deepseek_attention(Builder& b) {
+    const double multiplier = log_multiplier(b);
+    return deepseek_attention(b, multiplier != 0 ? multiplier : 1);
 }
-
-void build_latent(Builder& b, double log_numerator) {
-    b.use_norms(NormKind::Rms);
-    const Value x = b.embed();
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
-        b.begin_layer(x);
-        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        const Value out = mla_attended(b, h, attention_of(b, log_numerator));
-        b.add_product(out, b.linear("attn_output", out.cols, x.cols), x);
-        b.next_stage();
-        add_experts(b, b.normalise(x, b.norm("ffn_norm"), "h"), x);
-    }
-    b.finish(x);
-}
-
-}  // namespace
 
 void build_deepseek2(Builder& b) {
     const double multiplier = log_multiplier(b);

@@ -62,7 +62,9 @@ void build_falcon_h1(Builder& b) {
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
         const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        attention(b, h, x, {.rope = rope_of(b, Pairing::Halves)});
+        attention(b, h, x,
+                  {.rope = make_rope(b, b.hp().head_dim(i), {.pairing = Pairing::Halves, .factors = false}),
+                   .output_bias = false});
         mamba2(b, h, x);
         b.next_stage();
         ffn(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {});

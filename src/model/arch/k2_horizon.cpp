@@ -50,10 +50,7 @@ void add_attention(Builder& b, Value x, const Groups& groups) {
     block.rope = rope_of(b, Pairing::Halves);
     if (b.has("attn_q_norm")) block.head_norms = HeadNorms::Each;
     Value out = attended(b, qkv.columns(0, q), qkv.columns(q, k), v, block);
-    if (b.has("attn_gate")) {
-        const Value gate = b.product(h, {b.linear("attn_gate", h.cols, out.cols)}, "gate");
-        out = b.chain(out, {times(b.chain(gate, {apply(Activation::Log2OnePlusExp2)}, "gate"))}, "gated");
-    }
+    if (b.has("attn_gate")) out = gated_heads(b, h, out, hp.n_heads(i), Activation::Log2OnePlusExp2);
     b.add_product(out, b.linear("attn_output", out.cols, x.cols), x);
 }
 
@@ -69,7 +66,7 @@ void build_k2_horizon(Builder& b) {
         b.next_stage();
         const Value h = groups.normalise(b, x, "ffn_norm");
         if (b.has("ffn_gate_inp"))
-            dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}});
+            dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}, .reads_shared_width = true});
         else
             ffn(b, h, x, {});
     }

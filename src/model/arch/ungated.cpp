@@ -93,7 +93,8 @@ void build_apertus(Builder& b) {
     build_decoder(b, {.attention =
                           [&] {
                               return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
-                                                    .head_norms = HeadNorms::Each};
+                                                    .head_norms = HeadNorms::Each,
+                                                    .head_norm_biases = false};
                           },
                       .ffn =
                           [&](Value h, Value x) {

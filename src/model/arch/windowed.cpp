@@ -67,7 +67,7 @@ void build_laguna(Builder& b) {
                               .gate = Activation::Softplus};
     };
     const auto feed_forward = [&](Value h, Value x) {
-        dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}});
+        dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}, .reads_shared_width = true});
     };
     build_decoder(b, {.attention = attention, .ffn = feed_forward});
 }

@@ -28,8 +28,8 @@ def cased(up, low, suffix):
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = ENG + rf"|{PRE}\p{{L}}+|\p{{N}}{{1,3}}" + SIGNS + WS
 QWEN2 = ENG + rf"|{PRE}\p{{L}}+|\p{{N}}" + SIGNS + WS
-DS3 = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
-       r"| ?[\p{P}\p{S}]+[\r\n]*" + WS)
+SIGN_WORD = r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+DS3 = SIGN_WORD + r"| ?[\p{P}\p{S}]+[\r\n]*" + WS
 KANA = r"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"
 DS_CJK = r"[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
 DS_WORD = "\\s?[A-Za-z" + (
@@ -81,11 +81,12 @@ def group_starts(text):
 TABLE = {
     "default": [r"[\p{P}\$\+<=>\^~\|]+", GPT2, NUM, ASCII3],
     "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe glm4 "
-    "chatglm-bpe": [LLAMA3],
+    "glm5 chatglm-bpe": [LLAMA3],
     "minicpm5": [NUM3, ENG + rf"|{PRE}\p{{L}}+|\p{{N}}+" + SIGNS + WS],
     "deepseek-llm": [r"[\r\n]", DS_WORD, DS_PUNCT, r"\s+\Z", DS_CJK, NUM],
     "deepseek-coder": [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", DS_CJK, NUM1],
-    "deepseek-v3 hunyuan-dense joyai-llm": [NUM3, KANA, DS3],
+    "deepseek-v3 hunyuan-dense joyai-llm hy_v4": [NUM3, KANA, DS3],
+    "spark2_5": [NUM3, KANA, SIGN_WORD + r"| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+", NUM1],
     "youtu": [YOUTU_ASIAN, YOUTU],
     "falcon": [r"[\p{P}\$\+<=>\^~\|`]+", GPT2, ASCII3],
     "gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert exaone4 mpt olmo jais "
@@ -96,6 +97,8 @@ TABLE = {
     "whitespace": [r"\S+"],
     "qwen2 deepseek-r1-qwen kormo f2llmv2 openpangu megrez stablelm2 hunyuan grok-2 solar-open": [QWEN2],
     "qwen35": [ENG + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + WS],
+    "k2-horizon": [ENG + rf"|{PRE}(?:\p{{L}}|\p{{M}}|\u200c|\u200d)+|\p{{N}}{{1,3}}" + SIGNS + WS],
+    "ufakzeka": [rf"{PRE}\p{{L}}+|\p{{N}}" + SIGNS + WS],
     "bloom gpt3-finnish poro-chat": [BLOOM],
     "viking": [BLOOM, NUM1],
     "tekken": [cased(UP, LOW, "") + r"|\p{N}" + SLASH + WS],
@@ -128,6 +131,7 @@ TEXTS = [
     "<sentinel:12><sentinel:x> IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ", "👍🏽 😀x 👩‍👩‍👧 ♥️ →→", "\x00\x01\x7f\u200b\u200d\ufeff\ue000x",
     "a b c d é ж 中 x y1 z", "URL: https://example.org/a?b=c&d=%20#e", "1,234,567.89 -12 1e5 1234", "۔،। x, (y) |z|",
     "ǅz ʰa ªº ﬁ Ａａ 𐐀𐐨 𞤀𞤢 ΑΒΓαβγ", "don't  stop\n\n  'll  's\n", "A\u0301BCd\u0301 E\u0301'S \u0301\u0301 \u0301's",
+    "\u0915\u094d\u200d\u0937 \u0646\u200c\u0645 a\u200cb\u200d c\r\nd\fe \u200d! \u200c\u200c1",
 ]
 
 

@@ -1,0 +1,242 @@
+// The options that work. A new one is a row here, the field that it fills, and the use of that field.
+#include <algorithm>
+
+#include "cli/arguments.h"
+#include "cli/option.h"
+#include "core/error.h"
+#include "recipe/policy.h"
+
+namespace assay::cli {
+
+namespace {
+
+using Run = calibrate::Options;
+using Target = recipe::Options;
+using enum Section;
+
+template <typename Field> auto& field(Arguments& a, Field Arguments::*f) { return a.*f; }
+template <typename Field> auto& field(Arguments& a, Field Run::*f) { return a.options.*f; }
+template <typename Field> auto& field(Arguments& a, Field Target::*f) { return a.recipe.*f; }
+
+// What most rows do with a value, by the field.
+
+template <auto kField, auto kTo = true> void set(Arguments& a, const Value&) { field(a, kField) = kTo; }
+
+template <auto kField, std::int64_t kLeast> void integer(Arguments& a, const Value& v) {
+    field(a, kField) =
+        static_cast<std::remove_cvref_t<decltype(field(a, kField))>>(parse_integer(v.option, v.text, kLeast));
+}
+template <auto kField> void real(Arguments& a, const Value& v) {
+    field(a, kField) = parse_real(v.option, v.text, 0);
+}
+template <auto kField> void bytes(Arguments& a, const Value& v) {
+    field(a, kField) = parse_size(v.option, v.text);
+}
+template <auto kField> void word(Arguments& a, const Value& v) { field(a, kField) = v.text; }
+
+/// A name that is not empty: what a script's unset variable leaves is a mistake, not a wish.
+const std::string& needed(const Value& v, std::string_view of = "file") {
+    if (v.text.empty()) throw_error(ErrorKind::Usage, v.option, "needs the name of a {}, found ''", of);
+    return v.text;
+}
+template <auto kField> void path(Arguments& a, const Value& v) { field(a, kField) = needed(v); }
+template <auto kField> void paths(Arguments& a, const Value& v) {
+    for (std::string& part : parse_list(v.option, v.text)) field(a, kField).emplace_back(std::move(part));
+}
+
+// And what the others do.
+
+template <TextFrom kFrom> void text(Arguments& a, const Value& v) {
+    ++a.n_texts;
+    const bool prompt = kFrom == TextFrom::Prompt;
+    a.text_source = prompt ? v.text : needed(v);
+    a.text_from = prompt && v.text.empty() ? TextFrom::Nowhere : kFrom;
+    a.options.dataset = prompt ? "" : v.text;
+}
+
+/// 0 leaves what the file says.
+void set_rotary(Arguments& a, const char* key, std::optional<gguf::Value> value) {
+    std::erase_if(a.rotary, [&](const auto& item) { return item.first == key; });
+    if (value) a.rotary.emplace_back(key, std::move(*value));
+}
+void rope_base(Arguments& a, const Value& v) {
+    const double base = parse_real(v.option, v.text, 0);
+    set_rotary(a, "{arch}.rope.freq_base", base == 0 ? std::nullopt : std::optional(gguf::f64(base)));
+}
+template <bool kInverse> void rope_scale(Arguments& a, const Value& v) {
+    const double scale = parse_real(v.option, v.text, 0);
+    set_rotary(a, "{arch}.rope.scaling.factor",
+               scale == 0 ? std::nullopt : std::optional(gguf::f64(kInverse ? 1 / scale : scale)));
+}
+void rope_scaling(Arguments& a, const Value& v) {
+    if (v.text != "none" && v.text != "linear" && v.text != "yarn")
+        throw_error(ErrorKind::Usage, v.option, "'{}' is no kind of scaling; expected none, linear or yarn",
+                    v.text);
+    set_rotary(a, "{arch}.rope.scaling.type", gguf::text(v.text));
+}
+void yarn_context(Arguments& a, const Value& v) {
+    const std::int64_t tokens = parse_integer(v.option, v.text, 0);
+    set_rotary(a, "{arch}.rope.scaling.original_context_length",
+               tokens == 0 ? std::nullopt : std::optional(gguf::u64(static_cast<std::uint64_t>(tokens))));
+}
+void override_metadata(Arguments& a, const Value& v) {
+    for (auto& item : parse_overrides(v.option, v.text)) a.options.metadata.push_back(std::move(item));
+}
+
+void ctx_size(Arguments& a, const Value& v) {
+    integer<&Run::n_ctx, 1>(a, v);
+    a.ctx_size_given = true;
+}
+void save_every(Arguments& a, const Value& v) {
+    integer<&Run::save_every, 0>(a, v);
+    a.options.save_every_given = true;
+}
+void device(Arguments& a, const Value& v) {
+    a.options.device.clear();
+    for (const std::string& name : parse_list(v.option, v.text))
+        a.options.device += (a.options.device.empty() ? "" : ",") + parse_device(name);
+    a.device_given = true;
+}
+void gpu_layers(Arguments& a, const Value& v) { a.no_gpu_layers = v.text == "0"; }
+void split_mode(Arguments& a, const Value& v) {
+    constexpr std::string_view kModes[] = {"none", "layer", "row", "tensor", "attn", "graph"};
+    if (std::ranges::find(kModes, v.text) == std::end(kModes))
+        throw_error(ErrorKind::Usage, v.option,
+                    "'{}' is no split mode; expected none, layer, row, tensor, attn or graph", v.text);
+    a.one_gpu = v.text == "none";
+}
+void isa(Arguments& a, const Value& v) {
+    a.options.isa = parse_isa(v.text);
+    if (!a.options.isa)
+        throw_error(ErrorKind::Usage, v.option,
+                    "'{}' is no instruction set; expected scalar, avx2, avx512, avx512bf16 or amx", v.text);
+}
+void verbosity(Arguments& a, const Value& v) {
+    const std::int64_t level = parse_integer(v.option, v.text, INT32_MIN);
+    a.verbosity = static_cast<Verbosity>(std::clamp<std::int64_t>(level, 0, std::int64_t{4}));
+}
+
+template <typename Types> void add_types(Types& types, const Value& v) {
+    for (const std::string& name : parse_list(v.option, v.text)) {
+        const auto type = recipe::parse_type(name);
+        if (!type) throw_error(ErrorKind::Usage, v.option, "unknown type '{}'", name);
+        if (std::ranges::find(types, *type) == types.end()) types.push_back(*type);
+    }
+}
+void round_by(Arguments& a, const Value& v) {
+    using calibrate::UnitBy;
+    for (const UnitBy by : {UnitBy::Layer, UnitBy::Kind, UnitBy::Tensor}) {
+        a.sensitivity.by = by;
+        if (v.text == calibrate::to_string(by)) return;
+    }
+    throw_error(ErrorKind::Usage, v.option, "'{}' is not layer, kind or tensor", v.text);
+}
+
+// clang-format off
+constexpr Option kOptions[] = {
+    {"--model -m", "FILE", "the model; of a split one its first part",
+     word<&Run::model>, kRuns | kTokenize | kRecipes, Text, "LLAMA_ARG_MODEL"},
+    {"--override-kv -okv", "KEY=TYPE:VALUE,...", "metadata in place of the model's; TYPE is int, float, bool or str",
+     override_metadata, kRuns | kTokenize, Text},
+    {"--rope-freq-base", "X", "base frequency of the rotary embedding (0: the model's)",
+     rope_base, kCalibrate, Text, "LLAMA_ARG_ROPE_FREQ_BASE"},
+    {"--rope-scaling", "KIND", "none, linear or yarn (the model's)",
+     rope_scaling, kCalibrate, Text, "LLAMA_ARG_ROPE_SCALING_TYPE"},
+    {"--rope-scale", "X", "context is extended by this factor (0: the model's)",
+     rope_scale<false>, kCalibrate, Text, "LLAMA_ARG_ROPE_SCALE"},
+    {"--rope-freq-scale", "X", "the same as 1/X",
+     rope_scale<true>, kCalibrate, Text, "LLAMA_ARG_ROPE_FREQ_SCALE"},
+    {"--yarn-orig-ctx", "N", "context that YaRN extends (0: the model's)",
+     yarn_context, kCalibrate, Text, "LLAMA_ARG_YARN_ORIG_CTX"},
+    {"--file -f", "FILE", "calibration text; one line feed at its end is dropped", text<TextFrom::File>, kRuns, Text},
+    {"--binary-file -bf", "FILE", "the same, but every byte counts", text<TextFrom::BinaryFile>, kRuns, Text},
+    {"--file -f --binary-file -bf", "FILE", "text; every byte counts", text<TextFrom::BinaryFile>, kTokenize, Text},
+    {"--prompt -p", "TEXT", "the text itself", text<TextFrom::Prompt>, kRuns | kTokenize, Text},
+    {"--escape -e", "", "\\n, \\t and the like in the text stand for what they name", set<&Arguments::escape>, kRuns, Text},
+    {"--no-escape", "", "they stand for themselves (default)", set<&Arguments::escape, false>, kRuns, Text},
+    {"--ctx-size -c", "N", "tokens of a chunk (512)", ctx_size, kRuns, Text, "LLAMA_ARG_CTX_SIZE"},
+    {"--parse-special", "", "special tokens written in the text count as such", set<&Run::parse_special>, kRuns | kTokenize, Text},
+    {"--no-bos", "", "no special tokens are added at the ends", set<&Arguments::add_special, false>, kTokenize, Text},
+    {"--chunk --from-chunk", "N", "skip the first N chunks (0)", integer<&Run::skip_chunks, 0>, kRuns, Text},
+    {"--chunks", "N", "at most N chunks (-1: all)", integer<&Run::max_chunks, -1>, kRuns, Text},
+
+    {"--output -o --output-file", "FILE", "where the matrix goes (imatrix.gguf)", path<&Run::output>, kCalibrate, Matrix},
+    {"--output-format", "FORMAT", "gguf, or dat: the legacy form that ik_llama.cpp reads (by suffix: .gguf, others dat)",
+     [](Arguments& a, const Value& v) { a.options.format = parse_format(v.option, v.text); }, kCalibrate, Matrix},
+    {"--output-frequency -ofreq", "N", "save every N chunks (10; 0: only at the end)", save_every, kCalibrate, Matrix},
+    {"--save-frequency", "N", "also keep a copy FILE.at_N every N chunks, those of --in-file counted (0: never)",
+     integer<&Run::snapshot_every, 0>, kCalibrate, Matrix},
+    {"--in-file", "FILES", "matrices to start from, or to merge: a list, or several times", paths<&Run::in_files>, kCalibrate, Matrix},
+    {"--process-output", "", "collect the output projection too", set<&Run::process_output>, kCalibrate, Matrix},
+    {"--output-tensor-name", "NAME", "which tensor that is (output.weight)", word<&Run::output_tensor_name>, kCalibrate, Matrix},
+    {"--ppl", "", "compute the perplexity (default)", set<&Run::perplexity>, kCalibrate, Matrix},
+    {"--no-ppl", "", "do not", set<&Run::perplexity, false>, kCalibrate, Matrix},
+    {"--layer-similarity -lsim", "", "how much each layer changes its input (ik_llama.cpp)", set<&Run::similarity>, kCalibrate, Matrix},
+    {"--show-statistics", "", "print a table about the one --in-file, and end",
+     set<&Arguments::asked_mode, Mode::Statistics>, kCalibrate, Matrix},
+    {"--check-tensors --validate-quants -vq", "", "look for weights that are no numbers before the run",
+     set<&Run::check_tensors>, kCalibrate, Matrix},
+
+    {"--type", "TYPES", "round to these types, like q4_K,q5_0",
+     [](Arguments& a, const Value& v) { add_types(a.sensitivity.types, v); }, kSensitivity, Rounding},
+    {"--by", "PART", "what is rounded at a time: layer, kind or tensor (layer)", round_by, kSensitivity, Rounding},
+    {"--imatrix", "FILE", "importance for the rounding, as a quantiser would use it",
+     [](Arguments& a, const Value& v) { a.sensitivity.matrix = needed(v); }, kSensitivity, Rounding},
+    {"--output -o", "FILE", "also write the result as JSON; assay recipe --sensitivity reads it",
+     path<&Arguments::output>, kSensitivity, Rounding},
+
+    {"--target-bpw", "N", "bits per weight of the whole", real<&Target::target_bpw>, kRecipes, Recipe},
+    {"--target-size", "SIZE", "or its size: a number with k, m, g or t behind it",
+     bytes<&Target::target_bytes>, kRecipes, Recipe},
+    {"--keep", "REGEX=TYPE", "tensors that match keep this type; may be repeated",
+     [](Arguments& a, const Value& v) { a.recipe.keep.push_back(recipe::parse_keep(v.text)); }, kRecipes, Recipe},
+    {"--types", "TYPES", "the types to choose from, like q4_K,q5_K",
+     [](Arguments& a, const Value& v) { add_types(a.recipe.types, v); }, kRecipes, Recipe},
+    {"--sensitivity", "FILES", "what assay sensitivity -o measured: parts of the model weigh by it; several files (by layer, by "
+     "kind) are fitted together", paths<&Arguments::sensitivity_files>, kRecipes, Recipe},
+    {"--exact", "", "measure every row instead of a sample", set<&Target::max_rows, 0>, kRecipes, Recipe},
+    {"--merge-tolerance", "X", "how much error merging neighbouring layers into one rule may add (0)",
+     real<&Target::merge_tolerance>, kRecipes, Recipe},
+    {"--rules", "FILE", "where the rules go (tensor-types.txt)", path<&Arguments::rules>, kRecipe, Recipe},
+    {"--output -o", "FILE", "name of the quantised model in the printed commands (quantised.gguf)",
+     path<&Arguments::output>, kRecipe, Recipe},
+    {"--output -o --output-file", "PAGE", "where to write (report.html)", path<&Arguments::output>, kReport, Recipe},
+
+    {"--threads -t", "N", "threads (one per core)", integer<&Run::n_threads, INT32_MIN>, kRuns | kRecipes, Machine, "LLAMA_ARG_THREADS"},
+    {"--threads-batch -tb", "N", "the same, and wins over it", integer<&Arguments::threads_batch, INT32_MIN>, kRuns, Machine},
+    {"--device -dev", "NAMES", "auto, cpu, cuda (every GPU), cuda:N or a list of these: chunks are dealt to all (auto)",
+     device, kRuns, Machine, "LLAMA_ARG_DEVICE"},
+    {"--gpu-layers -ngl --n-gpu-layers", "N", "0 is --device cpu; others leave it to the plan",
+     gpu_layers, kRuns, Machine, "LLAMA_ARG_N_GPU_LAYERS"},
+    {"--split-mode -sm", "MODE", "none: one GPU of the list; others: all of them", split_mode, kCalibrate, Machine, "LLAMA_ARG_SPLIT_MODE"},
+    {"--main-gpu -mg", "N", "which one that is (0)", integer<&Arguments::main_gpu, INT32_MIN>, kCalibrate, Machine, "LLAMA_ARG_MAIN_GPU"},
+
+    {"--precision", "P", "of the products: bf16 with f32 sums, f32 (the reference), or auto: bf16 where the hardware has it (auto)",
+     [](Arguments& a, const Value& v) { a.options.precision = parse_precision(v.option, v.text); }, kRuns, Own},
+    {"--isa", "LEVEL", "no instructions beyond scalar, avx2, avx512, avx512bf16 or amx (the best there is)", isa, kRuns, Own},
+    {"--memory", "SIZE", "bound on the memory of the whole process, like 24g (what is free)", bytes<&Run::memory_bytes>, kRuns, Own},
+    {"--spill", "DIR", "hidden states that do not fit go to a file in this folder, so that a model larger than memory is read once",
+     [](Arguments& a, const Value& v) { a.options.spill_folder = needed(v, "folder"); }, kCalibrate, Own},
+    {"--device-memory", "SIZE", "bound on what is taken of each GPU's memory (what is free)", bytes<&Run::device_memory_bytes>, kCalibrate, Own},
+    {"--wave", "N", "chunks that go through a layer together; the result does not depend on it (0: by memory)",
+     integer<&Run::wave_chunks, 0>, kCalibrate, Own},
+    {"--report", "FILE", "one HTML page with tables and charts, readable without a network", path<&Arguments::report>, kCalibrate, Own},
+    {"--json", "", "numbers as JSON on standard output", set<&Arguments::numbers, NumbersAs::Json>,
+     kRuns | kInspect | kStats | kSimilarity, Own},
+    {"--csv", "", "as comma-separated values", set<&Arguments::numbers, NumbersAs::Csv>, kRuns | kStats, Own},
+
+    {"--verbosity -lv --log-verbosity", "N", "0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)",
+     verbosity, kRuns, Messages, "LLAMA_ARG_LOG_VERBOSITY"},
+    {"--verbose -v --log-verbose", "", "everything", set<&Arguments::verbosity, Verbosity::Trace>, kRuns, Messages},
+    {"--log-disable", "", "errors only", set<&Arguments::verbosity, Verbosity::Errors>, kRuns, Messages},
+    {"--help -h --usage", "", "this text", nullptr, kEvery, Messages},
+    {"--version", "", "the version", set<&Arguments::asked_mode, Mode::Version>, kCalibrate, Messages},
+    {"--list-devices", "", "what can compute here", set<&Arguments::asked_mode, Mode::Devices>, kCalibrate, Messages},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Option> working_options() noexcept { return kOptions; }
+
+}  // namespace assay::cli
