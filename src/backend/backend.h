@@ -283,7 +283,7 @@ using RoutingPtr = std::unique_ptr<Routing>;
 struct ExpertBatch {
     std::int64_t first = 0;
     std::span<const MatrixPtr> gate_up;   ///< per expert: gate rows, then up rows; without a gate up rows
-    std::span<const MatrixPtr> down;      ///< empty: what gate_up gives is weighted and added
+    std::span<const MatrixPtr> down;      ///< empty: act(up) is weighted and added
     const float* gate_up_bias = nullptr;  ///< [batch, n_out of gate_up] f32 in backend memory; null: 0
     const float* down_bias = nullptr;     ///< [batch, n_out of down]
     bool gated = true;                    ///< false: act(up)

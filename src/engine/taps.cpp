@@ -64,7 +64,7 @@ class Taps {
     /// The last stage of a layer may be one of experts, so its end is told where the next one begins.
     void close_layer(std::int64_t layer, std::size_t stage) {
         if (layer < 0) return;
-        const model::Value residual = program_.layers[static_cast<std::size_t>(layer)].residual;
+        const model::Value residual = program_.layers[static_cast<std::size_t>(layer)].left;
         std::vector<Instruction> end;
         if (middle_.present()) end.push_back(compare(Similarity::ResidualFfn, layer, middle_, residual));
         end.push_back(compare(Similarity::Residual, layer, before_, residual));

@@ -223,7 +223,8 @@ void Walk::observe(StagePlan& stage) {
                 std::ranges::none_of(ready, [&](const model::Value& v) { return same(v, input.x); })) {
                 Instruction observation{.kind = Instruction::Kind::Observe, .x = input.x};
                 collect(stage, i, input.x, observation);
-                done.push_back(std::move(observation));
+                if (observation.operand || !observation.observed.empty())
+                    done.push_back(std::move(observation));
                 ready.push_back(input.x);
             }
             if (produces(step.operation)) {
@@ -231,7 +232,7 @@ void Walk::observe(StagePlan& stage) {
                 if (step.out.id == program_.final.id && !options_.observed_output.empty() &&
                     options_.observed_output == program_.output.linear.weight.name)
                     instruction.observed.push_back(options_.observed_output);
-                if (!instruction.observed.empty()) ready.push_back(step.out);
+                if (instruction.operand || !instruction.observed.empty()) ready.push_back(step.out);
             }
             if (model::updates(step.operation))
                 std::erase_if(ready, [&](const model::Value& v) { return v.id == step.out.id; });

@@ -25,10 +25,16 @@ Heads heads_of(const Builder& b, const AttentionBlock& block) {
             either(block.value_dim, [&] { return hp.value_dim(b.layer()); })};
 }
 
-std::vector<Linear> projections(Builder& b, Value h, const Heads& heads) {
-    if (b.has("attn_qkv")) return {b.linear("attn_qkv", h.cols, heads.q() + heads.k() + heads.v())};
-    return {b.linear("attn_q", h.cols, heads.q()), b.linear("attn_k", h.cols, heads.k()),
-            b.linear("attn_v", h.cols, heads.v())};
+std::vector<Linear> projections(Builder& b, Value h, const Heads& heads, bool biases) {
+    std::vector<Linear> linears;
+    if (b.has("attn_qkv"))
+        linears = {b.linear("attn_qkv", h.cols, heads.q() + heads.k() + heads.v())};
+    else
+        linears = {b.linear("attn_q", h.cols, heads.q()), b.linear("attn_k", h.cols, heads.k()),
+                   b.linear("attn_v", h.cols, heads.v())};
+    if (!biases)
+        for (Linear& linear : linears) linear.bias = {};
+    return linears;
 }
 
 Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t n_heads,
@@ -38,18 +44,13 @@ Norm head_norm(Builder& b, std::string_view name, std::int64_t dim, std::int64_t
     if (block.head_norms == HeadNorms::Full) return b.norm(name, n_heads * dim);
     const gguf::Tensor& tensor = b.tensors().file().get(b.name_of(name) + ".weight");
     const bool own = n_heads > 1 && tensor.elements() == static_cast<std::uint64_t>(n_heads * dim);
-    return b.norm(name, own ? n_heads * dim : dim);
-}
-
-void turn(Builder& b, Value heads, std::string_view norm_name, std::int64_t dim,
-          const AttentionBlock& block) {
-    const std::int64_t n_heads = heads.cols / dim;
-    Norm norm = head_norm(b, norm_name, dim, n_heads, block);
+    Norm norm = b.norm(name, own ? n_heads * dim : dim);
+    if (block.head_layer_norm_eps > 0) {
+        norm.kind = NormKind::Layer;
+        norm.eps = block.head_layer_norm_eps;
+    }
     if (!block.head_norm_biases) norm.bias = {};
-    const bool full = block.head_norms == HeadNorms::Full;
-    if (full) b.emit_into(TurnHeads{.n_heads = 1, .norm = norm}, heads);
-    if (!full || block.rope.n_rot() > 0)
-        b.emit_into(TurnHeads{n_heads, full ? Norm{} : norm, block.norm_last, block.rope}, heads);
+    return norm;
 }
 
 }  // namespace
@@ -82,10 +83,23 @@ Vector query_temperature(const Builder& b, float scale, std::int64_t length, std
     return Builder::constant(fmt::format("temperature.{}.{}.{}", scale, length, offset), std::move(factors));
 }
 
+void turn_heads(Builder& b, Value heads, std::string_view norm_name, const AttentionBlock& block) {
+    const std::int64_t dim = heads_of(b, block).dim, n_heads = heads.cols / dim;
+    const Norm norm = head_norm(b, norm_name, dim, n_heads, block);
+    const bool full = block.head_norms == HeadNorms::Full;
+    if (full) b.emit_into(TurnHeads{.n_heads = 1, .norm = norm}, heads);
+    if (!full || block.rope.n_rot() > 0)
+        b.emit_into(TurnHeads{n_heads, full ? Norm{} : norm, block.norm_last, block.rope}, heads);
+}
+
 Value attended(Builder& b, Value q, Value k, Value v, const AttentionBlock& block) {
+    turn_heads(b, q, "attn_q_norm", block);
+    turn_heads(b, k, "attn_k_norm", block);
+    return attended_turned(b, q, k, v, block);
+}
+
+Value attended_turned(Builder& b, Value q, Value k, Value v, const AttentionBlock& block) {
     const Heads heads = heads_of(b, block);
-    turn(b, q, "attn_q_norm", heads.dim, block);
-    turn(b, k, "attn_k_norm", heads.dim, block);
     Attend op;
     op.q = q;
     op.k = k;
@@ -109,7 +123,7 @@ Value attended(Builder& b, Value q, Value k, Value v, const AttentionBlock& bloc
 
 Value attended(Builder& b, Value h, const AttentionBlock& block) {
     const Heads heads = heads_of(b, block);
-    Value qkv = b.product(h, projections(b, h, heads), "qkv");
+    Value qkv = b.product(h, projections(b, h, heads, block.input_biases), "qkv");
     if (block.clamp > 0) qkv = b.chain(qkv, {clamp(-block.clamp, block.clamp)}, "qkv");
     Value out = attended(b, qkv.columns(0, heads.q()), qkv.columns(heads.q(), heads.k()),
                          qkv.columns(heads.q() + heads.k(), heads.v()), block);

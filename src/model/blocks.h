@@ -27,6 +27,7 @@ struct AttentionBlock {
     Rope rope{};  ///< absent: no rotation
     HeadNorms head_norms = HeadNorms::None;
     bool plain_head_norms = false;  ///< each head by itself, without weights
+    float head_layer_norm_eps = 0;  ///< heads have layer norms with this epsilon; 0: the model's kind
     bool norm_last = false;         ///< heads are normalised after the rotation
     float scale = 0;                ///< 0: 1/sqrt(head_dim)
     float soft_cap = 0;
@@ -40,6 +41,7 @@ struct AttentionBlock {
     Activation gate = Activation::Identity;
     std::string sub_norm{};        ///< name of a norm before attn_output; empty: none
     bool head_norm_biases = true;  ///< biases of head norms apply where the file has them
+    bool input_biases = true;      ///< those of queries, keys and values do
     bool output_bias = true;       ///< attn_output.bias applies where the file has it
     Norm post_norm{};              ///< of the branch before it is added
     float branch_scale = 1;        ///< of the branch
@@ -52,6 +54,10 @@ struct AttentionBlock {
 Value attended(Builder& b, Value h, const AttentionBlock& block);
 /// The same of heads that are there.
 Value attended(Builder& b, Value q, Value k, Value v, const AttentionBlock& block);
+/// The same of heads that are normalised and turned.
+Value attended_turned(Builder& b, Value q, Value k, Value v, const AttentionBlock& block);
+/// In place: the block's head norms, of weight `norm_name`, and its rotation.
+void turn_heads(Builder& b, Value heads, std::string_view norm_name, const AttentionBlock& block);
 /// residual += scale * post_norm(attn_output attended(h))
 void attention(Builder& b, Value h, Value residual, const AttentionBlock& block);
 
@@ -248,6 +254,12 @@ struct DenseLead {
 void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block);
 /// The same as a value of its own.
 Value dense_lead_sum(Builder& b, Value h, const DenseLead& block);
+
+/// Embeddings of each layer's own (gemma3n, gemma4), [layers * width]: what per_layer_token_embd has for the
+/// token, and per_layer_model_proj makes of the embedding x.
+Value layer_embeddings(Builder& b, Value x, std::int64_t width);
+/// proj (gelu(inp_gate x) * own), the branch that brings a layer's part of them in.
+Value layer_embedding(Builder& b, Value x, Value own);
 
 /// SiLU, clamped by the limit that a key (a number, or one for each layer) gives this layer; not where it is
 /// 0.

@@ -25,6 +25,12 @@ Linear Builder::linear(std::string_view name, std::int64_t n_in, std::int64_t n_
     return tensors_.linear(name_of(name), n_in, n_out, n_matrices);
 }
 
+Linear Builder::plain_linear(std::string_view name, std::int64_t n_in, std::int64_t n_out) {
+    Linear linear;
+    linear.weight = tensors_.weight(name_of(name), n_in, n_out);
+    return linear;
+}
+
 std::int64_t Builder::n_vocab() const {
     return static_cast<std::int64_t>(tensors_.file().get("token_embd.weight").ne[1]);
 }
@@ -119,10 +125,13 @@ Value Builder::embed(float scale) {
         hidden(), "x");
 }
 
-void Builder::begin_layer(Value residual) {
-    ++layer_;
-    program_.layers.push_back({layer_, {Stage{}}, {}, {}, residual});
+void Builder::begin_layer(Value residual, std::int64_t block) {
+    layer_ = block;
+    const auto index = static_cast<std::int64_t>(program_.layers.size());
+    program_.layers.push_back({index, {Stage{}}, {}, {}, residual, residual});
 }
+
+void Builder::leave_layer(Value residual) { program_.layers.back().left = residual; }
 
 void Builder::next_stage() { program_.layers.back().stages.emplace_back(); }
 

@@ -30,7 +30,7 @@ class Builder {
     std::int64_t hidden() const noexcept { return hp_.hidden(); }
     /// Rows of token_embd.
     std::int64_t n_vocab() const;
-    /// Index of the current layer.
+    /// Index of the current layer's tensors.
     std::int64_t layer() const noexcept { return layer_; }
 
     // --- tensors of the current layer: "attn_q" is "blk.N.attn_q"; before the first and after the last layer
@@ -39,6 +39,8 @@ class Builder {
     /// Whether "<name>.weight" exists.
     bool has(std::string_view name) const;
     Linear linear(std::string_view name, std::int64_t n_in, std::int64_t n_out, std::int64_t n_matrices = 1);
+    /// Without bias, and whatever "<name>.scale" is.
+    Linear plain_linear(std::string_view name, std::int64_t n_in, std::int64_t n_out);
     /// The kind and epsilon of norms that norm() makes. Reads the kind's epsilon from metadata.
     void use_norms(NormKind kind);
     NormKind norm_kind() const noexcept { return norm_kind_; }
@@ -76,7 +78,11 @@ class Builder {
     /// Hidden states from token_embd, times scale.
     Value embed(float scale = 1);
     /// The next layer, which reads and writes `residual`.
-    void begin_layer(Value residual);
+    void begin_layer(Value residual) { begin_layer(residual, layer_ + 1); }
+    /// A layer with the tensors of `block`, which other layers may have too.
+    void begin_layer(Value residual, std::int64_t block);
+    /// The current layer hands on `residual` in place of the one that it began with.
+    void leave_layer(Value residual);
     /// Further steps come after all rows of a wave went through those before.
     void next_stage();
     /// The input of the layer's feed-forward is known. The first call counts.

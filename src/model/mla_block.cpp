@@ -25,9 +25,9 @@ Sizes sizes_of(const Builder& b, const MlaBlock& block) {
                           ? block.value_dim
                           : hp.integer("attention.value_length_mla").value_or(hp.value_dim(b.layer()));
     sizes.n_rot = block.n_rot > 0 ? block.n_rot : hp.metadata().get_integer(hp.key("rope.dimension_count"));
-    if (sizes.n_rot < 0 || sizes.n_rot >= sizes.head_dim)
+    if (sizes.n_rot < 0 || sizes.n_rot > sizes.head_dim)
         throw_error(ErrorKind::BadFile, b.where(), "{} rotated components of heads of {}, expected 0 to {}",
-                    sizes.n_rot, sizes.head_dim, sizes.head_dim - 1);
+                    sizes.n_rot, sizes.head_dim, sizes.head_dim);
     return sizes;
 }
 
@@ -57,7 +57,7 @@ Value attend_expanded(Builder& b, Value q, Value latent, Value k_pe, const Sizes
     const Value kv =
         b.product(latent, {b.linear("attn_kv_b", s.rank, s.n_heads * (s.n_nope() + s.value_dim))}, "kv");
     const Value keys = b.declare(s.n_heads * s.head_dim, "keys");
-    b.emit_into(CopyHeads{kv, s.n_heads, 0, s.n_nope()}, keys);
+    if (s.n_nope() > 0) b.emit_into(CopyHeads{kv, s.n_heads, 0, s.n_nope()}, keys);
     if (s.n_rot > 0) b.emit_into(CopyHeads{k_pe, s.n_heads, 0, s.n_rot, s.n_nope(), true}, keys);
     op.q = q;
     op.k = keys;

@@ -314,7 +314,7 @@ struct Experts {
     Router router{};
     Linear gate{};  ///< absent: fused or without
     Linear up{};    ///< or both fused, gate rows first
-    Linear down{};  ///< absent: out += weight_e * up_e x
+    Linear down{};  ///< absent: out += weight_e * act(up_e x)
     bool fused = false;
     GateFunction function{};
     bool weigh_input = false;  ///< experts see weight_e * x and are not weighted after
@@ -345,7 +345,8 @@ struct Layer {
     // For similarity; absent where the layer has no such place.
     Value input{};      ///< of the layer's first product
     Value ffn_input{};  ///< of its first feed-forward product
-    Value residual{};   ///< the stream that enters and leaves
+    Value residual{};   ///< the stream that enters
+    Value left{};       ///< the stream that leaves; mostly the same value
 };
 
 /// Logits: soft_cap(scale * (linear final)).

@@ -13,20 +13,19 @@ namespace assay::model {
 namespace {
 
 constexpr double kDefaultBase = 10000;
-constexpr double kBetaFast = 32;
 constexpr double kBetaSlow = 1;
 
-/// The f32 tensor of n factors, or ones when there is none.
+/// The first n factors of an f32 tensor, or ones when there is none.
 std::vector<double> factors(const gguf::File& file, std::string_view name, std::int64_t n) {
     std::vector<double> result(static_cast<std::size_t>(n), 1.0);
     const gguf::Tensor* tensor = file.find(name);
     if (tensor == nullptr) return result;
-    if (tensor->type->id != quant::TypeId::F32 || static_cast<std::int64_t>(tensor->elements()) != n)
+    if (tensor->type->id != quant::TypeId::F32 || static_cast<std::int64_t>(tensor->elements()) < n)
         throw_error(ErrorKind::BadFile, file.where(), "tensor {} is {} {}, expected f32 [{}]", name,
                     tensor->type->name, tensor->shape_text(), n);
-    std::vector<float> values(static_cast<std::size_t>(n));
+    std::vector<float> values(static_cast<std::size_t>(tensor->elements()));
     tensor->type->decode(file.data(*tensor).data(), values.size(), values.data());
-    for (std::size_t i = 0; i < values.size(); ++i) {
+    for (std::size_t i = 0; i < result.size(); ++i) {
         if (!(std::isfinite(values[i]) && values[i] != 0))
             throw_error(ErrorKind::BadFile, file.where(),
                         "tensor {} holds {}, expected finite factors other than 0", name, values[i]);
@@ -123,7 +122,8 @@ Rope make_rope(const Builder& b, std::int64_t head_dim, const RopeOptions& optio
     const bool yarn = type == "yarn" && options.scaled;
     const Ramp ramp = Ramp::make(
         n_rot, static_cast<double>(n_original), base,
-        options.yarn_betas ? hp.real("rope.scaling.yarn_beta_fast").value_or(kBetaFast) : kBetaFast,
+        options.yarn_betas ? hp.real("rope.scaling.yarn_beta_fast").value_or(options.beta_fast)
+                           : options.beta_fast,
         options.yarn_betas ? hp.real("rope.scaling.yarn_beta_slow").value_or(kBetaSlow) : kBetaSlow);
     const TurningPairs turns(hp, options.sections);
     for (std::int64_t i = 0; i < n_rot / 2; ++i) {

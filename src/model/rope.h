@@ -21,6 +21,7 @@ struct RopeOptions {
     bool scaled = true;        ///< false: no frequency scaling (local layers of gemma3)
     bool unmagnified = false;  ///< the magnitude is 1
     bool yarn_betas = false;   ///< the architecture reads yarn_beta_fast and yarn_beta_slow
+    double beta_fast = 32;     ///< where metadata have none
     /// YaRN: with g(s) = 1 + 0.1 s ln(factor) the magnitude is g(log_numerator) / g(log_multiplier); g(1) for
     /// 0.
     double log_multiplier = 0;

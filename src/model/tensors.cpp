@@ -50,16 +50,21 @@ Vector Tensors::optional_vector(const std::string& name, std::int64_t size) {
     return has(name) ? vector(name, size) : Vector{};
 }
 
+Weight Tensors::weight(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
+                       std::int64_t n_matrices) {
+    const gguf::Tensor& tensor = get(prefix + ".weight");
+    const bool stacked = n_matrices > 1 && tensor.ne[2] == 1;  // some files have their rows one after another
+    if (stacked)
+        check(prefix + ".weight", {n_in, n_out * n_matrices});
+    else
+        check(prefix + ".weight", {n_in, n_out, n_matrices});
+    return {prefix + ".weight", n_in, n_out, n_matrices, {}};
+}
+
 Linear Tensors::linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                        std::int64_t n_matrices) {
     Linear linear;
-    linear.weight = {prefix + ".weight", n_in, n_out, n_matrices, {}};
-    const gguf::Tensor& tensor = get(linear.weight.name);
-    const bool stacked = n_matrices > 1 && tensor.ne[2] == 1;  // some files have their rows one after another
-    if (stacked)
-        check(linear.weight.name, {n_in, n_out * n_matrices});
-    else
-        check(linear.weight.name, {n_in, n_out, n_matrices});
+    linear.weight = weight(prefix, n_in, n_out, n_matrices);
     if (has(prefix + ".scale")) {
         linear.weight.scale = prefix + ".scale";
         check(linear.weight.scale, {n_matrices});

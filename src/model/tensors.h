@@ -25,8 +25,10 @@ class Tensors {
     const gguf::File& file() const noexcept { return file_; }
     bool has(std::string_view name) const { return file_.find(name) != nullptr; }
 
-    /// "<prefix>.weight" of [n_in, n_out] or [n_in, n_out, n_matrices], with "<prefix>.scale" and
-    /// "<prefix>.bias" where they exist.
+    /// "<prefix>.weight" of [n_in, n_out] or [n_in, n_out, n_matrices].
+    Weight weight(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
+                  std::int64_t n_matrices = 1);
+    /// The same, with "<prefix>.scale" and "<prefix>.bias" where they exist.
     Linear linear(const std::string& prefix, std::int64_t n_in, std::int64_t n_out,
                   std::int64_t n_matrices = 1);
     /// "<prefix>.weight" (or "<prefix>", as a few files spell it) [size] and, where it exists,

@@ -46,8 +46,11 @@ std::vector<ExpertsCase> experts_cases() {
     cases.push_back({args, {.function = relu2, .gated = false, .biases = true}});
     cases.push_back({route_args(Gating::Sigmoid, false), {.weigh_input = true}});
     cases.push_back({args, {.biases = true, .weigh_input = true}});
+    const GateFunction identity{GateKind::Activated, Activation::Identity, 0, 0};
+    cases.push_back({args, {.function = identity, .down = false}});
+    cases.push_back({args, {.function = identity, .biases = true, .weigh_input = true, .down = false}});
     cases.push_back({args, {.down = false}});
-    cases.push_back({args, {.biases = true, .weigh_input = true, .down = false}});
+    cases.push_back({args, {.biases = true, .down = false}});
     return cases;
 }
 
@@ -115,7 +118,9 @@ TEST_P(ExpertsTest, AgreesWithTheReference) {
                     return products.at(0, col) + bias_at(n.gate_up_bias, c.kind.inner(), col);
                 };
                 if (!c.kind.down) {
-                    for (std::int64_t col = 0; col < kOut; ++col) leave(col, value(col), error(col));
+                    for (std::int64_t col = 0; col < kOut; ++col)
+                        leave(col, reference::gate(c.kind.function, value(col), 1),
+                              reference::gate_error(c.kind.function, value(col), 1, error(col), 0));
                     continue;
                 }
                 Matrix hidden(1, kFfn);

@@ -168,6 +168,12 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
         });
         if (batch.down.empty()) {
             multiply(input_view, batch.gate_up, batch.gate_up_bias, result.f32(), out.cols);
+            pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int) {
+                float* tile = result.f32() + tiles[static_cast<std::size_t>(task)].first * out.cols;
+                for (std::int64_t r = 0; r < kExpertTile; ++r)
+                    kernels_.gate_row(tile + r * out.cols, nullptr, out.cols, batch.function,
+                                      tile + r * out.cols);
+            });
         } else {
             multiply(input_view, batch.gate_up, batch.gate_up_bias, hidden.f32(), inner_cols);
             pool_.run(n_segments, [&](std::int64_t s, int thread) {

@@ -120,13 +120,14 @@ void CudaBackend::run_experts(View x, const DeviceRouting& routing, const Expert
     gather_rows(args, x, gathered, batch.input_sums, device_->compute());
     if (batch.down.empty()) {
         each_expert(batch.gate_up, gathered, result);
-        return scatter_rows(args, result, batch.gate_up_bias, out, device_->compute());
+        return scatter_rows(args, result, batch.gate_up_bias, batch.function.activation, out,
+                            device_->compute());
     }
     each_expert(batch.gate_up, gathered, product);
     gate_packed(args, product, {batch.function, batch.gated, batch.gate_up_bias}, hidden, batch.down_sums,
                 device_->compute());
     each_expert(batch.down, hidden, result);
-    scatter_rows(args, result, batch.down_bias, out, device_->compute());
+    scatter_rows(args, result, batch.down_bias, Activation::Identity, out, device_->compute());
 }
 
 }  // namespace assay::backend::cuda

@@ -104,7 +104,8 @@ __global__ void gate_kernel(PackArgs a, View product, GateArgs gate, View packed
 
 /// One block a row and panel of columns. The row's experts of this batch are few: each is found anew as the
 /// next larger one.
-template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, const float* bias, View out) {
+template <int kCols>
+__global__ void scatter_kernel(PackArgs a, View packed, const float* bias, Activation activation, View out) {
     const std::int64_t col = first_column<kCols>(blockIdx.y);
     if (col >= out.cols) return;
     const std::int64_t row = blockIdx.x;
@@ -134,6 +135,10 @@ template <int kCols> __global__ void scatter_kernel(PackArgs a, View packed, con
 #pragma unroll
             for (int c = 0; c < kCols; ++c)
                 run.values[c] += bias[(best - a.first + a.sums_first) * out.cols + col + c];
+        }
+        if (activation != Activation::Identity) {
+#pragma unroll
+            for (int c = 0; c < kCols; ++c) run.values[c] = apply_function(activation, run.values[c]);
         }
 #pragma unroll
         for (int c = 0; c < kCols; ++c) sum.values[c] += weight * run.values[c];
@@ -198,11 +203,12 @@ void gate_packed(const PackArgs& args, View product, const GateArgs& gate, View 
     check(cudaGetLastError(), "gated activations of experts");
 }
 
-void scatter_rows(const PackArgs& args, View packed, const float* bias, View out, cudaStream_t stream) {
+void scatter_rows(const PackArgs& args, View packed, const float* bias, Activation activation, View out,
+                  cudaStream_t stream) {
     if (args.n == 0 || out.rows == 0) return;
     dispatch_width(is_wide(packed) && is_wide(out), [&](auto cols) {
         const dim3 grid(static_cast<unsigned>(out.rows), panels(out.cols, cols()));
-        scatter_kernel<cols()><<<grid, kThreads, 0, stream>>>(args, packed, bias, out);
+        scatter_kernel<cols()><<<grid, kThreads, 0, stream>>>(args, packed, bias, activation, out);
     });
     check(cudaGetLastError(), "adding what experts return");
 }

@@ -72,8 +72,9 @@ struct GateArgs {
 /// packed [pairs, ffn] = function(gate, up) of product [pairs, 2 * ffn], or act(up) of [pairs, ffn].
 void gate_packed(const PackArgs& args, View product, const GateArgs& gate, View packed, const Sums& sums,
                  cudaStream_t stream);
-/// out [n_rows, cols] f32 += weight * (packed [pairs, cols] f32 + bias [experts of the batch, cols]), in
-/// increasing order of expert.
-void scatter_rows(const PackArgs& args, View packed, const float* bias, View out, cudaStream_t stream);
+/// out [n_rows, cols] f32 += weight * activation(packed [pairs, cols] f32 + bias [experts of the batch,
+/// cols]), in increasing order of expert.
+void scatter_rows(const PackArgs& args, View packed, const float* bias, Activation activation, View out,
+                  cudaStream_t stream);
 
 }  // namespace assay::backend::cuda
