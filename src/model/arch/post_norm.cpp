@@ -119,7 +119,7 @@ void build_muse_glimmer(Builder& b) {
                        },
                    .ffn = [&](Value h, Value x) { ffn(b, h, x, {}, {.post_norm = post("post_ffw_norm")}); },
                    .logit_scale = b.hp().number("logit_scale", 1),
-                   .logit_soft_cap = b.hp().number("final_logit_softcapping", 0)});
+                   .logit_soft_cap = b.hp().number("final_logit_softcapping", 30)});
 }
 
 }  // namespace assay::model
