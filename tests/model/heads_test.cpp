@@ -1,6 +1,8 @@
 // Every header of a model beside the matrix that a stock program made of it: the entries that the program
 // implies must be the matrix's, by name and length. No weights, no kernels: it finds most mistakes of an
-// architecture. ASSAY_HEADS names another folder of NAME.head.gguf and NAME.imatrix.gguf.
+// architecture. RWKV-6's time_mix_w2 is an entry of ours only: the stock program leaves it out, since it
+// multiplies one row at a time there. ASSAY_HEADS names another folder of NAME.head.gguf and
+// NAME.imatrix.gguf.
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -64,6 +66,7 @@ TEST_P(HeadTest, ImpliesTheEntriesOfTheReference) {
     for (const auto& [name, lengths] : expected) EXPECT_TRUE(implied.contains(name)) << name << " is missing";
     for (const auto& [name, lengths] : implied) {
         const auto found = expected.find(name);
+        if (found == expected.end() && name.ends_with("time_mix_w2.weight")) continue;
         if (found == expected.end())
             ADD_FAILURE() << name << " is not in the reference";
         else
