@@ -12,7 +12,9 @@ constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;
 }  // namespace
 
 Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string architecture)
-    : metadata_(metadata), architecture_(std::move(architecture)) {
+    : metadata_(metadata),
+      architecture_(std::move(architecture)),
+      prefix_(fmt::format("{}.", metadata.get_string("general.architecture"))) {
     hidden_ = positive("embedding_length", metadata_.get_integer(key("embedding_length")));
     context_length_ = positive("context_length", metadata_.get_integer(key("context_length")));
     const std::int64_t blocks = positive("block_count", metadata_.get_integer(key("block_count")));
@@ -22,10 +24,17 @@ Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string arc
                     "{} blocks, {} of them for several tokens ahead, expected 1 to {} layers beside those",
                     blocks, ahead, kMaxLayers);
     n_layers_ = blocks - ahead;
+    n_blocks_ = blocks;
 }
 
 std::string Hyperparameters::key(std::string_view name) const {
-    return fmt::format("{}.{}", architecture_, name);
+    read_.emplace(name);
+    return prefix_ + std::string(name);
+}
+
+const gguf::Value* Hyperparameters::peek(std::string_view name) const {
+    const auto found = metadata_.values().find(prefix_ + std::string(name));
+    return found == metadata_.values().end() ? nullptr : &found->second;
 }
 
 std::optional<std::int64_t> Hyperparameters::integer(std::string_view name) const {
@@ -56,11 +65,7 @@ float Hyperparameters::number_of_layer(std::string_view name, std::int64_t layer
     const gguf::Value* value = metadata_.find(key(name));
     if (value == nullptr || value->type != gguf::ValueType::Array) return number(name, otherwise);
     const auto all = metadata_.find_reals(key(name));
-    if (layer >= static_cast<std::int64_t>(all->size()))
-        throw_error(ErrorKind::BadFile, metadata_.where(),
-                    "{} has {} entries, expected one for each of {} layers", key(name), all->size(),
-                    n_layers_);
-    return static_cast<float>((*all)[static_cast<std::size_t>(layer)]);
+    return static_cast<float>((*all)[index_of_layer(name, all->size(), layer)]);
 }
 
 float Hyperparameters::epsilon(std::string_view name) const {
@@ -77,11 +82,16 @@ std::int64_t Hyperparameters::per_layer(std::string_view name, std::int64_t laye
     if (value == nullptr) return otherwise;
     if (value->type != gguf::ValueType::Array) return *integer(name);
     const gguf::Integers& values = *metadata_.find_integers(key(name));
-    if (layer >= static_cast<std::int64_t>(values.size()))
+    return values[index_of_layer(name, values.size(), layer)];
+}
+
+std::size_t Hyperparameters::index_of_layer(std::string_view name, std::size_t size,
+                                            std::int64_t layer) const {
+    const auto n = static_cast<std::int64_t>(size);
+    if ((n != n_layers_ && n != n_blocks_) || layer >= n)
         throw_error(ErrorKind::BadFile, metadata_.where(),
-                    "{} has {} entries, expected one for each of {} layers", key(name), values.size(),
-                    n_layers_);
-    return values[static_cast<std::size_t>(layer)];
+                    "{} has {} entries, expected one for each of {} layers", key(name), n, n_layers_);
+    return static_cast<std::size_t>(layer);
 }
 
 std::int64_t Hyperparameters::positive(std::string_view name, std::int64_t value) const {

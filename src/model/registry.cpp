@@ -1,10 +1,13 @@
 #include "model/registry.h"
 
+#include <algorithm>
 #include <array>
+#include <ranges>
 #include <utility>
 
 #include "core/error.h"
 #include "model/arch/architectures.h"
+#include "model/unread.h"
 
 namespace assay::model {
 
@@ -148,6 +151,12 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"xverse", build_internlm2},
 });
 
+/// Programs spell some names differently: glm5-next and glm5next, cohere2moe and cohere2_moe.
+bool same_name(std::string_view a, std::string_view b) {
+    const auto is_letter = [](char c) { return c != '-' && c != '_'; };
+    return std::ranges::equal(a | std::views::filter(is_letter), b | std::views::filter(is_letter));
+}
+
 }  // namespace
 
 std::vector<std::string_view> known_architectures() {
@@ -159,9 +168,10 @@ std::vector<std::string_view> known_architectures() {
 Program build(const gguf::File& file, const BuildOptions& options) {
     const std::string architecture(file.metadata().get_string("general.architecture"));
     for (const auto& [name, write] : kArchitectures)
-        if (name == architecture) {
-            Builder builder(file, architecture, options);
+        if (same_name(name, architecture)) {
+            Builder builder(file, std::string(name), options);
             write(builder);
+            refuse_unread(file, builder.hp(), builder.tensors().used());
             return builder.take();
         }
     throw_error(ErrorKind::Unsupported, file.where(), "architecture {} is not known; known are {}",
