@@ -73,7 +73,6 @@ constexpr auto kKeys = std::to_array<Key>({
     {"attention.group_norm_groups", " k2-horizon ", {0, 1}},
     {"attention.value_expert_count", " k2-horizon "},
     {"attn_logit_softcapping", " grok gemma2 "},
-    {"router_logit_softcapping", " grok "},
     {"final_logit_softcapping", " grok gemma2 gemma3 gemma4 muse-glimmer "},
     {"logit_scale",
      " grok minicpm command-r cohere2 cohere2moe muse-glimmer granite granitemoe granitehybrid graniteswitch"
@@ -118,8 +117,7 @@ constexpr std::string_view kAnyBlock = "blk.*.";
 
 constexpr auto kIdle = std::to_array<Idle>({
     // Rotary factors and caches: make_rope() reads the first two kinds by itself, and some architectures
-    // ignore
-    // them.
+    // ignore them.
     {"rope_freqs."},
     {"rope_factors_"},
     {"blk.*.rope_freqs."},
@@ -139,9 +137,17 @@ constexpr auto kIdle = std::to_array<Idle>({
     // attn_qkv and attn_gate hold what older files have in ssm_in, and a layer with a router is not dense.
     {"blk.*.attn_k_norm.", "", " mpt "},
     {"blk.*.ssm_in.", "", " qwen3next "},
-    {"blk.*.ffn_gate.", "", " hy_v3 "},
-    {"blk.*.ffn_up.", "", " hy_v3 "},
-    {"blk.*.ffn_down.", "", " hy_v3 "},
+    {"blk.*.ffn_gate.", "", " hy_v3 mimo2 step35 "},
+    {"blk.*.ffn_up.", "", " hy_v3 mimo2 step35 "},
+    {"blk.*.ffn_down.", "", " hy_v3 mimo2 step35 "},
+    // Layers that take the keys and values of an earlier one may be stored with their own.
+    {"blk.*.attn_k", "", " gemma3n gemma4 "},
+    {"blk.*.attn_v", "", " gemma3n gemma4 "},
+    // The first layer has nothing to mix its values, or its stream, with.
+    {"blk.0.time_mix_v", "", " rwkv7 arwkv7 "},
+    {"blk.0.attn_res_score.", "", " kimi-k3 "},
+    // The reference selects keys by them with flash attention only.
+    {"blk.*.indexer.", "", " minimax-m3 "},
     // For programs that round activations: the scale is that of their rounding.
     {"", ".input_scale"},
 });
@@ -165,7 +171,7 @@ bool is_idle(std::string_view name, const Hyperparameters& hp) {
     std::string any(name);
     if (block_of(name)) any = std::string(kAnyBlock) + any.substr(any.find('.', kAnyBlock.size() - 2) + 1);
     return std::ranges::any_of(kIdle, [&](const Idle& idle) {
-        return any.starts_with(idle.begin) && any.ends_with(idle.end) &&
+        return (any.starts_with(idle.begin) || name.starts_with(idle.begin)) && any.ends_with(idle.end) &&
                is_one_of(hp.architecture(), idle.architectures);
     });
 }

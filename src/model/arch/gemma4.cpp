@@ -22,7 +22,11 @@ AttentionBlock attention_of(Builder& b, const Windows& windows) {
     const bool windowed = windows.windowed(b.layer());
     AttentionBlock block;
     block.head_dim = windowed ? hp.required("attention.key_length_swa") : hp.required("attention.key_length");
-    block.value_dim = block.head_dim;
+    block.value_dim = windowed ? hp.integer("attention.value_length_swa").value_or(block.head_dim)
+                               : hp.integer("attention.value_length").value_or(block.head_dim);
+    if (block.value_dim != block.head_dim)
+        throw_error(ErrorKind::Unsupported, b.where(), "heads of {} with values of {}, expected equal widths",
+                    block.head_dim, block.value_dim);
     block.rope =
         make_rope(b, block.head_dim,
                   {.pairing = Pairing::Halves,

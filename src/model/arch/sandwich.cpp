@@ -42,6 +42,10 @@ void build_kolibri1(Builder& b) {
         add_windowed_attention(b, x, windows);
         b.next_stage();
         Router router = router_of(b, {.gating = Gating::Sigmoid, .reads_gating = false});
+        // 2 is what the reference takes; other writers name this rule 5.
+        if (const std::int64_t rule = hp.required("expert_gating_func"); rule != 2 && rule != 5)
+            throw_error(ErrorKind::Unsupported, b.where(), "{} is {}, expected 2 or 5",
+                        hp.key("expert_gating_func"), rule);
         router.select_logits = true;
         router.weight_scale = 1;
         const std::int64_t shared = hp.required("expert_shared_feed_forward_length");
