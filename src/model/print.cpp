@@ -195,10 +195,11 @@ struct Alike {
 
 std::string body_of(const Layer& layer, const Section& section) {
     std::string out = section.steps();
+    const Value left = layer.left.id == layer.residual.id ? Value{} : layer.left;
     std::string read;
     for (const auto& [word, value] :
          {std::pair("input", layer.input), std::pair("feed-forward input", layer.ffn_input),
-          std::pair("residual stream", layer.residual), std::pair("which leaves as", layer.left)})
+          std::pair("residual stream", layer.residual), std::pair("which leaves as", left)})
         if (value.present())
             read += fmt::format("{}{} {}", read.empty() ? "" : ", ", word, section.name_of(value));
     return read.empty() ? out : out + fmt::format("  similarity reads {}\n", read);
