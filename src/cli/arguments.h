@@ -36,6 +36,8 @@ struct Arguments {
     Words files;                     ///< words that are neither options nor values
     Verbosity verbosity = Verbosity::Info;
     NumbersAs numbers = NumbersAs::Text;
+    bool program = false;                 ///< inspect: the steps of the model
+    std::optional<std::int64_t> layer{};  ///< only of this one
     std::vector<std::string> warnings;
 
     /// Of a run, all but the text itself. Model, metadata and threads serve the other commands as well.

@@ -44,11 +44,12 @@ line feed.)",
   assay tokenize -m model.gguf -f text.txt | wc -l
 )",
      0, 0, "files with -m and -f", tokenize_command},
-    {"inspect", kInspect, "inspect FILE [--json]",
+    {"inspect", kInspect, "inspect FILE [--json | --program [--layer N] [-c N]]",
      R"(Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
-whole.)",
-     R"(example
+whole. With --program it shows what a run would do with the model, without running it.)",
+     R"(examples
   assay inspect model.gguf | grep block_count
+  assay inspect model.gguf --program --layer 0
 )",
      1, 1, "one file", inspect_command},
     {"stats statistics", kStats, "stats FILE [--json | --csv]",

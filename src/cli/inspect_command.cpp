@@ -10,6 +10,8 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "gguf/file.h"
+#include "model/print.h"
+#include "model/registry.h"
 
 namespace assay::cli {
 
@@ -115,6 +117,15 @@ std::string gguf_json(const gguf::File& file) {
     return dump(out, 2) + "\n";
 }
 
+std::string program_text(const gguf::File& file, std::int64_t n_ctx, std::optional<std::int64_t> layer) {
+    const model::Program program = model::build(file, {n_ctx});
+    const auto n_layers = static_cast<std::int64_t>(program.layers.size());
+    if (layer && *layer >= n_layers)
+        throw_error(ErrorKind::Usage, "--layer", "{} is none of the {} layers, which count from 0", *layer,
+                    n_layers);
+    return model::to_text(program, layer);
+}
+
 Json entries_json(const imatrix::Matrix& matrix) {
     Json out = Json::array();
     for (const auto& [name, entry] : matrix.entries)
@@ -147,7 +158,15 @@ std::string legacy_json(const std::string& path, const imatrix::Matrix& matrix) 
 int inspect_command(const Arguments& arguments) {
     const std::string& path = arguments.files.front();
     const bool json = arguments.numbers == NumbersAs::Json;
+    if (arguments.program && json)
+        throw Error(ErrorKind::Usage, "inspect", "--program is text; give --json or --program");
+    if (arguments.layer && !arguments.program)
+        throw Error(ErrorKind::Usage, "--layer", "is of --program, which is not given");
     tell_when_lost(path);
+    if (arguments.program) {
+        print(program_text(gguf::File::open(path), arguments.options.n_ctx, arguments.layer));
+        return 0;
+    }
     if (gguf::has_magic(MappedFile(path).bytes())) {
         const gguf::File file = gguf::File::open(path);
         print(json ? gguf_json(file) : gguf_text(file));

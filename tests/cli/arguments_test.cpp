@@ -335,6 +335,14 @@ TEST(Environment, WhatIsNotHeardIsNamedInOneWarning) {
                                testing::Not(HasSubstr("UBATCH")), testing::Not(HasSubstr("LLAMA_CACHE"))));
 }
 
+TEST(Arguments, InspectHearsItsOwn) {
+    const Arguments a = parse_arguments({"model.gguf", "--program", "--layer", "3", "-c", "64"}, kInspect);
+    EXPECT_TRUE(a.program);
+    EXPECT_EQ(a.layer, 3);
+    EXPECT_EQ(a.options.n_ctx, 64);
+    EXPECT_FALSE(parse_arguments({"model.gguf"}, kInspect).layer);
+}
+
 TEST(Recipes, AreAskedForWithNumbers) {
     const auto recipe = [](Words words) { return parse_arguments(words, kRecipe); };
     EXPECT_EQ(recipe({"--target-bpw", "4.5"}).recipe.target_bpw, 4.5);

@@ -212,6 +212,17 @@ TEST_F(Program, InspectsModelsAndMatrices) {
     EXPECT_TRUE(nlohmann::json::accept(run("$ASSAY inspect --json " + dat).out));
 }
 
+TEST_F(Program, ShowsTheStepsOfAModel) {
+    const std::string inspect = fmt::format("$ASSAY inspect {} --program", fixture_->model().string());
+    const Outcome text = run(inspect);
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_THAT(text.out, HasSubstr("\nstart\n"));
+    EXPECT_THAT(text.out, ContainsRegex("blk\\.N\\.attn_output\\.weight .* sums of [0-9]+ columns\n"));
+    EXPECT_THAT(run(inspect + " --layer 1").out, Not(HasSubstr("\nstart\n")));
+    EXPECT_THAT(run(inspect + " --layer 99").err, HasSubstr("--layer: 99 is none of the"));
+    EXPECT_THAT(run(inspect + " --json").err, HasSubstr("--program is text"));
+}
+
 TEST_F(Program, TokenizesOneIdALine) {
     const std::string model = fixture_->model().string();
     const Outcome with = run("$ASSAY tokenize -m " + model + " -p 'Hello world'");
@@ -285,7 +296,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"$RUN -o missing/m.gguf", "missing"}, Bad{"$RUN --device teapot", ""},
         Bad{"$ASSAY --in-file missing.gguf", "missing.gguf: "},
         Bad{"$ASSAY stats", "stats: takes one matrix"}, Bad{"$ASSAY inspect missing", "missing: "},
-        Bad{"$ASSAY inspect .", ".: "}, Bad{"$ASSAY report", "report: takes"},
+        Bad{"$ASSAY inspect .", ".: "},
+        Bad{"$ASSAY inspect x --layer 0", "--layer: is of --program, which is not given"},
+        Bad{"$ASSAY inspect x --program --layer -1", "--layer: "}, Bad{"$ASSAY report", "report: takes"},
         Bad{"$ASSAY sensitivity", "sensitivity: takes a model, a text and a type"},
         Bad{"$ASSAY sensitivity -f x --type q4_0", "--model: is required"},
         Bad{"$ASSAY sensitivity -m x -f x --type q9", "--type: unknown type 'q9'"},

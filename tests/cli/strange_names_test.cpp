@@ -71,6 +71,7 @@ class StrangeNames : public testing::Test {
 TEST_F(StrangeNames, ReachNoTerminal) {
     expect_harmless("$ASSAY inspect model.gguf");
     expect_harmless("$ASSAY inspect --json model.gguf");
+    expect_harmless("$ASSAY inspect --program model.gguf");
     expect_harmless("$ASSAY inspect m.gguf");
     expect_harmless("$ASSAY inspect m.dat");
     expect_harmless("$ASSAY inspect --json m.dat");
