@@ -142,6 +142,10 @@ constexpr auto kIdle = std::to_array<Idle>({
     {"blk.*.ffn_gate.", "", " hy_v3 "},
     {"blk.*.ffn_up.", "", " hy_v3 "},
     {"blk.*.ffn_down.", "", " hy_v3 "},
+    // The first layer has them too; its values are those that later layers go back to.
+    {"blk.*.time_mix_v0.", "", " rwkv7 arwkv7 "},
+    {"blk.*.time_mix_v1.", "", " rwkv7 arwkv7 "},
+    {"blk.*.time_mix_v2.", "", " rwkv7 arwkv7 "},
     // For programs that round activations: the scale is that of their rounding.
     {"", ".input_scale"},
 });
