@@ -114,6 +114,12 @@ class TimedBackend final : public backend::Backend {
              bool accumulate, backend::View out) override {
         time(Stage::Chain, 0, [&] { inner_.mix(x, coefficients, n_in, n_out, accumulate, out); });
     }
+    void pool(const backend::PoolArgs& args, backend::Rows rows, backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.pool(args, rows, out); });
+    }
+    void select(const backend::SelectArgs& args, backend::Rows rows, backend::View out) override {
+        time(Stage::Chain, 0, [&] { inner_.select(args, rows, out); });
+    }
     void reduce(backend::View x, Reduction kind, std::int64_t n_slices, backend::View out) override {
         time(Stage::Chain, 0, [&] { inner_.reduce(x, kind, n_slices, out); });
     }

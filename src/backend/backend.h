@@ -193,7 +193,8 @@ struct PoolArgs {
 };
 
 /// Which blocks a query sees: of those that are complete at its position the n_chosen with the largest
-/// sum_h weight_h max(0, q_h . k), all where there are no more; ties: the earlier.
+/// sum_h weight_h max(0, q_h . k), all where there are no more. Where only some of several equal scores fit
+/// in, which of them is not said.
 ///   out [rows, ceil(chunk_tokens / block_tokens)] f32: 1 or 0.
 struct SelectArgs {
     View q;        ///< [rows, n_heads * head_dim] f32

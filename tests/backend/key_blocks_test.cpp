@@ -141,7 +141,7 @@ TEST_P(KeyBlocksTest, ChoosesTheBestBlocks) {
     }
 }
 
-TEST_P(KeyBlocksTest, TiesGoToTheEarlier) {
+TEST_P(KeyBlocksTest, ChoosesTheEarliestOfEquals) {
     const Rows rows{1, 12};
     const Matrix q(rows.count(), 8), k(rows.count(), 4);
     const View q_view = kept(q, 1), k_view = kept(k, 1);

@@ -36,14 +36,14 @@ void pool_block(std::span<const Place> places, std::int64_t cols, float* out) {
     }
 }
 
-/// The n best of n_candidates scores become 1; ties go to the earlier.
+/// The n best of n_candidates scores become 1. Equal scores, which one small head may give, are taken in the
+/// order of partial_sort, as llama.cpp does.
 void choose(std::vector<std::int64_t>& order, const float* scores, std::int64_t n_candidates, std::int64_t n,
             float* out) {
     order.resize(static_cast<std::size_t>(n_candidates));
     std::iota(order.begin(), order.end(), std::int64_t{0});
-    std::nth_element(order.begin(), order.begin() + n, order.end(), [scores](std::int64_t a, std::int64_t b) {
-        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-    });
+    std::partial_sort(order.begin(), order.begin() + n, order.end(),
+                      [scores](std::int64_t a, std::int64_t b) { return scores[a] > scores[b]; });
     for (std::int64_t i = 0; i < n; ++i) out[order[static_cast<std::size_t>(i)]] = 1;
 }
 

@@ -35,10 +35,12 @@ class Depth {
     /// The next sum, which is written and not added to at first.
     void bank() { ++n_; }
     Value read(std::string_view score) {
+        // The first layer's scores are there and have nothing to choose from.
+        const Vector weight = b_.vector(std::string(score) + ".weight", b_.hidden());
         if (n_ == 1) return sum();
         const Value all = sums_.columns(0, n_ * b_.hidden());
         Norm scored = b_.plain_norm(NormKind::Rms);
-        scored.weight = b_.vector(std::string(score) + ".weight", b_.hidden());
+        scored.weight = weight;
         const Value products = b_.normalise(all, scored, "scored", n_);
         const Value scores = b_.emit(Reduce{Reduction::Sum, products, n_}, n_, "scores");
         const Value shares = b_.emit(Softmax{scores}, n_, "shares");
