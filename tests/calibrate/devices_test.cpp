@@ -121,10 +121,9 @@ TEST_P(SameBytesForAnyDevices, WithOddChunksAndIdleDevices) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, SameBytesForAnyDevices,
-                         testing::Values("llama-dense", "llama-moe", "gemma3-dense"), [](const auto& name) {
-                             return name.param.substr(0, name.param.find('-')) +
-                                    name.param.substr(name.param.find('-') + 1);
-                         });
+                         testing::Values("llama-dense", "llama-moe", "gemma3-dense", "deepseek2-kvb-moe",
+                                         "mamba2-dense"),
+                         [](const auto& param) { return test::test_name(param.param); });
 
 TEST(SameBytesForAnyGpus, OnAMachineWithTwo) {
     if (backend::list_devices("cuda").size() < 2) GTEST_SKIP() << "no two CUDA devices";

@@ -1,5 +1,6 @@
 // Every architecture against another program's results.
 #include <gtest/gtest.h>
+#include <optional>
 #include <tuple>
 
 #include "backend/cuda_backend.h"
@@ -16,53 +17,68 @@ constexpr double kPerplexityTolerance = 1e-4;
 constexpr double kMatrixTolerance = 1e-3;
 constexpr double kCountTolerance = 0.01;  ///< near-ties of routing may fall the other way
 
-// Operands with 8 bits of precision (2^-9 relative error each) over a few products in a row.
-constexpr double kBf16PerplexityTolerance = 5e-3;
-// A rounded hidden state sends about one token in a hundred to another expert, whose weights are unrelated
-// here.
-constexpr double kBf16ExpertTolerance = 2e-2;
+// Operands with 8 bits of precision (2^-9 relative error each) over a few products in a row; a rounded hidden
+// state sends about one token in a hundred to another expert, whose weights are unrelated here.
+constexpr double kBf16PerplexityTolerance = 2e-2;
+constexpr double kBf16EnergyTolerance = 7e-2;  ///< the largest seen: 5.05e-2, qwen3next-moe, one entry
+constexpr double kBf16CountTolerance = 0.1;
 
 /// The name of a fixture and of a device.
 class Architecture : public testing::TestWithParam<std::tuple<std::string, std::string>> {
   protected:
     void SetUp() override {
         if (device() == "cuda" && backend::cuda_devices().empty()) GTEST_SKIP() << "no CUDA device";
-        options_ = options_for(fixture_);
+        fixture_.emplace(std::get<0>(GetParam()));
+        options_ = options_for(*fixture_);
         options_.device = device();
     }
-    static std::string name() { return std::get<0>(GetParam()); }
     static std::string device() { return std::get<1>(GetParam()); }
+    test::Matrix run_with(backend::Precision precision, Recorder& recorder) {
+        options_.precision = precision;
+        run(options_, recorder);
+        return test::read_matrix(options_.output);
+    }
 
-    test::Fixture fixture_{name()};
+    std::optional<test::Fixture> fixture_;
     Options options_;
-    Recorder recorder_;
 };
+class InF32 : public Architecture {};
+class InBf16 : public Architecture {};
 
-TEST_P(Architecture, AgreesWithThePeerInF32) {
-    run(options_, recorder_);
-    EXPECT_LE(test::perplexity_error(recorder_.perplexities, fixture_.running_perplexity()),
+TEST_P(InF32, AgreesWithThePeer) {
+    Recorder recorder;
+    const test::Matrix matrix = run_with(backend::Precision::F32, recorder);
+    EXPECT_LE(test::perplexity_error(recorder.perplexities, fixture_->running_perplexity()),
               kPerplexityTolerance);
-    const auto problems = test::differences(test::read_matrix(options_.output), fixture_.matrix(),
+    const auto problems = test::differences(matrix, fixture_->matrix(),
                                             {.values = kMatrixTolerance, .counts = kCountTolerance});
     EXPECT_TRUE(problems.empty()) << problems.front();
 }
 
-TEST_P(Architecture, StaysCloseInBf16) {
-    options_.precision = backend::Precision::Bf16;
-    run(options_, recorder_);
-    EXPECT_LE(test::perplexity_error(recorder_.perplexities, fixture_.running_perplexity()),
-              name().ends_with("-moe") ? kBf16ExpertTolerance : kBf16PerplexityTolerance);
+TEST_P(InBf16, StaysCloseToF32) {
+    Recorder exact, rounded;
+    const test::Matrix reference = run_with(backend::Precision::F32, exact);
+    const test::Matrix matrix = run_with(backend::Precision::Bf16, rounded);
+    EXPECT_NE(rounded.perplexities, exact.perplexities);
+    EXPECT_LE(test::perplexity_error(rounded.perplexities, exact.perplexities), kBf16PerplexityTolerance);
+    const auto problems = test::differences(
+        matrix, reference,
+        {.values = kBf16EnergyTolerance, .counts = kBf16CountTolerance, .measure = test::Measure::Energy});
+    EXPECT_TRUE(problems.empty()) << problems.front();
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Architecture,
+std::string name_of(const testing::TestParamInfo<Architecture::ParamType>& info) {
+    return test::test_name(std::get<0>(info.param) + "_" + std::get<1>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, InF32,
                          testing::Combine(testing::ValuesIn(test::fixture_names()),
                                           testing::Values("cpu", "cuda")),
-                         [](const auto& param) {
-                             std::string result = std::get<0>(param.param) + "_" + std::get<1>(param.param);
-                             for (char& c : result)
-                                 if (c == '-') c = '_';
-                             return result;
-                         });
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Families, InBf16,
+                         testing::Combine(testing::ValuesIn(test::family_fixture_names()),
+                                          testing::Values("cpu", "cuda")),
+                         name_of);
 
 class InstructionSet : public testing::TestWithParam<Isa> {};
 
@@ -72,7 +88,7 @@ TEST_P(InstructionSet, AgreesWithThePeer) {
     Options options = options_for(fixture);
     options.isa = GetParam();
     for (const auto& [precision, tolerance] : {std::pair{backend::Precision::F32, kPerplexityTolerance},
-                                               {backend::Precision::Bf16, kBf16ExpertTolerance}}) {
+                                               {backend::Precision::Bf16, kBf16PerplexityTolerance}}) {
         Recorder recorder;
         options.precision = precision;
         run(options, recorder);

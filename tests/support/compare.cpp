@@ -46,20 +46,22 @@ double per_token(const Energy& entry, std::size_t j) {
     return entry.sums[j] / std::max(1.0, entry.counts[j / row]);
 }
 
-/// The largest difference of a column, as a part of the reference's mean over the columns that both saw.
-double value_difference(const Energy& mine, const Energy& reference) {
+/// By the measure, over the columns that both saw.
+double value_difference(const Energy& mine, const Energy& reference, Measure measure) {
     const std::size_t row = reference.sums.size() / reference.counts.size();
-    double largest = 0, sum = 0;
+    double largest = 0, differences = 0, sum = 0;
     std::size_t n = 0;
     for (std::size_t j = 0; j < reference.sums.size(); ++j) {
         if (!(mine.counts[j / row] > 0) || !(reference.counts[j / row] > 0)) continue;
         const double difference = std::abs(per_token(mine, j) - per_token(reference, j));
         if (!std::isfinite(difference)) return std::numeric_limits<double>::infinity();
         largest = std::max(largest, difference);
+        differences += difference;
         sum += per_token(reference, j);
         ++n;
     }
-    return n == 0 || sum == 0 ? largest : largest * static_cast<double>(n) / sum;
+    if (measure == Measure::Energy) return sum == 0 ? differences : differences / sum;
+    return sum == 0 ? largest : largest * static_cast<double>(n) / sum;
 }
 
 void compare_entry(const std::string& name, const Energy& mine, const Energy& reference,
@@ -71,9 +73,10 @@ void compare_entry(const std::string& name, const Energy& mine, const Energy& re
     }
     if (std::string text = count_difference(mine, reference, tolerance.counts); !text.empty())
         out.push_back(name + ": " + text);
-    const double difference = value_difference(mine, reference);
+    const double difference = value_difference(mine, reference, tolerance.measure);
     if (!(difference <= tolerance.values))
-        out.push_back(fmt::format("{}: values differ by {:.3g} of the mean, allowed {:g}", name, difference,
+        out.push_back(fmt::format("{}: values differ by {:.3g} of the {}, allowed {:g}", name, difference,
+                                  tolerance.measure == Measure::Energy ? "energy" : "mean",
                                   tolerance.values));
 }
 

@@ -23,14 +23,21 @@ using Matrix = std::map<std::string, Energy>;
 /// when one of a pair is missing or is no f32.
 Matrix read_matrix(const std::filesystem::path& path);
 
+/// What of an entry is compared.
+enum class Measure {
+    Column,  ///< the largest difference of a column, as a part of the mean column
+    Energy,  ///< the sum of the columns' differences, as a part of the sum of the columns
+};
+
 /// How far two runs of one model over one text may lie apart.
 struct Tolerance {
-    /// Of a column's energy per token, as a part of the entry's mean energy per token. 1e-3 is what two
-    /// correct f32 programs keep that add in different orders, a factor of ten to spare.
+    /// Of energies per token. 1e-3 by column is what two correct f32 programs keep that add in different
+    /// orders, a factor of ten to spare.
     double values = 1e-3;
     /// Of a count, as a part of the larger of itself and the entry's mean count. Routing is a comparison of
     /// nearly equal numbers, so a few tokens of a hundred may go to another expert.
     double counts = 0.01;
+    Measure measure = Measure::Column;
 };
 
 /// One sentence per disagreement, empty when the matrices agree: names missing or unexpected, shapes,

@@ -1,6 +1,7 @@
 #include "support/fixture.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -105,6 +106,20 @@ std::vector<std::string> fixture_names() {
         if (name != "_run") names.push_back(name);
     std::sort(names.begin(), names.end());
     return names;
+}
+
+std::vector<std::string> family_fixture_names() {
+    return {"bloom-dense",   "deepseek2-kvb-moe", "falcon-h1-dense", "gemma3-dense",       "gpt-oss-moe",
+            "granite-moe",   "lfm2moe-moe",       "llada-moe-moe",   "llama-dense",        "llama-moe",
+            "mamba2-dense",  "maple-moe",         "minimax-m2-moe",  "nemotron_h_moe-moe", "olmo2-dense",
+            "phi2-dense",    "plamo3-dense",      "qwen2moe-moe",    "qwen35-dense",       "qwen3next-moe",
+            "stablelm-dense"};
+}
+
+std::string test_name(std::string text) {
+    for (char& c : text)
+        if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+    return text;
 }
 
 void write_hollow_model(const std::filesystem::path& head, const std::filesystem::path& to) {

@@ -39,7 +39,13 @@ struct FixtureRun {
 /// The names in the manifest, sorted.
 std::vector<std::string> fixture_names();
 
-/// One filled model in a folder of its own. Constructing it costs up to 22 MB of disk and as many hashes.
+/// One name for each family of mixers and feed-forwards, where not every form is worth its time.
+std::vector<std::string> family_fixture_names();
+
+/// For a test's name: letters, digits and underscores.
+std::string test_name(std::string text);
+
+/// One filled model in a folder of its own. Constructing it costs up to 60 MB of disk and as many hashes.
 class Fixture {
   public:
     /// Throws Error when the name is not in the manifest, a file is damaged, or the filled file has not the
