@@ -62,7 +62,7 @@ class StrangeNames : public testing::Test {
             writer.add_tensor(tensor.name, {tensor.ne.begin(), tensor.ne.end()}, tensor.type->id,
                               file.data(tensor));
         const std::vector<float> ones(32, 1.0f);
-        writer.add_tensor("blk.0.ffn" + kAttack + ".weight", {32}, quant::TypeId::F32,
+        writer.add_tensor("v.ffn" + kAttack + ".weight", {32}, quant::TypeId::F32,
                           std::as_bytes(std::span(ones)));
         write_file_atomically(folder_ / "model.gguf", writer.bytes());
     }
