@@ -1,12 +1,12 @@
 #include "calibrate/check_tensors.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "core/cpu.h"
 #include "core/processors.h"
 #include "core/thread_pool.h"
+#include "gguf/tensor_name.h"
 #include "quant/row_reader.h"
 
 namespace assay::calibrate {
@@ -73,20 +73,10 @@ std::optional<Error> find_first(const gguf::File& model, const Tensors& tensors,
     return std::nullopt;
 }
 
-/// N of "blk.N.*".
-std::optional<std::size_t> layer_of(std::string_view name) {
-    constexpr std::string_view kBlock = "blk.";
-    if (!name.starts_with(kBlock)) return std::nullopt;
-    std::size_t layer = 0;
-    const char* end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data() + kBlock.size(), end, layer);
-    return error == std::errc() && rest != end && *rest == '.' ? std::optional(layer) : std::nullopt;
-}
-
 template <typename Keep> Tensors tensors_where(const gguf::File& model, Keep keep) {
     Tensors kept;
     for (const gguf::Tensor& tensor : model.tensors())
-        if (keep(tensor.name, layer_of(tensor.name))) kept.push_back(&tensor);
+        if (keep(tensor.name, gguf::block_of(tensor.name))) kept.push_back(&tensor);
     return kept;
 }
 
@@ -99,8 +89,8 @@ Tensors all_tensors(const gguf::File& model) {
 }
 
 Tensors unobserved_tensors(const gguf::File& model, std::size_t n_layers) {
-    return tensors_where(model, [&](const std::string& name, std::optional<std::size_t> layer) {
-        return layer ? *layer + 1 == n_layers : is_output(name);
+    return tensors_where(model, [&](const std::string& name, std::optional<std::int64_t> layer) {
+        return layer ? *layer + 1 == static_cast<std::int64_t>(n_layers) : is_output(name);
     });
 }
 
@@ -109,11 +99,12 @@ void check_tensors(const gguf::File& model, const Tensors& tensors, int n_thread
 }
 
 void explain_not_finite(const gguf::File& model, std::size_t n_layers, const Error& error, int n_threads) {
-    const std::size_t at = layer_of(error.where()).value_or(n_layers);
+    const auto end = static_cast<std::int64_t>(n_layers);
+    const std::int64_t at = gguf::block_of(error.where()).value_or(end);
     const Tensors suspects =
-        tensors_where(model, [&](const std::string& name, std::optional<std::size_t> layer) {
+        tensors_where(model, [&](const std::string& name, std::optional<std::int64_t> layer) {
             if (layer) return *layer == at || *layer + 1 == at;
-            return at == n_layers || (at == 0 && !is_output(name));  // a tied embedding is both
+            return at == end || (at == 0 && !is_output(name));  // a tied embedding is both
         });
     if (const auto found = find_first(model, suspects, n_threads))
         throw Error(ErrorKind::Numeric, found->where(),

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <string_view>
 
 #include "core/error.h"
+#include "gguf/tensor_name.h"
 
 namespace assay::model {
 
@@ -152,24 +152,14 @@ constexpr auto kIdle = std::to_array<Idle>({
     {"", ".input_scale"},
 });
 
-/// "blk.7.attn_q.weight" -> 7; nothing for a tensor outside blocks.
-std::optional<std::int64_t> block_of(std::string_view name) {
-    constexpr std::string_view kBlock = "blk.";
-    if (!name.starts_with(kBlock)) return std::nullopt;
-    std::int64_t block = -1;
-    const char* const end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data() + kBlock.size(), end, block);
-    if (error != std::errc{} || rest == end || *rest != '.' || block < 0) return std::nullopt;
-    return block;
-}
-
 bool is_one_of(std::string_view name, std::string_view list) {
     return list.empty() || list.find(fmt::format(" {} ", name)) != std::string_view::npos;
 }
 
 bool is_idle(std::string_view name, const Hyperparameters& hp) {
     std::string any(name);
-    if (block_of(name)) any = std::string(kAnyBlock) + any.substr(any.find('.', kAnyBlock.size() - 2) + 1);
+    if (gguf::block_of(name))
+        any = std::string(kAnyBlock) + any.substr(any.find('.', kAnyBlock.size() - 2) + 1);
     return std::ranges::any_of(kIdle, [&](const Idle& idle) {
         return (any.starts_with(idle.begin) || name.starts_with(idle.begin)) && any.ends_with(idle.end) &&
                is_one_of(hp.architecture(), idle.architectures);
@@ -181,7 +171,7 @@ void refuse_unread_tensors(const gguf::File& file, const Hyperparameters& hp,
     const gguf::Tensor* first = nullptr;
     std::size_t n = 0;
     for (const gguf::Tensor& tensor : file.tensors()) {
-        const auto block = block_of(tensor.name);
+        const auto block = gguf::block_of(tensor.name);
         if (block && *block >= hp.n_blocks())
             throw_error(ErrorKind::BadFile, file.where(),
                         "tensor {} belongs to block {}, but {} is {}: expected blocks 0 to {} only",
