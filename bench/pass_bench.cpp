@@ -10,10 +10,10 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/processors.h"
-#include "engine/estimate.h"
 #include "engine/pass.h"
 #include "model/registry.h"
 #include "model/visit.h"
+#include "plan/estimate.h"
 #include "timed_backend.h"
 
 namespace assay::bench {
@@ -37,7 +37,7 @@ double layer_rate(backend::Backend& backend, const model::Layer& layer) {
         }
     double flop = 0, seconds = 0;
     for (const auto& [n_in, n_out] : shapes) {
-        const double rate = 1e-9 * engine::product_rate(backend, n_in, n_out, 0.25);
+        const double rate = 1e-9 * plan::product_rate(backend, n_in, n_out, 0.25);
         fmt::print("  product {:>6} x {:<6} alone {:>8.0f} GFLOP/s\n", n_in, n_out, rate);
         flop += static_cast<double>(n_in * n_out);
         seconds += static_cast<double>(n_in * n_out) / rate;
@@ -70,9 +70,9 @@ int run(int argc, char** argv) {
     const double reference = layer_rate(*backend, program.layers.front());
 
     TimedBackend timed(*backend);
-    engine::PassOptions pass_options;
+    plan::PassOptions pass_options;
     pass_options.n_ctx = options.n_ctx;
-    const engine::PassPlan plan(file, program, timed, pass_options);
+    const plan::PassPlan plan(file, program, timed, pass_options);
     engine::Pass pass(plan, timed, {});
     imatrix::Matrix empty;
     calibrate::Collector collector(std::move(empty));

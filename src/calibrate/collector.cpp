@@ -90,18 +90,8 @@ std::vector<backend::Totals> Collector::on_input(const engine::InputSums& sums) 
 }
 
 void Collector::on_similarity(const engine::SimilaritySums& sums) {
-    using similarity::Kind;
-    Kind kind{};
-    switch (sums.kind) {
-        case engine::Similarity::LayerInput: kind = Kind::Layer; break;
-        case engine::Similarity::Attention: kind = Kind::Attention; break;
-        case engine::Similarity::Ffn: kind = Kind::Ffn; break;
-        case engine::Similarity::Residual: kind = Kind::Residual; break;
-        case engine::Similarity::ResidualAttention: kind = Kind::ResidualAttention; break;
-        case engine::Similarity::ResidualFfn: kind = Kind::ResidualFfn; break;
-    }
     const std::lock_guard lock(mutex_);
-    touched_similarity_.add(kind, static_cast<int>(sums.layer),
+    touched_similarity_.add(sums.kind, static_cast<int>(sums.layer),
                             {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint64_t kBytesPerColumn = 2 * (2 * sizeof(double) + sizeof(float
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
-MemoryNeeds needs_of(const engine::PassPlan& pass, std::uint64_t file_bytes) {
+MemoryNeeds needs_of(const plan::PassPlan& pass, std::uint64_t file_bytes) {
     MemoryNeeds needs;
     needs.file_bytes = file_bytes;
     needs.weight_bytes = pass.weight_bytes();
@@ -62,7 +62,7 @@ std::vector<backend::Backend*> Devices::backends() const {
     return all;
 }
 
-WavePlan plan_team(const Options& options, const Devices& devices, const engine::PassPlan& pass,
+WavePlan plan_team(const Options& options, const Devices& devices, const plan::PassPlan& pass,
                    std::int64_t n_chunks) {
     const auto n = static_cast<std::int64_t>(devices.size());
     const std::uint64_t bound = memory_bound(options.memory_bytes);

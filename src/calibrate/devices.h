@@ -8,7 +8,7 @@
 #include "calibrate/job.h"
 #include "calibrate/memory.h"
 #include "core/thread_pool.h"
-#include "engine/plan.h"
+#include "plan/plan.h"
 
 namespace assay::calibrate {
 
@@ -34,7 +34,7 @@ class Devices {
 
 /// Waves of the whole team. Host memory is shared by its members; a device's own is each one's, so the one
 /// with the least room decides. Throws as plan_waves().
-WavePlan plan_team(const Options& options, const Devices& devices, const engine::PassPlan& pass,
+WavePlan plan_team(const Options& options, const Devices& devices, const plan::PassPlan& pass,
                    std::int64_t n_chunks);
 
 }  // namespace assay::calibrate

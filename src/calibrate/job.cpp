@@ -13,9 +13,9 @@
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "engine/estimate.h"
 #include "engine/team.h"
 #include "model/registry.h"
+#include "plan/estimate.h"
 
 namespace assay::calibrate {
 
@@ -69,8 +69,8 @@ class Run {
     Result run();
 
   private:
-    engine::PassOptions pass_options() const {
-        engine::PassOptions options;
+    plan::PassOptions pass_options() const {
+        plan::PassOptions options;
         options.n_ctx = options_.n_ctx;
         if (options_.process_output) options.observed_output = options_.output_tensor_name;
         options.losses = options_.perplexity;
@@ -105,7 +105,7 @@ class Run {
     Devices devices_;
     Collector collector_;
     Chunks chunks_;
-    engine::PassPlan pass_;
+    plan::PassPlan pass_;
     WavePlan waves_;
     engine::Team team_;
     std::int64_t chunks_done_ = 0;
@@ -117,15 +117,15 @@ class Run {
 };
 
 double Run::expected_seconds(const Plan& plan) {
-    const double flop = engine::flop_per_token(program_, options_.n_ctx, options_.perplexity) *
+    const double flop = plan::flop_per_token(program_, options_.n_ctx, options_.perplexity) *
                         static_cast<double>(chunks_.n_chunks * options_.n_ctx);
     const std::int64_t width = std::min(program_.hidden, kProbeWidth);
     const auto backends = devices_.backends();
     try {
         const double rate = kShareOfProducts * static_cast<double>(backends.size()) *
-                            engine::product_rate(*backends.front(), width, width, kProbeSeconds);
+                            plan::product_rate(*backends.front(), width, width, kProbeSeconds);
         const double reading =
-            plan.streamed ? static_cast<double>(plan.read_bytes) / engine::read_rate(file_) : 0.0;
+            plan.streamed ? static_cast<double>(plan.read_bytes) / plan::read_rate(file_) : 0.0;
         return std::max(flop / rate, reading);
     } catch (const Error&) {
         return 0;  // the run itself will say what is wrong, or find that a smaller wave fits

@@ -113,7 +113,7 @@ class Run {
     std::unique_ptr<ThreadPool> pool_;
     ThreadPool rounding_pool_;  ///< rounds the next layer while this one computes
     std::unique_ptr<backend::Backend> backend_;
-    engine::PassPlan pass_plan_;
+    plan::PassPlan pass_plan_;
     std::optional<engine::Pass> pass_;
     Rounder rounder_;
     std::deque<Rounding> variants_;

@@ -83,4 +83,16 @@ enum class ScanKind : std::uint8_t {
     Rank1,  ///< S = w S + b (a^T S) + k v^T; o = S^T q (RWKV-7: Peng et al. 2025)
 };
 
+/// What is compared of a layer's rows. in_L: the normalised input of layer L's first product; ffn_L: the
+/// normalised input of its feed-forward.
+enum class SimilarityKind : std::uint8_t {
+    Layer,      ///< cos(in_L, in_{L+1})
+    Attention,  ///< cos(ffn_L, in_L)
+    Ffn,        ///< cos(ffn_L, in_{L+1})
+    // The residual stream itself, with |after - before| / |before| beside the cosine:
+    Residual,           ///< before and after layer L
+    ResidualAttention,  ///< before and after its attention
+    ResidualFfn,        ///< before and after its feed-forward
+};
+
 }  // namespace assay

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "core/kinds.h"
 
 namespace assay::engine {
 
@@ -25,19 +26,9 @@ struct InputSums {
     std::int64_t occurrence = 0;
 };
 
-/// Cosine material of rows, summed over one chunk.
-enum class Similarity {
-    LayerInput,  ///< normalised inputs of layer L and L+1 (llama's and ik's definition)
-    Attention,   ///< ffn input of L with layer input of L
-    Ffn,         ///< ffn input of L with layer input of L+1
-    Residual,    ///< residual stream before and after layer L
-    ResidualAttention,
-    ResidualFfn,
-};
-
 /// Sums over one chunk's rows of cos(a, b) and of |b - a| / |a|.
 struct SimilaritySums {
-    Similarity kind = Similarity::LayerInput;
+    SimilarityKind kind = SimilarityKind::Layer;
     std::int64_t layer = 0;
     std::int64_t chunk = 0;
     std::int64_t rows = 0;

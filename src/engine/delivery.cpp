@@ -83,8 +83,9 @@ void Delivery::send(Turn turn, Receive receive) { push({std::move(turn), {}, std
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
-    wait(lock,
-         [&] { return items_under_way_ < kFewItems || bytes_under_way_ + item.parcel.bytes <= most_bytes_; });
+    wait(lock, [&] {
+        return items_under_way_ < plan::kFewParcels || bytes_under_way_ + item.parcel.bytes <= most_bytes_;
+    });
     bytes_under_way_ += item.parcel.bytes;
     ++items_under_way_;
     queue_.push_back(std::move(item));

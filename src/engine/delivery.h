@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
 #include "engine/turns.h"
+#include "plan/plan.h"
 
 namespace assay::engine {
 
@@ -47,10 +48,7 @@ class Delivery {
     /// Receives a parcel, whose memory is used again after the call.
     using Receive = std::function<void(const Parcel&, ActivationSink&)>;
 
-    /// So many may be under way whatever their size: one is received while others travel.
-    static constexpr std::size_t kFewItems = 4;
-
-    /// More than `most_bytes` are under way only where a few parcels are larger. `turns` of the passes that
+    /// More than `most_bytes` are under way only with plan::kFewParcels or fewer. `turns` of the passes that
     /// share the wave; null: this one is alone.
     Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes,
              Turns* turns = nullptr);

@@ -56,11 +56,11 @@ bool replaces_table(const Replacement& replacement, const model::Stage& stage) {
 
 }  // namespace
 
-LookupTables::LookupTables(const PassPlan& plan, const WeightSources& sources, Replacement* replacement,
+LookupTables::LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
                            std::span<const std::int32_t> tokens)
     : sources_(sources), tokens_(tokens) {
     if (replacement == nullptr) return;
-    for (const StagePlan& stage : plan.stages())
+    for (const plan::StagePlan& stage : plan.stages())
         for (const model::Step& step : stage.stage->steps) {
             const auto* lookup = std::get_if<model::Lookup>(&step.operation);
             if (lookup == nullptr || !replacement->replaces(lookup->table.name)) continue;
@@ -94,7 +94,7 @@ void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup,
     backend.embed(rounded->second.source, part(rounded->second.tokens), lookup.scale, lookup.first, out);
 }
 
-Line::Line(const PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
+Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
            std::span<const std::int32_t> tokens)
     : replacement(replacement_),
       sources(plan, backend, replacement_),
@@ -111,9 +111,9 @@ Line::Line(const PassPlan& plan, backend::Backend& backend, Replacement* replace
     changed[n_stages] = replacement->replaces(plan.program().output.linear.weight.name);
 }
 
-void allocate_slots(Line& line, const PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
+void allocate_slots(Line& line, const plan::PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
                     const std::filesystem::path& spill_folder) {
-    for (const Slot& slot : plan.slots()) {
+    for (const plan::Slot& slot : plan.slots()) {
         if (spill_folder.empty()) {
             line.slots.push_back(Rows2d::allocate(backend, n_rows, slot.cols, slot.type));
             continue;

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/plan.h"
 #include "engine/replacement.h"
 #include "engine/rows.h"
 #include "engine/spilled_rows.h"
 #include "engine/weights.h"
+#include "plan/plan.h"
 
 namespace assay::engine {
 
@@ -20,7 +20,7 @@ namespace assay::engine {
 class LookupTables {
   public:
     /// Asks the replacement, so that it must not be at work elsewhere.
-    LookupTables(const PassPlan& plan, const WeightSources& sources, Replacement* replacement,
+    LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
                  std::span<const std::int32_t> tokens);
 
     /// out [tokens, cols] for tokens [first, first + out.rows) of the wave; all of a chunk's positions for
@@ -39,9 +39,9 @@ class LookupTables {
     std::map<std::string, Rounded> rounded_;
 };
 
-/// PassPlan, backend and replacement are borrowed.
+/// plan::PassPlan, backend and replacement are borrowed.
 struct Line {
-    Line(const PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
+    Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
          std::span<const std::int32_t> tokens);
 
     /// Whether the stage's matrices are its own; the number of stages: the output projection.
@@ -61,7 +61,7 @@ struct Line {
 };
 
 /// Room for a line's slots. spill_folder: empty, or where they go to disk.
-void allocate_slots(Line& line, const PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
+void allocate_slots(Line& line, const plan::PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,
                     const std::filesystem::path& spill_folder);
 
 }  // namespace assay::engine

@@ -7,7 +7,7 @@
 namespace assay::engine {
 
 Loader::Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options,
-               std::unique_ptr<StreamReader> reader)
+               std::unique_ptr<gguf::StreamReader> reader)
     : file_(file),
       jobs_(std::move(jobs)),
       options_(options),
@@ -33,7 +33,7 @@ Loader::~Loader() {
 void Loader::read_ahead(std::size_t job) const {
     while (job < jobs_.size() && jobs_[job].reuses_reads) ++job;
     if (job >= jobs_.size()) return;
-    for (const TensorRange& range : jobs_[job].reads)
+    for (const gguf::TensorRange& range : jobs_[job].reads)
         file_.shard(range.tensor->shard)
             .will_need(range.tensor->offset_bytes + range.begin_bytes, range.size_bytes);
 }
@@ -41,7 +41,7 @@ void Loader::read_ahead(std::size_t job) const {
 std::shared_ptr<const Unit> Loader::make(std::size_t job) {
     if (!reader_) {
         read_ahead(job + 1);
-        return std::make_shared<const Unit>(jobs_[job].make(TensorBytes(file_)));
+        return std::make_shared<const Unit>(jobs_[job].make(gguf::TensorBytes(file_)));
     }
     if (!jobs_[job].reuses_reads) stage_ = reader_->take();
     auto unit = std::make_shared<const Unit>(jobs_[job].make(*stage_));

@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/weight_stream.h"
 #include "engine/weights.h"
+#include "gguf/weight_stream.h"
 
 namespace assay::engine {
 
@@ -30,7 +30,7 @@ class Loader {
   public:
     /// reader: of a stream of reads_of(jobs); null: the file is mapped.
     Loader(const gguf::File& file, std::vector<Job> jobs, const LoaderOptions& options,
-           std::unique_ptr<StreamReader> reader);
+           std::unique_ptr<gguf::StreamReader> reader);
     /// Stops after the job in the making.
     ~Loader();
     Loader(const Loader&) = delete;
@@ -54,8 +54,8 @@ class Loader {
     const LoaderOptions options_;
     const bool all_kept_;
     std::size_t n_taken_ = 0;
-    std::unique_ptr<StreamReader> reader_;
-    std::shared_ptr<const StreamStage>
+    std::unique_ptr<gguf::StreamReader> reader_;
+    std::shared_ptr<const gguf::StreamStage>
         stage_;  ///< of the job in the making, and of those that reuse its reads
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -19,7 +19,7 @@ class NoSink final : public ActivationSink {
 
 }  // namespace
 
-Pass::Pass(const PassPlan& plan, backend::Backend& backend, Placement placement)
+Pass::Pass(const plan::PassPlan& plan, backend::Backend& backend, Placement placement)
     : plan_(plan), backend_(backend), placement_(std::move(placement)) {
     if (!placement_.stream) return;
     // What is still read through the mapping, embedding rows above all, lies scattered.
@@ -27,12 +27,12 @@ Pass::Pass(const PassPlan& plan, backend::Backend& backend, Placement placement)
         plan_.file().shard(shard).expect_scattered_reads();
 }
 
-std::vector<std::unique_ptr<StreamReader>> Pass::open_streams(std::size_t n_passes) const {
+std::vector<std::unique_ptr<gguf::StreamReader>> Pass::open_streams(std::size_t n_passes) const {
     if (!placement_.stream || kept_.size() == plan_.pieces().size())
-        return std::vector<std::unique_ptr<StreamReader>>(n_passes);
-    std::vector<std::vector<TensorRange>> reads;
-    for (const Piece& piece : plan_.pieces()) reads.push_back(piece.reads);
-    return open_stream(plan_.file(), reads, n_passes * plan_.stream_bytes(), n_passes);
+        return std::vector<std::unique_ptr<gguf::StreamReader>>(n_passes);
+    std::vector<std::vector<gguf::TensorRange>> reads;
+    for (const plan::Piece& piece : plan_.pieces()) reads.push_back(piece.reads);
+    return gguf::open_stream(plan_.file(), reads, n_passes * plan_.stream_bytes(), n_passes);
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
@@ -40,7 +40,7 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-               std::unique_ptr<StreamReader> reader, Turns* turns) {
+               std::unique_ptr<gguf::StreamReader> reader, Turns* turns) {
     try {
         run_wave(
             wave, {}, sink, nullptr, [&](std::int64_t steps, double) { progress(steps); }, std::move(reader),
@@ -59,7 +59,7 @@ void Pass::run_variants(const Wave& wave, std::span<Replacement* const> variants
 
 void Pass::run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
                     VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
-                    std::unique_ptr<StreamReader> reader, Turns* turns) {
+                    std::unique_ptr<gguf::StreamReader> reader, Turns* turns) {
     const auto start = std::chrono::steady_clock::now();
     WaveRun run(plan_, backend_, placement_, wave, variants);
     // Beside other passes, sums wait for their turn without holding the operations up.

@@ -13,9 +13,9 @@
 #include "engine/activation_sink.h"
 #include "engine/delivery.h"
 #include "engine/loader.h"
-#include "engine/plan.h"
 #include "engine/replacement.h"
 #include "engine/variants.h"
+#include "plan/plan.h"
 
 namespace assay::engine {
 
@@ -44,12 +44,12 @@ struct PassTimes {
     double total = 0;
 };
 
-/// PassPlan and backend are borrowed; the backend is of the kind that the plan was made for.
+/// plan::PassPlan and backend are borrowed; the backend is of the kind that the plan was made for.
 class Pass {
   public:
-    Pass(const PassPlan& plan, backend::Backend& backend, Placement placement);
+    Pass(const plan::PassPlan& plan, backend::Backend& backend, Placement placement);
 
-    const PassPlan& plan() const noexcept { return plan_; }
+    const plan::PassPlan& plan() const noexcept { return plan_; }
 
     /// Runs one wave. Sums, similarities and losses go to the sink, which is called from another thread and
     /// has heard of everything when this returns. progress(steps done), from the calling thread. Throws
@@ -60,14 +60,15 @@ class Pass {
     /// pass of the same kind has opened for the wave, `turns` are those of all parts; null: there is no
     /// other.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-             std::unique_ptr<StreamReader> reader, Turns* turns);
+             std::unique_ptr<gguf::StreamReader> reader, Turns* turns);
     /// Readers for so many passes; null where weights are not streamed, or kept from an earlier wave.
-    std::vector<std::unique_ptr<StreamReader>> open_streams(std::size_t n_passes) const;
+    std::vector<std::unique_ptr<gguf::StreamReader>> open_streams(std::size_t n_passes) const;
 
     /// Runs the wave through the model and, at the same time, through variants of it: each weight is read
     /// once and rounded where a variant says so. A variant's hidden states begin as a copy of the model's at
-    /// the first stage that it changes; from there it needs PassPlan::bytes_per_chunk() as the model does.
-    /// The plan was made with losses, without sums and similarity. progress(steps done, part of the work).
+    /// the first stage that it changes; from there it needs plan::PassPlan::bytes_per_chunk() as the model
+    /// does. The plan was made with losses, without sums and similarity. progress(steps done, part of the
+    /// work).
     void run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
                       const std::function<void(std::int64_t, double)>& progress);
 
@@ -76,9 +77,9 @@ class Pass {
   private:
     void run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
                   VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
-                  std::unique_ptr<StreamReader> reader, Turns* turns);
+                  std::unique_ptr<gguf::StreamReader> reader, Turns* turns);
 
-    const PassPlan& plan_;
+    const plan::PassPlan& plan_;
     backend::Backend& backend_;
     const Placement placement_;
     ParcelPool parcels_;  ///< kept from wave to wave

@@ -21,7 +21,7 @@ SimilaritySums sums_of(const double* products, std::int64_t rows) {
 
 }  // namespace
 
-void compare_rows(backend::Backend& backend, Delivery& delivery, Similarity kind, std::int64_t layer,
+void compare_rows(backend::Backend& backend, Delivery& delivery, SimilarityKind kind, std::int64_t layer,
                   ChunkRange chunks, std::int64_t chunk_tokens, backend::View a, backend::View b) {
     const std::size_t bytes = static_cast<std::size_t>(3 * a.rows) * sizeof(double);
     Parcel parcel = delivery.parcel(bytes);

@@ -11,7 +11,7 @@ namespace assay::engine {
 
 /// Sends per chunk the sums over rows of cos(a, b) and |b - a| / |a|. Cosine and change are 0 where a norm is
 /// 0.
-void compare_rows(backend::Backend& backend, Delivery& delivery, Similarity kind, std::int64_t layer,
+void compare_rows(backend::Backend& backend, Delivery& delivery, SimilarityKind kind, std::int64_t layer,
                   ChunkRange chunks, std::int64_t chunk_tokens, backend::View a, backend::View b);
 
 }  // namespace assay::engine

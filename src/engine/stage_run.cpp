@@ -5,7 +5,7 @@
 
 namespace assay::engine {
 
-StageRun::StageRun(const PassPlan& plan, const StagePlan& stage, backend::Backend& backend,
+StageRun::StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, backend::Backend& backend,
                    Delivery& delivery, Observation& observation, const Unit& unit, const Line& line,
                    const Group& group, const backend::Buffer& arena)
     : plan_(plan),
@@ -20,22 +20,23 @@ StageRun::StageRun(const PassPlan& plan, const StagePlan& stage, backend::Backen
       n_ctx_(plan.options().n_ctx) {}
 
 void StageRun::run() {
-    for (const Instruction& instruction : stage_.instructions) run(instruction);
+    for (const plan::Instruction& instruction : stage_.instructions) run(instruction);
 }
 
-void StageRun::run(const Instruction& instruction) {
+void StageRun::run(const plan::Instruction& instruction) {
     switch (instruction.kind) {
-        case Instruction::Kind::Step:
+        case plan::Instruction::Kind::Step:
             return run(stage_.stage->steps[instruction.step], instruction, unit_.steps[instruction.step]);
-        case Instruction::Kind::Observe:
+        case plan::Instruction::Kind::Observe:
             return backend_.observe(plain(instruction.x), group_.rows, produced(instruction, instruction.x));
-        case Instruction::Kind::Compare:
+        case plan::Instruction::Kind::Compare:
             return compare_rows(backend_, delivery_, instruction.similarity, instruction.layer, group_.chunks,
                                 n_ctx_, plain(instruction.x), plain(instruction.y));
     }
 }
 
-void StageRun::run(const model::Step& step, const Instruction& instruction, const StepWeights& weights) {
+void StageRun::run(const model::Step& step, const plan::Instruction& instruction,
+                   const StepWeights& weights) {
     const backend::Rows rows = group_.rows;
     const auto out = [&] { return plain(step.out); };
     const auto leaves = [&] { return produced(instruction, step.out); };
@@ -193,11 +194,11 @@ void StageRun::run_chain(const model::Chain& op, const backend::Produced& out) {
     backend_.chain(plain(op.x), links, group_.rows, out);
 }
 
-backend::View StageRun::local(const model::Value& value, Form form) const {
-    for (const Local& local : stage_.locals) {
-        const bool found =
-            local.form == form && local.value.id == value.id &&
-            (form == Form::Plain || (local.value.first == value.first && local.value.cols == value.cols));
+backend::View StageRun::local(const model::Value& value, plan::Form form) const {
+    for (const plan::Local& local : stage_.locals) {
+        const bool found = local.form == form && local.value.id == value.id &&
+                           (form == plan::Form::Plain ||
+                            (local.value.first == value.first && local.value.cols == value.cols));
         if (!found) continue;
         const std::int64_t rows = group_.rows.count();
         return {arena_.data() + local.offset_bytes * rows, local.type, rows, local.value.cols,
@@ -209,18 +210,18 @@ backend::View StageRun::local(const model::Value& value, Form form) const {
 
 backend::View StageRun::plain(const model::Value& value) const {
     const std::int32_t slot = plan_.slot_of(value.id);
-    const backend::View whole =
-        slot >= 0 ? group_.of(line_.slots[static_cast<std::size_t>(slot)].view) : local(value, Form::Plain);
+    const backend::View whole = slot >= 0 ? group_.of(line_.slots[static_cast<std::size_t>(slot)].view)
+                                          : local(value, plan::Form::Plain);
     return whole.col_range(value.first, value.cols);
 }
 
-backend::View StageRun::operand(const model::Value& value) const { return local(value, Form::Operand); }
+backend::View StageRun::operand(const model::Value& value) const { return local(value, plan::Form::Operand); }
 
-backend::Produced StageRun::produced(const Instruction& instruction, const model::Value& value) const {
+backend::Produced StageRun::produced(const plan::Instruction& instruction, const model::Value& value) const {
     backend::Produced out;
     if (instruction.operand) out.operand = operand(value);
     if (instruction.plain)
-        out.plain = plain(instruction.kind == Instruction::Kind::Observe ? instruction.y : value);
+        out.plain = plain(instruction.kind == plan::Instruction::Kind::Observe ? instruction.y : value);
     if (!instruction.observed.empty())
         out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, n_ctx_);
     return out;

@@ -4,26 +4,26 @@
 
 #include "engine/line.h"
 #include "engine/observation.h"
-#include "engine/plan.h"
 #include "engine/rows.h"
 #include "engine/weights.h"
+#include "plan/plan.h"
 
 namespace assay::engine {
 
 /// Everything is borrowed for the call. `arena` holds the group's values, plan.bytes_per_row a row.
 class StageRun {
   public:
-    StageRun(const PassPlan& plan, const StagePlan& stage, backend::Backend& backend, Delivery& delivery,
-             Observation& observation, const Unit& unit, const Line& line, const Group& group,
-             const backend::Buffer& arena);
+    StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, backend::Backend& backend,
+             Delivery& delivery, Observation& observation, const Unit& unit, const Line& line,
+             const Group& group, const backend::Buffer& arena);
 
     void run();
     /// A value as the stage leaves it.
     backend::View plain(const model::Value& value) const;
 
   private:
-    void run(const Instruction& instruction);
-    void run(const model::Step& step, const Instruction& instruction, const StepWeights& weights);
+    void run(const plan::Instruction& instruction);
+    void run(const model::Step& step, const plan::Instruction& instruction, const StepWeights& weights);
     void run_copy(const model::CopyHeads& op, backend::View out);
     void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
     void run_attend(const model::Attend& op, const backend::Produced& out);
@@ -31,16 +31,16 @@ class StageRun {
     void run_chain(const model::Chain& op, const backend::Produced& out);
 
     backend::View operand(const model::Value& value) const;
-    backend::View local(const model::Value& value, Form form) const;
+    backend::View local(const model::Value& value, plan::Form form) const;
     /// Where a step leaves the input of products.
-    backend::Produced produced(const Instruction& instruction, const model::Value& value) const;
+    backend::Produced produced(const plan::Instruction& instruction, const model::Value& value) const;
     backend::Norm norm(const model::Norm& norm, std::int64_t cols, std::int64_t n_slices) const;
     backend::View optional(const model::Value& value) const {
         return value.present() ? plain(value) : backend::View{};
     }
 
-    const PassPlan& plan_;
-    const StagePlan& stage_;
+    const plan::PassPlan& plan_;
+    const plan::StagePlan& stage_;
     backend::Backend& backend_;
     Delivery& delivery_;
     Observation& observation_;

@@ -75,7 +75,8 @@ std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chu
     return parts;
 }
 
-Team::Team(const PassPlan& plan, const std::vector<backend::Backend*>& backends, const Placement& placement)
+Team::Team(const plan::PassPlan& plan, const std::vector<backend::Backend*>& backends,
+           const Placement& placement)
     : n_ctx_(plan.options().n_ctx) {
     for (backend::Backend* backend : backends)
         members_.push_back(std::make_unique<Pass>(plan, *backend, placement));
@@ -86,9 +87,9 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     if (parts.size() <= 1) return members_.front()->run(wave, sink, progress);
     Turns turns(wave.first_chunk);
     Standing standing(parts.size(), turns);
-    std::vector<std::unique_ptr<StreamReader>> readers = members_.front()->open_streams(parts.size());
+    std::vector<std::unique_ptr<gguf::StreamReader>> readers = members_.front()->open_streams(parts.size());
     std::vector<std::thread> threads;
-    const auto run_member = [&](std::size_t i, std::unique_ptr<StreamReader> reader) {
+    const auto run_member = [&](std::size_t i, std::unique_ptr<gguf::StreamReader> reader) {
         try {
             members_[i]->run(
                 part_of(wave, parts[i], n_ctx_), sink, [&](std::int64_t steps) { standing.step(i, steps); },

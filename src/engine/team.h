@@ -14,11 +14,12 @@ namespace assay::engine {
 /// n.
 std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chunks, std::size_t n);
 
-/// PassPlan and backends are borrowed. At least one backend; their kind decides the result's bits, their
-/// number does not.
+/// plan::PassPlan and backends are borrowed. At least one backend; their kind decides the result's bits,
+/// their number does not.
 class Team {
   public:
-    Team(const PassPlan& plan, const std::vector<backend::Backend*>& backends, const Placement& placement);
+    Team(const plan::PassPlan& plan, const std::vector<backend::Backend*>& backends,
+         const Placement& placement);
 
     std::size_t size() const noexcept { return members_.size(); }
     const Pass& member(std::size_t index) const { return *members_.at(index); }

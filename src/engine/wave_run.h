@@ -17,8 +17,8 @@ namespace assay::engine {
 class WaveRun {
   public:
     /// Everything is borrowed; reader: as for Pass::run().
-    WaveRun(const PassPlan& plan, backend::Backend& backend, const Placement& placement, const Wave& wave,
-            std::span<Replacement* const> variants);
+    WaveRun(const plan::PassPlan& plan, backend::Backend& backend, const Placement& placement,
+            const Wave& wave, std::span<Replacement* const> variants);
 
     /// Of the model and its variants, in the order in which run() takes their units. The sources of the lines
     /// make them.
@@ -51,7 +51,7 @@ class WaveRun {
     /// What a stage reads of the weights, times the lines that pass through it.
     std::vector<double> work() const;
 
-    const PassPlan& plan_;
+    const plan::PassPlan& plan_;
     backend::Backend& backend_;
     const Placement& placement_;
     const Wave& wave_;
@@ -64,5 +64,16 @@ class WaveRun {
     std::unique_ptr<Observation> observation_;
     Delivery* delivery_ = nullptr;
 };
+
+template <typename Body>
+void WaveRun::with_units(std::size_t stage, bool has_piece, Loader& loader, const Body& body) {
+    {
+        const UnitPtr unit = has_piece ? loader.take() : nullptr;
+        for (Line& line : lines_)
+            if (line.living && !line.has_weights(stage)) body(line, unit ? *unit : nothing_);
+    }
+    for (Line& line : lines_)
+        if (line.has_weights(stage)) body(line, *loader.take());
+}
 
 }  // namespace assay::engine

@@ -21,8 +21,8 @@ std::vector<float> WeightSources::numbers(const model::Vector& vector) const {
     return vector.values.empty() ? read_f32(vector.name) : vector.values;
 }
 
-TensorRange WeightSources::range(const model::Weight& weight, std::int64_t first_row,
-                                 std::int64_t n_rows) const {
+gguf::TensorRange WeightSources::range(const model::Weight& weight, std::int64_t first_row,
+                                       std::int64_t n_rows) const {
     const gguf::Tensor& tensor = plan_.file().get(weight.name);
     const std::uint64_t row = tensor.row_bytes();
     const std::int64_t together = tensor.type->group_rows;
@@ -33,9 +33,9 @@ TensorRange WeightSources::range(const model::Weight& weight, std::int64_t first
     return {&tensor, static_cast<std::uint64_t>(first_row) * row, static_cast<std::uint64_t>(n_rows) * row};
 }
 
-backend::WeightSource WeightSources::source(const TensorBytes& bytes, const model::Weight& weight,
+backend::WeightSource WeightSources::source(const gguf::TensorBytes& bytes, const model::Weight& weight,
                                             std::int64_t first_row, std::int64_t n_rows) const {
-    const TensorRange rows = range(weight, first_row, n_rows);
+    const gguf::TensorRange rows = range(weight, first_row, n_rows);
     backend::WeightSource source{rows.tensor->type, bytes.get(rows), weight.n_in, n_rows, 1};
     if (!weight.scale.empty())
         source.scale = read_f32(weight.scale)[static_cast<std::size_t>(first_row / weight.n_out)];
@@ -45,7 +45,7 @@ backend::WeightSource WeightSources::source(const TensorBytes& bytes, const mode
 }
 
 backend::WeightSource WeightSources::mapped(const model::Weight& weight) const {
-    const TensorRange rows = range(weight, 0, weight.n_out);
+    const gguf::TensorRange rows = range(weight, 0, weight.n_out);
     return {rows.tensor->type, mapped_.get(rows), weight.n_in, weight.n_out, 1};
 }
 
@@ -67,7 +67,8 @@ backend::BufferPtr WeightSources::biases(const std::vector<const model::Linear*>
     return backend_.upload(all);
 }
 
-StepWeights WeightSources::make_step(const model::Operation& operation, const TensorBytes& bytes) const {
+StepWeights WeightSources::make_step(const model::Operation& operation,
+                                     const gguf::TensorBytes& bytes) const {
     StepWeights weights;
     const std::vector<const model::Linear*> linears = model::linears(operation);
     if (linears.empty()) return weights;
@@ -82,8 +83,8 @@ StepWeights WeightSources::make_step(const model::Operation& operation, const Te
     return weights;
 }
 
-StepWeights WeightSources::make_experts(const model::Experts& experts, const Piece& piece,
-                                        const TensorBytes& bytes) const {
+StepWeights WeightSources::make_experts(const model::Experts& experts, const plan::Piece& piece,
+                                        const gguf::TensorBytes& bytes) const {
     StepWeights weights;
     std::vector<const model::Linear*> gate_up;
     for (const model::Linear* linear : {&experts.gate, &experts.up})
@@ -101,7 +102,7 @@ StepWeights WeightSources::make_experts(const model::Experts& experts, const Pie
     return weights;
 }
 
-Unit WeightSources::make_stage(const Piece& piece, const TensorBytes& bytes) const {
+Unit WeightSources::make_stage(const plan::Piece& piece, const gguf::TensorBytes& bytes) const {
     const model::Stage& stage = *plan_.stages()[piece.stage].stage;
     Unit unit;
     unit.first = piece.first;
@@ -120,7 +121,7 @@ Unit WeightSources::make_stage(const Piece& piece, const TensorBytes& bytes) con
     return unit;
 }
 
-Unit WeightSources::make_panel(const Piece& piece, const TensorBytes& bytes) const {
+Unit WeightSources::make_panel(const plan::Piece& piece, const gguf::TensorBytes& bytes) const {
     const model::Linear& output = plan_.program().output.linear;
     const backend::WeightSource panel = source(bytes, output.weight, piece.first, piece.count);
     StepWeights weights;
@@ -136,10 +137,10 @@ Unit WeightSources::make_panel(const Piece& piece, const TensorBytes& bytes) con
     return unit;
 }
 
-Job WeightSources::job(const Piece& piece) const {
+Job WeightSources::job(const plan::Piece& piece) const {
     Job job;
     job.reads = piece.reads;
-    job.make = [this, &piece](const TensorBytes& bytes) {
+    job.make = [this, &piece](const gguf::TensorBytes& bytes) {
         return piece.stage == plan_.stages().size() ? make_panel(piece, bytes) : make_stage(piece, bytes);
     };
     return job;

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "engine/plan.h"
 #include "engine/replacement.h"
-#include "engine/tensor_bytes.h"
+#include "gguf/tensor_bytes.h"
+#include "plan/plan.h"
 
 namespace assay::engine {
 
@@ -39,32 +39,32 @@ struct Unit {
 
 /// A unit to come.
 struct Job {
-    std::vector<TensorRange> reads;
+    std::vector<gguf::TensorRange> reads;
     bool reuses_reads = false;  ///< made from what the job before it has read
-    std::function<Unit(const TensorBytes&)> make;
+    std::function<Unit(const gguf::TensorBytes&)> make;
 };
 
-/// Turns pieces into jobs. PassPlan, backend and replacement are borrowed.
+/// Turns pieces into jobs. plan::PassPlan, backend and replacement are borrowed.
 class WeightSources {
   public:
     /// `replacement`: of a variant of the model; null: the model itself.
-    WeightSources(const PassPlan& plan, backend::Backend& backend, Replacement* replacement = nullptr)
+    WeightSources(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement = nullptr)
         : plan_(plan), backend_(backend), mapped_(plan.file()), replacement_(replacement) {}
 
-    Job job(const Piece& piece) const;
+    Job job(const plan::Piece& piece) const;
     /// All of a matrix, mapped, as the model has it.
     backend::WeightSource mapped(const model::Weight& weight) const;
 
   private:
-    Unit make_stage(const Piece& piece, const TensorBytes& bytes) const;
-    Unit make_panel(const Piece& piece, const TensorBytes& bytes) const;
-    StepWeights make_step(const model::Operation& operation, const TensorBytes& bytes) const;
-    StepWeights make_experts(const model::Experts& experts, const Piece& piece,
-                             const TensorBytes& bytes) const;
-    TensorRange range(const model::Weight& weight, std::int64_t first_row, std::int64_t n_rows) const;
-    backend::WeightSource source(const TensorBytes& bytes, const model::Weight& weight,
+    Unit make_stage(const plan::Piece& piece, const gguf::TensorBytes& bytes) const;
+    Unit make_panel(const plan::Piece& piece, const gguf::TensorBytes& bytes) const;
+    StepWeights make_step(const model::Operation& operation, const gguf::TensorBytes& bytes) const;
+    StepWeights make_experts(const model::Experts& experts, const plan::Piece& piece,
+                             const gguf::TensorBytes& bytes) const;
+    gguf::TensorRange range(const model::Weight& weight, std::int64_t first_row, std::int64_t n_rows) const;
+    backend::WeightSource source(const gguf::TensorBytes& bytes, const model::Weight& weight,
                                  std::int64_t first_row, std::int64_t n_rows) const;
-    backend::WeightSource matrix(const TensorBytes& bytes, const model::Weight& weight,
+    backend::WeightSource matrix(const gguf::TensorBytes& bytes, const model::Weight& weight,
                                  std::int64_t index) const {
         return source(bytes, weight, index * weight.n_out, weight.n_out);
     }
@@ -73,9 +73,9 @@ class WeightSources {
     std::vector<float> numbers(const model::Vector& vector) const;
     std::vector<float> read_f32(const std::string& name) const;
 
-    const PassPlan& plan_;
+    const plan::PassPlan& plan_;
     backend::Backend& backend_;
-    TensorBytes mapped_;
+    gguf::TensorBytes mapped_;
     Replacement* replacement_;
 };
 

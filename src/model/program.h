@@ -3,7 +3,7 @@
 // all), so that the engine runs any program without asking for a name. Tensor names are those of the GGUF
 // file.
 //
-// Nothing here says where a value lives, in which type, or what is observed: engine/plan.h derives that from
+// Nothing here says where a value lives, in which type, or what is observed: plan/plan.h derives that from
 // one walk. Shapes are row-major, one row a token.
 #pragma once
 

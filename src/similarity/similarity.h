@@ -7,18 +7,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/kinds.h"
+
 namespace assay::similarity {
 
-/// in_L: the normalised input of layer L's first product; ffn_L: the normalised input of its feed-forward.
-enum class Kind {
-    Layer,      ///< cos(in_L, in_{L+1})
-    Attention,  ///< cos(ffn_L, in_L)
-    Ffn,        ///< cos(ffn_L, in_{L+1})
-    // The residual stream itself, with |after - before| / |before| beside the cosine:
-    Residual,           ///< before and after layer L
-    ResidualAttention,  ///< before and after its attention
-    ResidualFfn,        ///< before and after its feed-forward
-};
+using Kind = SimilarityKind;
 inline constexpr std::array<Kind, 6> kKinds{Kind::Layer,    Kind::Attention,         Kind::Ffn,
                                             Kind::Residual, Kind::ResidualAttention, Kind::ResidualFfn};
 /// Those that ik_llama.cpp prints.

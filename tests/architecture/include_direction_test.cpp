@@ -31,7 +31,8 @@ const std::vector<Room>& rooms() {
         {"tokenizer", {"core", "gguf"}},
         {"model", {"core", "gguf", "quant"}},
         {"backend", {"core", "quant"}},
-        {"engine", {"core", "gguf", "quant", "model", "backend"}},
+        {"plan", {"core", "gguf", "quant", "model", "backend"}},
+        {"engine", {"core", "gguf", "quant", "model", "backend", "plan"}},
         {"imatrix", {"core", "gguf"}},
         {"similarity", {"core"}},
         {"perplexity", {"core"}},
@@ -39,10 +40,10 @@ const std::vector<Room>& rooms() {
         {"report", {"core", "imatrix", "stats", "similarity", "perplexity"}},
         {"recipe", {"core", "quant", "gguf", "imatrix"}},
         {"calibrate",
-         {"core", "quant", "gguf", "tokenizer", "model", "backend", "engine", "imatrix", "similarity",
+         {"core", "quant", "gguf", "tokenizer", "model", "backend", "plan", "engine", "imatrix", "similarity",
           "perplexity", "stats", "recipe"}},
         {"cli",
-         {"core", "quant", "gguf", "tokenizer", "model", "backend", "engine", "imatrix", "similarity",
+         {"core", "quant", "gguf", "tokenizer", "model", "backend", "plan", "engine", "imatrix", "similarity",
           "perplexity", "stats", "report", "recipe", "calibrate"}},
     };
     return kRooms;

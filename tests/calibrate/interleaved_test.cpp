@@ -64,7 +64,7 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
     const engine::SmallModel model("llama-moe");
     ThreadPool pool(2);
     const auto backend = backend::open({"cpu", backend::Precision::Auto, {}, engine::kContext}, pool);
-    engine::PassOptions options;
+    plan::PassOptions options;
     options.n_ctx = engine::kContext;
     engine::RecordingSink sums[2];
     std::vector<double> losses[2];
@@ -72,7 +72,7 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
         const gguf::File file = gguf::File::open(rewritten(model, together));
         for (const char* name : {"token_embd.weight", "output.weight", "blk.0.ffn_down_exps.weight"})
             ASSERT_EQ(file.get(name).type->id, together ? TypeId::BF16_R16 : TypeId::BF16) << name;
-        const engine::PassPlan plan(file, model.program, *backend, options);
+        const plan::PassPlan plan(file, model.program, *backend, options);
         engine::Pass pass(plan, *backend, {});
         sums[together] = model.run(pass);
 
@@ -83,9 +83,9 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
         Rounding weights({"token_embd.weight", "blk.0.ffn_down_exps.weight", "output.weight"}, TypeId::Q4_0,
                          rounder);
         std::vector<engine::Replacement*> variants{&table, &weights};
-        engine::PassOptions no_sums = options;
+        plan::PassOptions no_sums = options;
         no_sums.sums = false;
-        const engine::PassPlan plan_of_both(file, model.program, *backend, no_sums);
+        const plan::PassPlan plan_of_both(file, model.program, *backend, no_sums);
         engine::Pass both(plan_of_both, *backend, {});
         Divergences sink;
         both.run_variants({0, engine::kChunks, model.tokens, model.tokens}, variants, sink,
@@ -102,12 +102,12 @@ TEST(Interleaved, PartsOfAGroupAreRefused) {
     const gguf::File file = gguf::File::open(rewritten(model, true));
     ThreadPool pool(1);
     const auto backend = backend::open({"cpu", backend::Precision::Auto, {}, engine::kContext}, pool);
-    const engine::PassPlan plan(file, model.program, *backend,
-                                {.n_ctx = engine::kContext, .observed_output = {}});
+    const plan::PassPlan plan(file, model.program, *backend,
+                              {.n_ctx = engine::kContext, .observed_output = {}});
     const engine::WeightSources sources(plan, *backend);
     const auto make = [&](std::int64_t first, std::int64_t count) {
-        const engine::Piece piece{plan.stages().size(), first, count, {}, 0};
-        return sources.job(piece).make(engine::TensorBytes(file));
+        const plan::Piece piece{plan.stages().size(), first, count, {}, 0};
+        return sources.job(piece).make(gguf::TensorBytes(file));
     };
     EXPECT_EQ(make(16, 32).steps.front().matrices.front()->n_out(), 32);
     EXPECT_THROW((void)make(8, 16), Error);

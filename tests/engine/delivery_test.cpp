@@ -91,7 +91,7 @@ TEST_F(DeliveryTest, MemoryIsUsedAgain) {
 TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
     // Nothing but the few that always may be under way.
     constexpr std::size_t kBytes = kMostBytes + 1;
-    constexpr std::int64_t kItems = 2 * Delivery::kFewItems;
+    constexpr std::int64_t kItems = 2 * plan::kFewParcels;
     std::int64_t received = 0;  // read by this thread where the receiver must be done
     Delivery delivery(*backend_, sink_, pool_, kMostBytes);
     for (std::int64_t n = 0; n < kItems; ++n) {
@@ -103,7 +103,7 @@ TEST_F(DeliveryTest, ASlowSinkHoldsTheSenderBack) {
     EXPECT_GT(delivery.waited_seconds(), 0);
     delivery.finish();
     EXPECT_EQ(received, kItems);
-    EXPECT_LE(pool_.size(), Delivery::kFewItems + 1);  // and the one that waits in send()
+    EXPECT_LE(pool_.size(), plan::kFewParcels + 1);  // and the one that waits in send()
 }
 
 TEST_F(DeliveryTest, AnErrorOfTheSinkComesOutAtTheSender) {

@@ -45,13 +45,13 @@ class StreamedTeam : public testing::TestWithParam<std::string> {
         }
         placement_.stream = true;
         plan_.emplace(model_.file, model_.program, *borrowed_.front(),
-                      PassOptions{.n_ctx = kContext, .observed_output = {}, .similarity = true});
+                      plan::PassOptions{.n_ctx = kContext, .observed_output = {}, .similarity = true});
     }
     Team team() const { return {*plan_, borrowed_, placement_}; }
 
     SmallModel model_{GetParam()};
     Placement placement_;
-    std::optional<PassPlan> plan_;
+    std::optional<plan::PassPlan> plan_;
     std::vector<std::unique_ptr<ThreadPool>> pools_;
     std::vector<std::unique_ptr<backend::Backend>> backends_;
     std::vector<backend::Backend*> borrowed_;

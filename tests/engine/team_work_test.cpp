@@ -37,7 +37,7 @@ class TeamWork : public testing::TestWithParam<std::string> {
     static constexpr std::int64_t kManyChunks = 16 * kChunks;
     static constexpr std::int64_t kSomeChunks = 5;
     SmallModel model_{GetParam()};
-    PassOptions options_;
+    plan::PassOptions options_;
     std::vector<std::int32_t> tokens_;
 };
 INSTANTIATE_TEST_SUITE_P(Models, TeamWork, testing::Values("llama-dense", "llama-moe"),
@@ -48,7 +48,7 @@ TEST_P(TeamWork, AllDevicesAreAtWorkAtOnce) {
     for (const std::int64_t n : {2, 3}) {
         ASSERT_EQ(kManyChunks % n, 0);
         SlowTeam slow(static_cast<std::size_t>(n), 1, kManyChunks / n);
-        const PassPlan plan(model_.file, model_.program, *slow.borrowed.front(), options_);
+        const plan::PassPlan plan(model_.file, model_.program, *slow.borrowed.front(), options_);
         Team team(plan, slow.borrowed, {});
         RecordingSink sink;
         team.run({0, kManyChunks, tokens_, tokens_}, sink, [](std::int64_t) {});
@@ -60,7 +60,7 @@ TEST_P(TeamWork, NothingDependsOnDevicesGroupsAndWaves) {
     options_.similarity = true;
     const auto found = [&](std::size_t n_devices, std::int64_t group_chunks, std::int64_t wave_chunks) {
         SlowTeam quick(n_devices, group_chunks, 0);
-        const PassPlan plan(model_.file, model_.program, *quick.borrowed.front(), options_);
+        const plan::PassPlan plan(model_.file, model_.program, *quick.borrowed.front(), options_);
         Team team(plan, quick.borrowed, {});
         RecordingSink sink;
         for (std::int64_t first = 0; first < kSomeChunks; first += wave_chunks) {

@@ -14,8 +14,8 @@ namespace {
 
 class WeightWays : public testing::TestWithParam<std::string> {
   protected:
-    PassOptions options() const {
-        PassOptions options;
+    plan::PassOptions options() const {
+        plan::PassOptions options;
         options.n_ctx = kContext;
         options.similarity = true;
         return options;
@@ -28,7 +28,7 @@ class WeightWays : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(WeightWays, StreamedSpilledAndKeptAgreeWithMapped) {
-    const PassPlan plan(model_.file, model_.program, *backend_, options());
+    const plan::PassPlan plan(model_.file, model_.program, *backend_, options());
     Pass mapped(plan, *backend_, {});
     const RecordingSink expected = model_.run(mapped);
     ASSERT_FALSE(expected.inputs.empty());
@@ -87,7 +87,7 @@ struct RecordedVariants final : VariantSink {
 };
 
 TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
-    PassOptions options;
+    plan::PassOptions options;
     options.n_ctx = kContext;
     options.sums = false;
     std::vector<std::string> all;
@@ -103,7 +103,7 @@ TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
                           [](std::int64_t, double) {});
         return sink.rows;
     };
-    const PassPlan plan(model_.file, model_.program, *backend_, options);
+    const plan::PassPlan plan(model_.file, model_.program, *backend_, options);
     Pass mapped(plan, *backend_, {});
     const std::vector<double> expected = run(mapped);
     EXPECT_GT(more.n_mapped, 0);
@@ -119,7 +119,7 @@ TEST_P(WeightWays, AModelThatShrinksWhileStreamedIsAnError) {
     const auto copy = model_.fixture.folder().path() / "shrinking.gguf";
     std::filesystem::copy_file(model_.fixture.model(), copy);
     const gguf::File file = gguf::File::open(copy);
-    const PassPlan plan(file, model_.program, *backend_, options());
+    const plan::PassPlan plan(file, model_.program, *backend_, options());
     Pass pass(plan, *backend_, {.stream = true, .spill_folder = {}});
     // The mapped part of the file's start is still there; weights of the last layers are not.
     std::filesystem::resize_file(copy, std::filesystem::file_size(copy) * 3 / 4);

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "engine/activation_sink.h"
-#include "engine/tensor_bytes.h"
+#include "core/kinds.h"
 #include "gguf/file.h"
+#include "gguf/tensor_bytes.h"
 #include "model/program.h"
 
-namespace assay::engine {
+namespace assay::plan {
 
 struct PassOptions {
     std::int64_t n_ctx = 512;
@@ -24,6 +24,9 @@ struct PassOptions {
     bool similarity = false;
     bool sums = true;  ///< of the inputs of products
 };
+
+/// Parcels of sums that may be under way whatever their size: one is received while others travel.
+inline constexpr std::size_t kFewParcels = 4;
 
 /// What a value is stored as.
 enum class Form : std::uint8_t {
@@ -47,7 +50,7 @@ struct Instruction {
     bool plain = false;
     std::vector<std::string> observed{};  ///< weights that take it
     // Compare.
-    Similarity similarity = Similarity::LayerInput;
+    SimilarityKind similarity = SimilarityKind::Layer;
     std::int64_t layer = 0;
 };
 
@@ -74,8 +77,8 @@ struct Piece {
     std::size_t stage = 0;   ///< index; the number of stages: the output projection
     std::int64_t first = 0;  ///< expert or row
     std::int64_t count = 0;
-    std::vector<TensorRange> reads;    ///< its matrices; smaller tensors are read as they are touched
-    std::uint64_t prepared_bytes = 0;  ///< estimate of what it holds
+    std::vector<gguf::TensorRange> reads;  ///< its matrices; smaller tensors are read as they are touched
+    std::uint64_t prepared_bytes = 0;      ///< estimate of what it holds
 };
 
 /// Memory of a wave that values take one after another.
@@ -148,4 +151,4 @@ class PassPlan {
     std::int64_t group_chunks_ = 1;
 };
 
-}  // namespace assay::engine
+}  // namespace assay::plan

@@ -12,16 +12,16 @@
 #include <vector>
 
 #include "core/file.h"
-#include "engine/tensor_bytes.h"
+#include "gguf/tensor_bytes.h"
 
-namespace assay::engine {
+namespace assay::gguf {
 
 /// The ranges of one job, as they have been read.
 class StreamStage : public TensorBytes {
   public:
     /// Reads the ranges into `memory`, size_bytes() of them, aligned to pages. The file and the memory are
     /// borrowed. Throws Error{Io}.
-    StreamStage(const gguf::File& file, const std::vector<DirectFile>& shards,
+    StreamStage(const File& file, const std::vector<DirectFile>& shards,
                 const std::vector<TensorRange>& ranges, std::span<std::byte> memory);
 
     /// From the stage when it holds the range, else from the mapped file (small tensors: norms, biases).
@@ -66,8 +66,8 @@ class Ring {
 class WeightStream {
   public:
     /// The file is borrowed. Each of `n_readers` >= 1 must take all stages, or leave.
-    WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
-                 std::uint64_t bound_bytes, std::size_t n_readers);
+    WeightStream(const File& file, std::vector<std::vector<TensorRange>> jobs, std::uint64_t bound_bytes,
+                 std::size_t n_readers);
     /// Stops after the read in progress. Nobody reads any more.
     ~WeightStream();
     WeightStream(const WeightStream&) = delete;
@@ -92,7 +92,7 @@ class WeightStream {
     void work();
     void release_done();
 
-    const gguf::File& file_;
+    const File& file_;
     const std::vector<std::vector<TensorRange>> jobs_;
     std::vector<DirectFile> shards_;
     const PageMemory memory_;
@@ -127,8 +127,8 @@ class StreamReader {
 };
 
 /// A stream and its readers.
-std::vector<std::unique_ptr<StreamReader>> open_stream(const gguf::File& file,
+std::vector<std::unique_ptr<StreamReader>> open_stream(const File& file,
                                                        std::vector<std::vector<TensorRange>> jobs,
                                                        std::uint64_t bound_bytes, std::size_t n_readers);
 
-}  // namespace assay::engine
+}  // namespace assay::gguf

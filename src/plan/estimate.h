@@ -7,7 +7,7 @@
 #include "gguf/file.h"
 #include "model/program.h"
 
-namespace assay::engine {
+namespace assay::plan {
 
 /// Floating-point operations for each token of a chunk: products (a multiplication and an addition for each
 /// weight that the token meets), attention over half the chunk on average, and with `losses` the output
@@ -21,4 +21,4 @@ double product_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n
 /// Bytes per second of a direct read of a part of the model's first file.
 double read_rate(const gguf::File& file);
 
-}  // namespace assay::engine
+}  // namespace assay::plan

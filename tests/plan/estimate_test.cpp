@@ -1,4 +1,4 @@
-#include "engine/estimate.h"
+#include "plan/estimate.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include "model/registry.h"
 #include "support/fixture.h"
 
-namespace assay::engine {
+namespace assay::plan {
 namespace {
 
 model::Linear linear(std::int64_t n_in, std::int64_t n_out) {
@@ -54,4 +54,4 @@ TEST(Rates, ArePositive) {
 }
 
 }  // namespace
-}  // namespace assay::engine
+}  // namespace assay::plan

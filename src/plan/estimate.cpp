@@ -1,4 +1,4 @@
-#include "engine/estimate.h"
+#include "plan/estimate.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "model/visit.h"
 
-namespace assay::engine {
+namespace assay::plan {
 
 namespace {
 
@@ -91,4 +91,4 @@ double read_rate(const gguf::File& file) {
     return static_cast<double>(size) / seconds_since(start);
 }
 
-}  // namespace assay::engine
+}  // namespace assay::plan

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/plan.h"
+#include "plan/plan.h"
 
-namespace assay::engine {
+namespace assay::plan {
 
 /// What the walk finds. Indices are value ids; copies that similarity needs come behind the program's own.
 struct WalkedValues {
@@ -30,4 +30,4 @@ WalkedValues walk_values(const model::Program& program, const WorkingTypes& type
 void add_taps(const model::Program& program, std::vector<StagePlan>& stages,
               std::vector<model::ValueInfo>& values);
 
-}  // namespace assay::engine
+}  // namespace assay::plan

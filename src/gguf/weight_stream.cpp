@@ -1,4 +1,4 @@
-#include "engine/weight_stream.h"
+#include "gguf/weight_stream.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 
-namespace assay::engine {
+namespace assay::gguf {
 
 namespace {
 
@@ -29,7 +29,7 @@ std::uint64_t StreamStage::size_bytes(const std::vector<TensorRange>& ranges) no
     return total;
 }
 
-StreamStage::StreamStage(const gguf::File& file, const std::vector<DirectFile>& shards,
+StreamStage::StreamStage(const File& file, const std::vector<DirectFile>& shards,
                          const std::vector<TensorRange>& ranges, std::span<std::byte> memory)
     : TensorBytes(file) {
     for (const TensorRange& range : ranges) {
@@ -70,7 +70,7 @@ std::uint64_t largest_stage(const std::vector<std::vector<TensorRange>>& jobs) {
 
 }  // namespace
 
-WeightStream::WeightStream(const gguf::File& file, std::vector<std::vector<TensorRange>> jobs,
+WeightStream::WeightStream(const File& file, std::vector<std::vector<TensorRange>> jobs,
                            std::uint64_t bound_bytes, std::size_t n_readers)
     : file_(file),
       jobs_(std::move(jobs)),
@@ -150,7 +150,7 @@ void WeightStream::leave(std::size_t reader) {
     release_done();
 }
 
-std::vector<std::unique_ptr<StreamReader>> open_stream(const gguf::File& file,
+std::vector<std::unique_ptr<StreamReader>> open_stream(const File& file,
                                                        std::vector<std::vector<TensorRange>> jobs,
                                                        std::uint64_t bound_bytes, std::size_t n_readers) {
     const auto stream = std::make_shared<WeightStream>(file, std::move(jobs), bound_bytes, n_readers);
@@ -164,4 +164,4 @@ double WeightStream::reading_seconds() const {
     return reading_seconds_;
 }
 
-}  // namespace assay::engine
+}  // namespace assay::gguf

@@ -6,11 +6,11 @@
 
 #include "gguf/file.h"
 
-namespace assay::engine {
+namespace assay::gguf {
 
 /// Part of a tensor's stored bytes; `begin_bytes` counts from the tensor's start.
 struct TensorRange {
-    const gguf::Tensor* tensor = nullptr;
+    const Tensor* tensor = nullptr;
     std::uint64_t begin_bytes = 0;
     std::uint64_t size_bytes = 0;
 };
@@ -18,7 +18,7 @@ struct TensorRange {
 /// The mapped file itself; a stage of a stream overrides it for what has been read there.
 class TensorBytes {
   public:
-    explicit TensorBytes(const gguf::File& file) : file_(file) {}
+    explicit TensorBytes(const File& file) : file_(file) {}
     virtual ~TensorBytes() = default;
     TensorBytes(const TensorBytes&) = delete;
     TensorBytes& operator=(const TensorBytes&) = delete;
@@ -29,7 +29,7 @@ class TensorBytes {
     }
 
   private:
-    const gguf::File& file_;
+    const File& file_;
 };
 
-}  // namespace assay::engine
+}  // namespace assay::gguf

@@ -1,4 +1,4 @@
-#include "engine/weight_stream.h"
+#include "gguf/weight_stream.h"
 
 #include <algorithm>
 #include <deque>
@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "support/fixture.h"
 
-namespace assay::engine {
+namespace assay::gguf {
 namespace {
 
 TEST(Ring, PlacesRunsBehindEachOtherAndThenAtTheStart) {
@@ -61,12 +61,12 @@ class WeightStreamTest : public testing::Test {
     }
 
     test::Fixture fixture_{"llama-dense"};
-    gguf::File file_ = gguf::File::open(fixture_.model());
+    File file_ = File::open(fixture_.model());
 };
 
 TEST_F(WeightStreamTest, DeliversEveryRangeInOrder) {
     std::vector<std::vector<TensorRange>> jobs;
-    for (const gguf::Tensor& tensor : file_.tensors())
+    for (const Tensor& tensor : file_.tensors())
         jobs.push_back({{&tensor, 0, tensor.size_bytes}, {&tensor, tensor.row_bytes(), tensor.row_bytes()}});
     std::erase_if(jobs, [](const auto& job) { return job[0].tensor->rows() < 2; });
     for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 18, std::uint64_t{1} << 30}) {
@@ -81,7 +81,7 @@ TEST_F(WeightStreamTest, DeliversEveryRangeInOrder) {
 
 TEST_F(WeightStreamTest, ReadsOnceForAllReaders) {
     std::vector<std::vector<TensorRange>> jobs;
-    for (const gguf::Tensor& tensor : file_.tensors()) jobs.push_back({{&tensor, 0, tensor.size_bytes}});
+    for (const Tensor& tensor : file_.tensors()) jobs.push_back({{&tensor, 0, tensor.size_bytes}});
     for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 30}) {
         const auto readers = open_stream(file_, jobs, bound, 3);
         std::vector<std::vector<const std::byte*>> places(readers.size());
@@ -102,7 +102,7 @@ TEST_F(WeightStreamTest, ReadsOnceForAllReaders) {
 }
 
 TEST_F(WeightStreamTest, NobodyWaitsForAReaderThatLeft) {
-    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
     auto readers = open_stream(file_, jobs, 1, 3);
     readers[1]->take();
@@ -115,7 +115,7 @@ TEST_F(WeightStreamTest, NobodyWaitsForAReaderThatLeft) {
 }
 
 TEST_F(WeightStreamTest, AReaderThatIsInterruptedWaitsNoMore) {
-    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const auto readers = open_stream(file_, {100, {{&tensor, 0, tensor.size_bytes}}}, 1, 2);
     (void)readers[0]->take();
     std::thread interrupts([&] { readers[0]->interrupt(); });
@@ -124,7 +124,7 @@ TEST_F(WeightStreamTest, AReaderThatIsInterruptedWaitsNoMore) {
 }
 
 TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
-    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::uint64_t row = tensor.row_bytes();
     const auto readers = open_stream(file_, {{{&tensor, 2 * row, 4 * row}}}, std::uint64_t{1} << 20, 1);
     const auto stage = readers.front()->take();
@@ -133,11 +133,11 @@ TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
 }
 
 TEST_F(WeightStreamTest, MayBeLeftBeforeItsEnd) {
-    const gguf::Tensor& tensor = file_.get("blk.0.ffn_up.weight");
+    const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
     const auto readers = open_stream(file_, jobs, 1, 1);
     (void)readers.front()->take();
 }
 
 }  // namespace
-}  // namespace assay::engine
+}  // namespace assay::gguf

@@ -2,10 +2,10 @@
 // and the residual stream before, between and after.
 #include <algorithm>
 
-#include "engine/value_walk.h"
 #include "model/visit.h"
+#include "plan/walk.h"
 
-namespace assay::engine {
+namespace assay::plan {
 
 namespace {
 
@@ -47,7 +47,7 @@ class Taps {
     static Instruction copy(const model::Value& from, const model::Value& to) {
         return {.kind = Instruction::Kind::Observe, .x = from, .y = to, .plain = true};
     }
-    static Instruction compare(Similarity kind, std::int64_t layer, const model::Value& a,
+    static Instruction compare(SimilarityKind kind, std::int64_t layer, const model::Value& a,
                                const model::Value& b) {
         return {.kind = Instruction::Kind::Compare, .x = a, .y = b, .similarity = kind, .layer = layer};
     }
@@ -56,8 +56,8 @@ class Taps {
     std::vector<Instruction> comparisons(std::int64_t layer, const model::Value& next) const {
         std::vector<Instruction> found;
         if (layer < 0) return found;
-        if (input_.present()) found.push_back(compare(Similarity::LayerInput, layer, input_, next));
-        if (ffn_input_.present()) found.push_back(compare(Similarity::Ffn, layer, ffn_input_, next));
+        if (input_.present()) found.push_back(compare(SimilarityKind::Layer, layer, input_, next));
+        if (ffn_input_.present()) found.push_back(compare(SimilarityKind::Ffn, layer, ffn_input_, next));
         return found;
     }
 
@@ -66,8 +66,8 @@ class Taps {
         if (layer < 0) return;
         const model::Value residual = program_.layers[static_cast<std::size_t>(layer)].left;
         std::vector<Instruction> end;
-        if (middle_.present()) end.push_back(compare(Similarity::ResidualFfn, layer, middle_, residual));
-        end.push_back(compare(Similarity::Residual, layer, before_, residual));
+        if (middle_.present()) end.push_back(compare(SimilarityKind::ResidualFfn, layer, middle_, residual));
+        end.push_back(compare(SimilarityKind::Residual, layer, before_, residual));
         insert(stage, 0, end);
     }
 
@@ -106,8 +106,9 @@ class Taps {
         ffn_input_ = copied ? new_value(layer.ffn_input) : layer.ffn_input;
         middle_ = new_value(layer.residual);
         std::vector<Instruction> tap{
-            compare(Similarity::ResidualAttention, layer.index, before_, layer.residual),
-            copy(layer.residual, middle_), compare(Similarity::Attention, layer.index, ffn_input_, input_)};
+            compare(SimilarityKind::ResidualAttention, layer.index, before_, layer.residual),
+            copy(layer.residual, middle_),
+            compare(SimilarityKind::Attention, layer.index, ffn_input_, input_)};
         if (copied) tap.insert(tap.begin(), copy(layer.ffn_input, ffn_input_));
         if (!input_.present()) tap.pop_back();
         // Its product may be in a later stage of the layer than the first.
@@ -162,4 +163,4 @@ void add_taps(const model::Program& program, std::vector<StagePlan>& stages,
     Taps(program, stages, values).run();
 }
 
-}  // namespace assay::engine
+}  // namespace assay::plan
