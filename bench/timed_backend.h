@@ -77,8 +77,8 @@ class TimedBackend final : public backend::Backend {
                       const backend::Rope& rope, backend::Rows rows) override {
         time(Stage::Rotate, 0, [&] { inner_.rotate_heads(x, n_heads, norm, norm_last, rope, rows); });
     }
-    void copy_heads(backend::View x, std::int64_t n_heads, std::int64_t first, backend::View out) override {
-        time(Stage::Rotate, 0, [&] { inner_.copy_heads(x, n_heads, first, out); });
+    void copy_heads(backend::View x, const backend::HeadColumns& heads, backend::View out) override {
+        time(Stage::Rotate, 0, [&] { inner_.copy_heads(x, heads, out); });
     }
     void attention(const backend::AttentionArgs& args, backend::Rows rows,
                    const backend::Produced& out) override {

@@ -153,6 +153,16 @@ struct Rope {
     bool backwards = false;  ///< by the negative angle
 };
 
+/// Columns [first, first + count) of each head go to [out_first, out_first + count) of each head of another
+/// value.
+struct HeadColumns {
+    std::int64_t n_heads = 1;
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+    std::int64_t out_first = 0;
+    bool spread = false;  ///< there is one head, which every head of out takes
+};
+
 struct AttentionArgs {
     View q;  ///< [rows, n_heads * head_dim] activations
     View k;  ///< [rows, n_kv_heads * head_dim]
@@ -379,9 +389,9 @@ class Backend {
     virtual void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last,
                               const Rope& rope, Rows rows) = 0;
 
-    /// out [rows, n_heads * count]: columns [first, first + count) of each of n_heads heads of x. f32 or
+    /// x [rows, n_heads * width] to out [rows, n_heads * out width], whose other columns stay. f32 or
     /// activations on either side.
-    virtual void copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) = 0;
+    virtual void copy_heads(View x, const HeadColumns& heads, View out) = 0;
 
     /// Softmax attention within each chunk; what leaves is [rows, n_heads * value_dim].
     virtual void attention(const AttentionArgs& args, Rows rows, const Produced& out) = 0;

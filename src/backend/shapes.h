@@ -70,11 +70,14 @@ inline void check_heads(const View& x, std::int64_t n_heads, const Norm& norm, c
                     norm.n_slices);
 }
 
-inline void check_copy(const View& x, std::int64_t n_heads, std::int64_t first, const View& out) {
-    if (n_heads < 1 || x.cols % n_heads != 0 || out.cols % n_heads != 0 || x.rows != out.rows || first < 0 ||
-        out.cols / n_heads > x.cols / n_heads - first)
-        throw_error(ErrorKind::Shape, "heads", "columns from {} on of {} heads of [{}, {}] into [{}, {}]",
-                    first, n_heads, x.rows, x.cols, out.rows, out.cols);
+inline void check_copy(const View& x, const HeadColumns& h, const View& out) {
+    const std::int64_t x_heads = h.spread ? 1 : h.n_heads;
+    if (h.n_heads < 1 || x.cols % x_heads != 0 || out.cols % h.n_heads != 0 || x.rows != out.rows ||
+        h.first < 0 || h.out_first < 0 || h.count < 0 || h.count > x.cols / x_heads - h.first ||
+        h.count > out.cols / h.n_heads - h.out_first)
+        throw_error(ErrorKind::Shape, "heads",
+                    "{} columns from {} on of {} heads of [{}, {}] into those from {} on of [{}, {}]",
+                    h.count, h.first, h.n_heads, x.rows, x.cols, h.out_first, out.rows, out.cols);
     check_rows(x, "heads", x.rows, x.cols);
     check_rows(out, "copied heads", out.rows, out.cols);
 }

@@ -65,7 +65,10 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
             run.backend_.rotate_heads(to(), op.n_heads, run.norm(op.norm, to().cols, op.n_heads),
                                       op.norm_last, rope, r);
         }
-        void operator()(const model::CopyHeads& op) const { run.run_copy(op, to()); }
+        void operator()(const model::CopyHeads& op) const {
+            run.backend_.copy_heads(run.plain(op.x),
+                                    {op.n_heads, op.first, op.count, op.out_first, op.spread}, to());
+        }
         void operator()(const model::Attend& op) const { run.run_attend(op, produce()); }
         void operator()(const model::Pool& op) const {
             run.backend_.pool({run.plain(op.x), run.optional(op.gate), run.unit_.vector(op.bias),
@@ -118,16 +121,6 @@ void StageRun::run_product(const model::Product& op, backend::View out, const St
         backend_.linear(x.col_range(h * n_in, n_in), *weights.matrices[static_cast<std::size_t>(h)],
                         weights.bias ? weights.bias_data() + h * n_out : nullptr, op.adds,
                         out.col_range(h * width, n_out));
-}
-
-void StageRun::run_copy(const model::CopyHeads& op, backend::View out) {
-    const backend::View x = plain(op.x);
-    if (!op.spread && op.out_first == 0 && out.cols == op.n_heads * op.count)
-        return backend_.copy_heads(x, op.n_heads, op.first, out);
-    const std::int64_t x_width = op.spread ? 0 : x.cols / op.n_heads, out_width = out.cols / op.n_heads;
-    for (std::int64_t h = 0; h < op.n_heads; ++h)
-        backend_.copy_heads(x.col_range(h * x_width + op.first, op.count), 1, 0,
-                            out.col_range(h * out_width + op.out_first, op.count));
 }
 
 void StageRun::run_attend(const model::Attend& op, const backend::Produced& out) {

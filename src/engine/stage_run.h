@@ -24,7 +24,6 @@ class StageRun {
   private:
     void run(const plan::Instruction& instruction);
     void run(const model::Step& step, const plan::Instruction& instruction, const StepWeights& weights);
-    void run_copy(const model::CopyHeads& op, backend::View out);
     void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
     void run_attend(const model::Attend& op, const backend::Produced& out);
     void run_scan(const model::Scan& op, backend::View out);

@@ -96,7 +96,8 @@ void WaveRun::start_lines(std::size_t stage) {
         allocate_slots(line, plan_, backend_, n_rows_, placement_.spill_folder);
         for (const std::int32_t live : plan_.live_slots(stage)) {
             const auto index = static_cast<std::size_t>(live);
-            backend_.copy_heads(lines_.front().slots[index].view, 1, 0, line.slots[index].view);
+            const backend::View from = lines_.front().slots[index].view;
+            backend_.copy_heads(from, {.count = from.cols}, line.slots[index].view);
         }
     }
 }

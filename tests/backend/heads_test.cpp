@@ -97,28 +97,40 @@ TEST_P(HeadsTest, CopiesSomeColumns) {
     const DType activation = backend().activation_dtype();
     struct Part {
         std::int64_t n_heads, head_dim, first, count;
+        std::int64_t out_dim, out_first;
+        bool spread = false;
     };
     for (const auto& [from, to] : {std::pair{DType::F32, DType::F32},
                                    {activation, activation},
                                    {DType::F32, activation},
                                    {activation, DType::F32}})
-        for (const Part& p :
-             {Part{4, 128, 0, 64}, {4, 128, 64, 64}, {3, 7, 2, 3}, {2, 576, 512, 64}, {1, 300, 0, 300}}) {
-            const Matrix x = random(70, p.n_heads * p.head_dim, from);
+        for (const Part& p : {Part{4, 128, 0, 64, 64, 0},
+                              {4, 128, 64, 64, 64, 0},
+                              {3, 7, 2, 3, 3, 0},
+                              {2, 576, 512, 64, 64, 0},
+                              {1, 300, 0, 300, 300, 0},
+                              {4, 128, 0, 64, 96, 32},
+                              {3, 9, 2, 3, 11, 5},
+                              {4, 64, 0, 64, 192, 128, true},
+                              {5, 8, 3, 4, 6, 1, true}}) {
+            const Matrix x = random(70, (p.spread ? 1 : p.n_heads) * p.head_dim, from);
             const Stored input = store(x, from, 3);
-            const std::int64_t cols = p.n_heads * p.count;
+            const std::int64_t cols = p.n_heads * p.out_dim;
             const Matrix before = random(70, cols + 4, to);
             const Stored all = store(before, to);
-            backend().copy_heads(input.view, p.n_heads, p.first, all.view.col_range(2, cols));
+            backend().copy_heads(input.view, {p.n_heads, p.first, p.count, p.out_first, p.spread},
+                                 all.view.col_range(2, cols));
             const Matrix after = fetch(all.view);
             for (std::int64_t r = 0; r < 70; ++r)
                 for (std::int64_t c = 0; c < cols + 4; ++c) {
                     const std::int64_t own = c - 2;
-                    if (own < 0 || own >= cols) {
+                    const std::int64_t copied = own % p.out_dim - p.out_first;
+                    if (own < 0 || own >= cols || copied < 0 || copied >= p.count) {
                         ASSERT_EQ(after.at(r, c), before.at(r, c)) << "a neighbour was written";
                         continue;
                     }
-                    const double value = x.at(r, own / p.count * p.head_dim + p.first + own % p.count);
+                    const std::int64_t head = p.spread ? 0 : own / p.out_dim;
+                    const double value = x.at(r, head * p.head_dim + p.first + copied);
                     const double allowed = from == to ? 0 : epsilon(to) * 1.01 * std::abs(value);
                     ASSERT_NEAR(after.at(r, c), value, allowed);
                 }
@@ -147,8 +159,14 @@ TEST_P(HeadsTest, RefusesWhatDoesNotFit) {
                   backend().rotate_heads(x.view, 5, {}, false, {}, {1, 4});
               }),
               "heads: 12 columns in 5 heads");
-    EXPECT_EQ(sentence([&] { backend().copy_heads(x.view, 3, 3, out.view); }),
-              "heads: columns from 3 on of 3 heads of [4, 12] into [4, 6]");
+    EXPECT_EQ(sentence([&] {
+                  backend().copy_heads(x.view, {3, 3, 2}, out.view);
+              }),
+              "heads: 2 columns from 3 on of 3 heads of [4, 12] into those from 0 on of [4, 6]");
+    EXPECT_EQ(sentence([&] {
+                  backend().copy_heads(x.view, {3, 0, 2, 1}, out.view);
+              }),
+              "heads: 2 columns from 0 on of 3 heads of [4, 12] into those from 1 on of [4, 6]");
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ class CpuBackend : public Backend {
     void linear(View x, const Matrix& w, const float* bias, bool accumulate, View out) override;
     void rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, const Rope& rope,
                       Rows rows) override;
-    void copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) override;
+    void copy_heads(View x, const HeadColumns& heads, View out) override;
     void attention(const AttentionArgs& args, Rows rows, const Produced& out) override;
     void gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                       Rows rows, const Produced& out) override;

@@ -72,18 +72,19 @@ void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bo
     });
 }
 
-void CpuBackend::copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) {
-    check_copy(x, n_heads, first, out);
-    const std::int64_t head_dim = x.cols / n_heads;
-    const std::int64_t count = out.cols / n_heads;
+void CpuBackend::copy_heads(View x, const HeadColumns& heads, View out) {
+    check_copy(x, heads, out);
+    const std::int64_t width = heads.spread ? 0 : x.cols / heads.n_heads;
+    const std::int64_t out_width = out.cols / heads.n_heads;
     if (x.dtype != out.dtype)
         throw_error(ErrorKind::Unsupported, "cpu", "heads of one type are copied into another");
     pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row)
-            for (std::int64_t head = 0; head < n_heads; ++head)
-                std::memcpy(out.at(row, head * count), x.at(row, head * head_dim + first),
-                            static_cast<std::size_t>(count * size_of(x.dtype)));
+            for (std::int64_t head = 0; head < heads.n_heads; ++head)
+                std::memcpy(out.at(row, head * out_width + heads.out_first),
+                            x.at(row, head * width + heads.first),
+                            static_cast<std::size_t>(heads.count * size_of(x.dtype)));
     });
 }
 

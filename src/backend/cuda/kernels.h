@@ -37,7 +37,7 @@ void rotate(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, cons
             const float2* table, std::int64_t chunk_tokens, cudaStream_t stream);
 inline constexpr std::int64_t kMostTurned = 512;
 /// out [rows, n_heads * count] = columns [first, first + count) of each head of x.
-void copy_columns(View x, std::int64_t n_heads, std::int64_t first, View out, cudaStream_t stream);
+void copy_columns(View x, const HeadColumns& heads, View out, cudaStream_t stream);
 
 /// Tensor cores; q, k, v bf16, heads up to kMostTiledHead.
 void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,

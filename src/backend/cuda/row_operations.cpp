@@ -62,10 +62,10 @@ void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, b
     if (apart && norm_last) norm_slices(x, norm, x, device_->compute());
 }
 
-void CudaBackend::copy_heads(View x, std::int64_t n_heads, std::int64_t first, View out) {
+void CudaBackend::copy_heads(View x, const HeadColumns& heads, View out) {
     device_->use();
-    check_copy(x, n_heads, first, out);
-    copy_columns(x, n_heads, first, out, device_->compute());
+    check_copy(x, heads, out);
+    copy_columns(x, heads, out, device_->compute());
 }
 
 void CudaBackend::add(View x, const Norm& norm, float scale, View residual) {

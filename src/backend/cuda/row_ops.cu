@@ -19,13 +19,13 @@ __global__ void round_kernel(const In* x, std::int64_t x_stride, Out* out, std::
 }
 
 template <typename In, typename Out>
-__global__ void copy_kernel(const In* x, std::int64_t x_stride, std::int64_t head_dim, Out* out,
-                            std::int64_t out_stride, std::int64_t count) {
+__global__ void copy_kernel(const In* x, std::int64_t x_stride, std::int64_t width, Out* out,
+                            std::int64_t out_stride, std::int64_t out_width, std::int64_t count) {
     const std::int64_t row = blockIdx.x;
     const std::int64_t head = blockIdx.y;
     for (std::int64_t col = threadIdx.x; col < count; col += blockDim.x)
-        out[row * out_stride + head * count + col] =
-            round_to<Out>(to_float(x[row * x_stride + head * head_dim + col]));
+        out[row * out_stride + head * out_width + col] =
+            round_to<Out>(to_float(x[row * x_stride + head * width + col]));
 }
 
 __global__ void dots_kernel(View a, View b, double* out) {
@@ -65,17 +65,17 @@ void round_rows(View x, View out, cudaStream_t stream) {
     check(cudaGetLastError(), "rounding rows");
 }
 
-void copy_columns(View x, std::int64_t n_heads, std::int64_t first, View out, cudaStream_t stream) {
-    if (x.rows == 0 || out.cols == 0) return;
-    const std::int64_t count = out.cols / n_heads;
-    const dim3 grid(static_cast<unsigned>(x.rows), static_cast<unsigned>(n_heads));
+void copy_columns(View x, const HeadColumns& heads, View out, cudaStream_t stream) {
+    if (x.rows == 0 || heads.count == 0) return;
+    const dim3 grid(static_cast<unsigned>(x.rows), static_cast<unsigned>(heads.n_heads));
     dispatch(x.dtype, [&](auto in) {
         dispatch(out.dtype, [&](auto to) {
             using In = decltype(in);
             using Out = decltype(to);
-            copy_kernel<<<grid, count <= 64 ? 32 : 128, 0, stream>>>(
-                static_cast<const In*>(x.data) + first, x.stride, x.cols / n_heads,
-                static_cast<Out*>(out.data), out.stride, count);
+            copy_kernel<<<grid, heads.count <= 64 ? 32 : 128, 0, stream>>>(
+                static_cast<const In*>(x.data) + heads.first, x.stride,
+                heads.spread ? 0 : x.cols / heads.n_heads, static_cast<Out*>(out.data) + heads.out_first,
+                out.stride, out.cols / heads.n_heads, heads.count);
         });
     });
     check(cudaGetLastError(), "copying heads");
