@@ -147,31 +147,17 @@ class TimedBackend final : public backend::Backend {
             }
         time(Stage::Experts, flop, [&] { inner_.experts(x, routing, batch, rows, out); });
     }
-    backend::LossStatePtr begin_losses(std::span<const std::int32_t> targets) override {
-        return inner_.begin_losses(targets);
+    backend::ScoreStatePtr begin_scores(std::span<const std::int32_t> targets,
+                                        std::size_t n_variants) override {
+        return inner_.begin_scores(targets, n_variants);
     }
-    void add_losses(backend::LossState& state, std::int64_t first_row, backend::View x,
-                    const backend::Matrix& panel, const float* bias, std::int64_t first, float scale,
-                    float soft_cap) override {
-        time(Stage::Losses, product(x.rows, panel),
-             [&] { inner_.add_losses(state, first_row, x, panel, bias, first, scale, soft_cap); });
+    void add_scores(backend::ScoreState& state, std::span<const backend::ScoredSide> sides,
+                    const backend::Logits& logits) override {
+        double flop = 0;
+        for (const backend::ScoredSide& side : sides) flop += product(side.x.rows, *side.panel);
+        time(Stage::Losses, flop, [&] { inner_.add_scores(state, sides, logits); });
     }
-    std::vector<double> finish_losses(backend::LossState& state) override {
-        return inner_.finish_losses(state);
-    }
-    backend::DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) override {
-        return inner_.begin_divergence(targets);
-    }
-    void add_divergences(backend::View x, const backend::Matrix& panel,
-                         std::span<const backend::Compared> variants, const float* bias, std::int64_t first,
-                         float scale, float soft_cap) override {
-        const auto products = static_cast<double>(1 + variants.size());
-        time(Stage::Losses, products * product(x.rows, panel),
-             [&] { inner_.add_divergences(x, panel, variants, bias, first, scale, soft_cap); });
-    }
-    std::vector<backend::Divergence> finish_divergence(backend::DivergenceState& state) override {
-        return inner_.finish_divergence(state);
-    }
+    backend::Scores finish_scores(backend::ScoreState& state) override { return inner_.finish_scores(state); }
     void clear(backend::View out) override {
         time(Stage::Other, 0, [&] { inner_.clear(out); });
     }

@@ -305,27 +305,27 @@ struct ExpertBatch {
     Sums down_sums;
 };
 
-/// Output projection and loss of rows, over panels of the vocabulary one after another. Backends derive the
-/// state (per row: maximum, sum of exponentials relative to it, logit of the target).
-class LossState {
+/// Output distributions of rows over panels of the vocabulary one after another: the model's, and those of
+/// variants of it against them. Backends derive the state (per row and side: maximum, sum of exponentials
+/// relative to it, logit of the target; per variant the sum of exp(a) (a - b)).
+class ScoreState {
   public:
-    virtual ~LossState() = default;
+    virtual ~ScoreState() = default;
 };
-using LossStatePtr = std::unique_ptr<LossState>;
+using ScoreStatePtr = std::unique_ptr<ScoreState>;
 
-/// The output distributions of rows b against those of rows a, over panels of the vocabulary one after
-/// another. Backends derive the state (per row and side what LossState has; and the sum of exp(a) (a - b)).
-class DivergenceState {
-  public:
-    virtual ~DivergenceState() = default;
-};
-using DivergenceStatePtr = std::unique_ptr<DivergenceState>;
-
-/// One variant of an output projection, of the same shape as the projection that it is compared with.
-struct Compared {
-    DivergenceState* state = nullptr;
-    View x;  ///< rows b
+/// One side of a panel: logits x W^T, x [rows, hidden] operand. All panels of a call have one shape.
+struct ScoredSide {
+    View x;
     const Matrix* panel = nullptr;
+};
+
+/// What becomes of a panel's logits: soft_cap(scale * (logit + bias)), vocabulary entries from `first` on.
+struct Logits {
+    std::int64_t first = 0;
+    const float* bias = nullptr;  ///< [n_out], backend memory
+    float scale = 1;
+    float soft_cap = 0;
 };
 
 /// Of one row, in nats; all 0 for a row without target.
@@ -333,6 +333,11 @@ struct Divergence {
     double reference_loss = 0;  ///< -log softmax(a)[target]
     double loss = 0;            ///< -log softmax(b)[target]
     double divergence = 0;      ///< KL(softmax(a) || softmax(b))
+};
+
+struct Scores {
+    std::vector<double> losses;                     ///< -log softmax(a)[target], in row order
+    std::vector<std::vector<Divergence>> variants;  ///< each in row order
 };
 
 class Backend {
@@ -453,25 +458,14 @@ class Backend {
     /// up). x [rows, hidden] f32, not rounded. Batches come in increasing order of expert.
     virtual void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) = 0;
 
-    /// Losses of rows whose target is >= 0. targets [rows], host memory.
-    virtual LossStatePtr begin_losses(std::span<const std::int32_t> targets) = 0;
-    /// One panel of the vocabulary: rows first .. first + panel.n_out(). x [rows, hidden] operand, from row
-    /// `first_row` of the state. Logits become soft_cap(scale * logit).
-    virtual void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel,
-                            const float* bias, std::int64_t first, float scale, float soft_cap) = 0;
-    /// -log softmax of each target, in row order; rows without target give 0.
-    virtual std::vector<double> finish_losses(LossState& state) = 0;
-
-    /// Divergences of rows whose target is >= 0. targets [rows], host memory.
-    virtual DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) = 0;
-    /// One panel of the vocabulary, as add_losses: rows a are x [rows, hidden] times `panel`, rows b those of
-    /// each of `variants`; all states have as many rows. One sweep, since with running maxima
+    /// Scores of rows whose target is >= 0. targets [rows], host memory.
+    virtual ScoreStatePtr begin_scores(std::span<const std::int32_t> targets, std::size_t n_variants) = 0;
+    /// One panel of the vocabulary: the model's side a, then a side b of each variant. One sweep, since with
+    /// running maxima
     ///   KL = sum_i p_i (a_i - b_i) - (log sum exp(a) - log sum exp(b)),  p = softmax(a).
     /// Both sides take the same steps, so that equal logits give exactly 0.
-    virtual void add_divergences(View x, const Matrix& panel, std::span<const Compared> variants,
-                                 const float* bias, std::int64_t first, float scale, float soft_cap) = 0;
-    /// In row order.
-    virtual std::vector<Divergence> finish_divergence(DivergenceState& state) = 0;
+    virtual void add_scores(ScoreState& state, std::span<const ScoredSide> sides, const Logits& logits) = 0;
+    virtual Scores finish_scores(ScoreState& state) = 0;
 
     /// out [rows, 3] f64 in backend memory: a.a, b.b and a.b of each row; a, b [rows, cols] f32.
     virtual void row_products(View a, View b, double* out) = 0;

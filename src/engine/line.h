@@ -57,7 +57,6 @@ struct Line {
     std::vector<const SpilledRows*> spilled;  ///< of the slots
     backend::RoutingPtr routing;              ///< of the stage of experts under way
     Rows2d scored;                            ///< operand of the output projection
-    backend::DivergenceStatePtr divergence;
 };
 
 /// Room for a line's slots. spill_folder: empty, or where they go to disk.

@@ -32,33 +32,25 @@ void WaveRun::run_output(Loader& loader) {
     const model::Program& program = plan_.program();
     const std::size_t output = plan_.stages().size();
     if (!plan_.options().losses || scored_.count == 0) return;
-    Line& model = lines_.front();
-    const std::vector<std::int32_t> targets = scored_targets();
-    const backend::LossStatePtr losses = lines_.size() == 1 ? backend_.begin_losses(targets) : nullptr;
-    for (Line& line : lines_)
-        if (line.replacement != nullptr) line.divergence = backend_.begin_divergence(targets);
+    const backend::View model = lines_.front().scored.view;
+    const backend::ScoreStatePtr state = backend_.begin_scores(scored_targets(), lines_.size() - 1);
     for (std::int64_t first = 0; first < program.n_vocab;) {
-        const UnitPtr unit = loader.take();
-        const backend::Matrix& panel = *unit->steps.front().matrices.front();
-        const float* bias = unit->steps.front().bias_data();
-        std::vector<UnitPtr> own;
-        std::vector<backend::Compared> compared;
-        for (Line& line : lines_) {
-            if (line.replacement == nullptr) continue;
-            if (line.has_weights(output)) own.push_back(loader.take());
-            compared.push_back(
-                {line.divergence.get(), line.living ? line.scored.view : model.scored.view,
-                 line.has_weights(output) ? own.back()->steps.front().matrices.front().get() : &panel});
+        std::vector<UnitPtr> units;
+        std::vector<backend::ScoredSide> sides;
+        for (const Line& line : lines_) {
+            if (line.replacement == nullptr || line.has_weights(output)) units.push_back(loader.take());
+            const Unit& unit = line.has_weights(output) ? *units.back() : *units.front();
+            sides.push_back(
+                {line.living ? line.scored.view : model, unit.steps.front().matrices.front().get()});
         }
-        if (losses)
-            backend_.add_losses(*losses, 0, model.scored.view, panel, bias, unit->first, program.output.scale,
-                                program.output.soft_cap);
-        else
-            backend_.add_divergences(model.scored.view, panel, compared, bias, unit->first,
-                                     program.output.scale, program.output.soft_cap);
-        first += panel.n_out();
+        const Unit& unit = *units.front();
+        backend_.add_scores(
+            *state, sides,
+            {unit.first, unit.steps.front().bias_data(), program.output.scale, program.output.soft_cap});
+        first += sides.front().panel->n_out();
     }
-    if (losses) deliver_losses(backend_.finish_losses(*losses));
+    scores_ = backend_.finish_scores(*state);
+    if (lines_.size() == 1) deliver_losses(std::move(scores_.losses));
 }
 
 void WaveRun::deliver_losses(std::vector<double> losses) {
@@ -73,16 +65,13 @@ void WaveRun::deliver_losses(std::vector<double> losses) {
     });
 }
 
-void WaveRun::deliver_divergences(VariantSink& sink) {
-    for (std::size_t v = 1; v < lines_.size(); ++v) {
-        if (!lines_[v].divergence) continue;
-        const std::vector<backend::Divergence> rows = backend_.finish_divergence(*lines_[v].divergence);
-        const std::size_t per_chunk = rows.size() / static_cast<std::size_t>(wave_.n_chunks);
+void WaveRun::deliver_divergences(VariantSink& sink) const {
+    const auto per_chunk = static_cast<std::size_t>(scored_.count);
+    for (std::size_t v = 0; v < scores_.variants.size(); ++v)
         for (std::int64_t chunk = 0; chunk < wave_.n_chunks; ++chunk)
-            sink.on_variant(
-                {static_cast<std::int64_t>(v) - 1, wave_.first_chunk + chunk,
-                 std::span(rows).subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
-    }
+            sink.on_variant({static_cast<std::int64_t>(v), wave_.first_chunk + chunk,
+                             std::span(scores_.variants[v])
+                                 .subspan(static_cast<std::size_t>(chunk) * per_chunk, per_chunk)});
 }
 
 }  // namespace assay::engine

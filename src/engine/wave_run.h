@@ -28,7 +28,7 @@ class WaveRun {
     using Progress = std::function<void(std::int64_t, double)>;
     void run(Loader& loader, Delivery& delivery, const Progress& progress);
     /// After run(), of a wave with variants.
-    void deliver_divergences(VariantSink& sink);
+    void deliver_divergences(VariantSink& sink) const;
 
   private:
     using UnitPtr = std::shared_ptr<const Unit>;
@@ -63,6 +63,7 @@ class WaveRun {
     Rows2d arena_;
     std::unique_ptr<Observation> observation_;
     Delivery* delivery_ = nullptr;
+    backend::Scores scores_;
 };
 
 template <typename Body>

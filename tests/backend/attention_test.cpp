@@ -12,6 +12,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, AttentionTest, testing::ValuesIn(all_cases())
 struct AttentionCase {
     Rows rows;
     reference::Attention args;
+    bool own_queries = false;  ///< not beside keys and values
 };
 
 std::vector<AttentionCase> attention_cases() {
@@ -62,6 +63,13 @@ std::vector<AttentionCase> attention_cases() {
     add(70, {8, 1, 576, 512, 0.04, 0, 0, {}}, [](Attention&) {});
     add(150, {3, 1, 576, 512, 0.04, 0, 40, {}}, [](Attention& a) { a.sinks = {1, 2, 3}; });
     add(40, {5, 1, 300, 20, 0.06, 0, 0, {}}, [](Attention& a) { a.causal = false; });
+    add(300, {4, 2, 512, 512, 0.04, 8, 0, {}}, [](Attention&) {});
+    for (const bool causal : {true, false}) {
+        add(300, {8, 1, 576, 512, 0.04, 0, 0, {}}, [&](Attention& a) { a.causal = causal; });
+        cases.back().own_queries = true;
+    }
+    add(200, {4, 1, 512, 512, 0.04, 0, 150, {}}, [&](Attention& a) { a.sinks = sinks, a.slopes = slopes; });
+    cases.back().own_queries = true;
     return cases;
 }
 
@@ -87,6 +95,7 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
             return m;
         };
         const Stored device = store(all, type);
+        const Stored own = store(part(0, q_cols), type);
         const auto kept = [&](const std::vector<float>& values) {
             return values.empty() ? nullptr : store(values);
         };
@@ -96,7 +105,7 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
             [&](Rows rows, std::int64_t first, const Produced& out) {
                 const View view = device.view.row_range(first, rows.count());
                 AttentionArgs args;
-                args.q = view.col_range(0, q_cols);
+                args.q = c.own_queries ? own.view.row_range(first, rows.count()) : view.col_range(0, q_cols);
                 args.k = view.col_range(q_cols, k_cols);
                 args.v = view.col_range(q_cols + k_cols, v_cols);
                 args.n_heads = a.n_heads;

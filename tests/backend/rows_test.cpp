@@ -68,16 +68,18 @@ TEST_P(RowsTest, NormsProduceOperandAndSums) {
 
 TEST_P(RowsTest, ObservesWhatIsThere) {
     const Rows rows{3, 20};
-    for (const DType dtype : {DType::F32, backend().activation_dtype()}) {
-        const Matrix x = random(rows.count(), 130, dtype);
-        const Stored input = store(x, dtype, 2);
-        const Matrix y = check_produced(
-            [&](Rows some, std::int64_t first, const Produced& out) {
-                backend().observe(input.view.row_range(first, some.count()), some, out);
-            },
-            rows, 130);
-        expect_near(y, x, [](auto, auto) { return 0.0; });
-    }
+    // The wider as the heads of a large latent attention leave it: 128 of 512, and some columns.
+    for (const std::int64_t cols : {130, 128 * 512 + 40})
+        for (const DType dtype : {DType::F32, backend().activation_dtype()}) {
+            const Matrix x = random(rows.count(), cols, dtype);
+            const Stored input = store(x, dtype, 2);
+            const Matrix y = check_produced(
+                [&](Rows some, std::int64_t first, const Produced& out) {
+                    backend().observe(input.view.row_range(first, some.count()), some, out);
+                },
+                rows, cols);
+            expect_near(y, x, [](auto, auto) { return 0.0; });
+        }
 }
 
 TEST_P(RowsTest, AddsToTheResidual) {

@@ -62,14 +62,9 @@ class CpuBackend : public Backend {
     void select(const SelectArgs& args, Rows rows, View out) override;
     RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
     void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
-    LossStatePtr begin_losses(std::span<const std::int32_t> targets) override;
-    void add_losses(LossState& state, std::int64_t first_row, View x, const Matrix& panel, const float* bias,
-                    std::int64_t first, float scale, float soft_cap) override;
-    std::vector<double> finish_losses(LossState& state) override;
-    DivergenceStatePtr begin_divergence(std::span<const std::int32_t> targets) override;
-    void add_divergences(View x, const Matrix& panel, std::span<const Compared> variants, const float* bias,
-                         std::int64_t first, float scale, float soft_cap) override;
-    std::vector<Divergence> finish_divergence(DivergenceState& state) override;
+    ScoreStatePtr begin_scores(std::span<const std::int32_t> targets, std::size_t n_variants) override;
+    void add_scores(ScoreState& state, std::span<const ScoredSide> sides, const Logits& logits) override;
+    Scores finish_scores(ScoreState& state) override;
     void clear(View out) override;
     void row_products(View a, View b, double* out) override;
 

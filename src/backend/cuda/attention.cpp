@@ -22,6 +22,13 @@ Produced row_range(const Produced& out, std::int64_t first, std::int64_t n, std:
     return part;
 }
 
+AttentionArgs rows_of(const AttentionArgs& args, std::int64_t first, std::int64_t n) {
+    AttentionArgs part = args;
+    for (View* view : {&part.q, &part.k, &part.v, &part.block_k, &part.block_v, &part.chosen})
+        if (view->present()) *view = view->row_range(first, n);
+    return part;
+}
+
 }  // namespace
 
 void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
@@ -37,12 +44,13 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
         finish_sums(memory.partials, rows.n_chunks, out.sums, device_->compute());
         return;
     }
-    if (dim > kMostQueryHead)
+    const bool by_products = dtype_ == DType::Bf16 && fits_products(args);
+    if (dim > kMostQueryHead && !by_products)
         throw_error(ErrorKind::Unsupported, "cuda", "an attention head of {} components, at most {} fit", dim,
                     kMostQueryHead);
     const bool summed = out.sums.squares != nullptr || out.sums.plain != nullptr;
     const bool exact = out.plain.present() || (out.operand.present() && out.operand.dtype == DType::F32);
-    if (!summed || exact) {
+    if (!by_products && (!summed || exact)) {
         Produced left{out.operand, out.plain, {}};
         attention_queries(args, rows, left, device_->compute());
         Produced sums;
@@ -58,15 +66,15 @@ void CudaBackend::attention(const AttentionArgs& args, Rows rows, const Produced
     for (std::int64_t chunk = 0; chunk < rows.n_chunks; chunk += n_chunks) {
         const Rows some{std::min(n_chunks, rows.n_chunks - chunk), rows.chunk_tokens};
         const std::int64_t first = chunk * rows.chunk_tokens;
-        AttentionArgs part = args;
-        part.q = args.q.row_range(first, some.count());
-        part.k = args.k.row_range(first, some.count());
-        part.v = args.v.row_range(first, some.count());
-        for (View* view : {&part.block_k, &part.block_v, &part.chosen})
-            if (view->present()) *view = view->row_range(first, some.count());
+        const AttentionArgs part = rows_of(args, first, some.count());
         Produced plain;
         plain.plain = {memory.get(), DType::F32, some.count(), cols, cols};
-        attention_queries(part, some, plain, device_->compute());
+        if (by_products)
+            for (std::int64_t c = 0; c < some.n_chunks; ++c)
+                attention_products(rows_of(part, c * some.chunk_tokens, some.chunk_tokens), some.chunk_tokens,
+                                   plain.plain.row_range(c * some.chunk_tokens, some.chunk_tokens));
+        else
+            attention_queries(part, some, plain, device_->compute());
         produce_rows(plain.plain, {}, some, row_range(out, first, some.count(), chunk, cols));
     }
 }

@@ -1,4 +1,4 @@
-// Attention in f32, the reference on the device, and for heads that tiles do not hold: a warp takes one query
+// Attention in f32, the reference on the device, and for heads of odd widths: a warp takes one query
 // of one head and walks its keys, each lane holding every 32nd component.
 #include <algorithm>
 

@@ -17,8 +17,8 @@ inline constexpr int kGatedGroup = 64;
 inline constexpr int kQueryTile = 128;
 inline constexpr int kChainGroup = 32;
 
-/// norm(x) to out's operand and plain form, and its partial sums; one slice. x f32 or bf16. At most 32768
-/// columns.
+/// norm(x) to out's operand and plain form, and its partial sums; one slice. x f32 or bf16. With a norm at
+/// most 32768 columns.
 void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
              cudaStream_t stream);
 /// out = norm(x), each slice by itself, of any length; out may be x. f32 or bf16 on either side.
@@ -43,6 +43,8 @@ void copy_columns(View x, const HeadColumns& heads, View out, cudaStream_t strea
 void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
                      cudaStream_t stream);
 inline constexpr std::int64_t kMostTiledHead = 256;
+/// Whether CudaBackend::attention_products takes these: bf16, heads in whole 16-byte pieces.
+bool fits_products(const AttentionArgs& args);
 /// In f32, several times slower; q, k, v f32 or bf16, heads up to kMostQueryHead; leaves no sums.
 void attention_queries(const AttentionArgs& args, Rows rows, const Produced& out, cudaStream_t stream);
 inline constexpr std::int64_t kMostQueryHead = 640;
@@ -69,45 +71,27 @@ void round_rows(View x, View out, cudaStream_t stream);
 /// out [rows, 3]: a.a, b.b, a.b.
 void row_dots(View a, View b, double* out, cudaStream_t stream);
 
-/// Losses of a panel of logits [rows, n]: state arrays start at the panel's first row.
-struct LossPanel {
-    View logits;
-    const float* bias = nullptr;
-    const std::int32_t* targets = nullptr;  ///< negative: the row has no loss
-    std::int64_t first = 0;                 ///< vocabulary entry of column 0
-    float scale = 1;
-    float soft_cap = 0;
-    float* maximum = nullptr;
-    double* sum = nullptr;  ///< of exponentials relative to maximum
-    float* target_logit = nullptr;
-};
-void start_losses(std::int64_t rows, float* maximum, double* sum, float* target_logit, cudaStream_t stream);
-void fold_losses(const LossPanel& panel, cudaStream_t stream);
-
-/// One side of a row's divergence so far.
-struct DivergenceSide {
+/// One side of a row so far.
+struct ScoreSide {
     float maximum;
     float target_logit;
     double sum;       ///< of exponentials relative to maximum
     double weighted;  ///< of exponentials times a - b; of side a only
 };
-struct DivergenceRow {
-    DivergenceSide a;
-    DivergenceSide b;
+struct ScoreRow {
+    ScoreSide a;
+    ScoreSide b;  ///< of no variant: nothing
 };
 
-/// Divergences of a panel of logits, a and b [rows, n]: targets and state start at the panel's first row.
-struct DivergencePanel {
+/// A panel of logits, a and b [rows, n]: targets and state start at the panel's first row.
+struct ScorePanel {
     View a;
-    View b;
-    const float* bias = nullptr;
+    View b;                                 ///< absent: there is no variant
     const std::int32_t* targets = nullptr;  ///< negative: the row has none
-    std::int64_t first = 0;                 ///< vocabulary entry of column 0
-    float scale = 1;
-    float soft_cap = 0;
-    DivergenceRow* state = nullptr;
+    Logits logits;
+    ScoreRow* state = nullptr;
 };
-void start_divergence(std::int64_t rows, DivergenceRow* state, cudaStream_t stream);
-void fold_divergence(const DivergencePanel& panel, cudaStream_t stream);
+void start_scores(std::int64_t rows, ScoreRow* state, cudaStream_t stream);
+void fold_scores(const ScorePanel& panel, cudaStream_t stream);
 
 }  // namespace assay::backend::cuda

@@ -109,7 +109,16 @@ MatrixPtr CudaBackend::prepare(std::span<const WeightSource> stacked, DType oper
 Product CudaBackend::product_of(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out,
                                 std::int64_t nominal_rows) const {
     check_product(x, w, out);
-    return {x, w.acquire(), w.n_in(), w.n_out(), bias, accumulate, out, nominal_rows};
+    Product product;
+    product.x = x;
+    product.w = w.acquire();
+    product.n_in = w.n_in();
+    product.n_out = w.n_out();
+    product.bias = bias;
+    product.accumulate = accumulate;
+    product.out = out;
+    product.nominal_rows = nominal_rows;
+    return product;
 }
 
 void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out) {

@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 
         finish(row, even, scratch[0]);
         if (row + 1 < end) finish(row + 1, odd, scratch[1]);
     }
-    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.cols;
+    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.partials.cols;
 #pragma unroll
     for (int j = 0; j < kPerThread; j += kCols) {
         const int col = column<kCols, kThreads>(j);
@@ -157,6 +157,8 @@ void launch_rows(const RowArgs& a, dim3 grid, cudaStream_t stream) {
 }
 
 constexpr int kWide = 4;  ///< columns side by side
+/// Columns that nothing joins go a piece at a time: what heads leave may be wider than any block (MLA).
+constexpr std::int64_t kPieceColumns = 8192;
 
 void dispatch_rows(View x, DType operand, const RowArgs& a, dim3 grid, cudaStream_t stream) {
     if (grid.x == 0 || grid.y == 0) return;
@@ -179,6 +181,17 @@ unsigned groups_of(std::int64_t rows) {
 
 void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
              cudaStream_t stream) {
+    if (norm.kind == NormKind::None && x.cols > kPieceColumns) {
+        for (std::int64_t first = 0; first < x.cols; first += kPieceColumns) {
+            const std::int64_t n = std::min(kPieceColumns, x.cols - first);
+            const auto piece = [&](const View& of) { return of.present() ? of.col_range(first, n) : of; };
+            Partials sums = partials;
+            if (sums.squares != nullptr) sums.squares += first;
+            if (sums.plain != nullptr) sums.plain += first;
+            produce(piece(x), norm, rows, {piece(out.operand), piece(out.plain), {}}, sums, stream);
+        }
+        return;
+    }
     RowArgs a{};
     a.x = x.data;
     a.x_stride = x.stride;

@@ -53,16 +53,32 @@ struct Products::Layouts {
         const auto n_out = static_cast<std::uint64_t>(p.n_out);
         const auto n = static_cast<std::uint64_t>(rows);
         check_lt(cublasLtMatmulDescInit(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
-        const cublasOperation_t transposed = CUBLAS_OP_T;
-        set(CUBLASLT_MATMUL_DESC_TRANSA, transposed);
+        const cublasOperation_t of_w = p.w_by_inputs ? CUBLAS_OP_N : CUBLAS_OP_T;
+        set(CUBLASLT_MATMUL_DESC_TRANSA, of_w);
         if (p.bias != nullptr) {
             set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
             set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
         }
-        check_lt(cublasLtMatrixLayoutInit(&w, type, n_in, n_out, p.n_in), "describing the weights");
+        check_lt(cublasLtMatrixLayoutInit(&w, type, p.w_by_inputs ? n_out : n_in,
+                                          p.w_by_inputs ? n_in : n_out, p.row_of_w()),
+                 "describing the weights");
         check_lt(cublasLtMatrixLayoutInit(&x, type, n_in, n, p.x.stride), "describing the operand");
         check_lt(cublasLtMatrixLayoutInit(&out, data_type(p.out.dtype), n_out, n, p.out.stride),
                  "describing the result");
+        if (p.batch == 1) return;
+        repeat(w, p.batch, p.w_step);
+        repeat(x, p.batch, p.x_step);
+        repeat(out, p.batch, p.out_step);
+    }
+
+    static void repeat(cublasLtMatrixLayoutOpaque_t& layout, std::int64_t batch, std::int64_t step) {
+        const auto count = static_cast<std::int32_t>(batch);
+        check_lt(cublasLtMatrixLayoutSetAttribute(&layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                                  sizeof count),
+                 "describing a batch");
+        check_lt(cublasLtMatrixLayoutSetAttribute(&layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step,
+                                                  sizeof step),
+                 "describing a batch");
     }
 
     template <typename T> void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
@@ -121,11 +137,13 @@ void Products::multiply(const Product& p, cudaStream_t stream, void* workspace) 
                   .result = p.out.dtype,
                   .accumulate = p.accumulate,
                   .bias = p.bias != nullptr,
+                  .w_by_inputs = p.w_by_inputs,
+                  .batch = p.batch,
                   .n_in = p.n_in,
                   .n_out = p.n_out,
                   .nominal_rows = p.nominal_rows,
                   .x_alignment = alignment(p.x.data, p.x.stride, p.x.dtype),
-                  .w_alignment = alignment(p.w, p.n_in, p.x.dtype),
+                  .w_alignment = alignment(p.w, p.row_of_w(), p.x.dtype),
                   .out_alignment = alignment(p.out.data, p.out.stride, p.out.dtype)};
     Layouts nominal(p, p.nominal_rows);
     const cublasLtMatmulAlgo_t& chosen = algorithm(key, p, nominal);

@@ -17,16 +17,25 @@
 
 namespace assay::backend::cuda {
 
-/// x [rows, n_in] times the transpose of w [n_out, n_in] (row stride n_in, x's type).
+/// x [rows, n_in] times the transpose of w [n_out, n_in] (x's type).
 struct Product {
     View x;
     const void* w = nullptr;
     std::int64_t n_in = 0;
     std::int64_t n_out = 0;
+    std::int64_t w_stride = 0;    ///< of rows; 0: n_in
+    bool w_by_inputs = false;     ///< w is [n_in, n_out], not transposed; 0 stride: n_out
     const float* bias = nullptr;  ///< [n_out], only with an f32 result; null: none
     bool accumulate = false;      ///< added to out
     View out;                     ///< [rows, n_out], the type of x or f32
     std::int64_t nominal_rows = 0;
+    /// So many products of this kind, the operands so many elements apart; w_step may be 0.
+    std::int64_t batch = 1;
+    std::int64_t x_step = 0;
+    std::int64_t w_step = 0;
+    std::int64_t out_step = 0;
+
+    std::int64_t row_of_w() const noexcept { return w_stride > 0 ? w_stride : w_by_inputs ? n_out : n_in; }
 };
 
 /// For one thread at a time; everything runs on the device's compute stream.
@@ -50,6 +59,8 @@ class Products {
         DType result;
         bool accumulate;
         bool bias;
+        bool w_by_inputs;
+        std::int64_t batch;
         std::int64_t n_in;
         std::int64_t n_out;
         std::int64_t nominal_rows;

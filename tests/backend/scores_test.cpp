@@ -1,4 +1,4 @@
-// Divergences between output distributions over panels of the vocabulary.
+// Losses and divergences over panels of the vocabulary.
 #include <cmath>
 
 #include "backend/backend_case.h"
@@ -6,8 +6,8 @@
 namespace assay::backend {
 namespace {
 
-using DivergenceTest = BackendTest;
-INSTANTIATE_TEST_SUITE_P(Backends, DivergenceTest, testing::ValuesIn(all_cases()), name_of);
+using ScoresTest = BackendTest;
+INSTANTIATE_TEST_SUITE_P(Backends, ScoresTest, testing::ValuesIn(all_cases()), name_of);
 
 reference::Matrix rows_of(const reference::Matrix& w, std::int64_t first, std::int64_t n) {
     reference::Matrix panel(n, w.cols);
@@ -16,7 +16,7 @@ reference::Matrix rows_of(const reference::Matrix& w, std::int64_t first, std::i
     return panel;
 }
 
-TEST_P(DivergenceTest, TwoLogitsByHand) {
+TEST_P(ScoresTest, TwoLogitsByHand) {
     // x = 1, so the logits are the weights: a = (0, ln 3), b = (0, 0), p = (1/4, 3/4), q = (1/2, 1/2).
     // KL = 1/4 ln(1/2) + 3/4 ln(3/2); losses of entry 1: ln(4/3) and ln 2. Exact in bf16 but for ln 3, whose
     // rounded value gives the logits.
@@ -27,12 +27,14 @@ TEST_P(DivergenceTest, TwoLogitsByHand) {
     a.at(1, 0) = logit;
     const Stored input = store(x, operand);
     const std::vector<std::int32_t> targets{1};
-    const DivergenceStatePtr state = backend().begin_divergence(targets);
+    const ScoreStatePtr state = backend().begin_scores(targets, 1);
     const MatrixPtr panel_a = prepare(a);
     const MatrixPtr panel_b = prepare(b);
-    const Compared variant{state.get(), input.view, panel_b.get()};
-    backend().add_divergences(input.view, *panel_a, {&variant, 1}, nullptr, 0, 1, 0);
-    const Divergence found = backend().finish_divergence(*state).at(0);
+    const ScoredSide sides[] = {{input.view, panel_a.get()}, {input.view, panel_b.get()}};
+    backend().add_scores(*state, sides, {});
+    const Scores scores = backend().finish_scores(*state);
+    const Divergence& found = scores.variants.at(0).at(0);
+    EXPECT_EQ(scores.losses.at(0), found.reference_loss);
     const double p = std::exp(logit) / (1 + std::exp(logit));
     // A few roundings of numbers near 1 in f32.
     EXPECT_NEAR(found.reference_loss, -std::log(p), 1e-6);
@@ -41,7 +43,7 @@ TEST_P(DivergenceTest, TwoLogitsByHand) {
     EXPECT_NEAR(found.divergence, 0.25 * std::log(0.5) + 0.75 * std::log(1.5), 5e-3);
 }
 
-TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
+TEST_P(ScoresTest, PanelsAgreeWithTheReference) {
     constexpr std::int64_t kRows = 150;
     constexpr std::int64_t kHidden = 128;
     constexpr std::int64_t kVocab = 300;
@@ -61,21 +63,23 @@ TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
             const Stored b = store(y, operand);
             // Another input; another matrix; both; the same.
             const View inputs[] = {b.view, a.view, b.view, a.view};
-            std::vector<DivergenceStatePtr> states;
-            for (std::size_t i = 0; i < std::size(inputs); ++i)
-                states.push_back(backend().begin_divergence(targets));
+            const ScoreStatePtr state = backend().begin_scores(targets, std::size(inputs));
+            const ScoreStatePtr alone = backend().begin_scores(targets, 0);
             for (std::int64_t first = 0; first < kVocab; first += 128) {
                 const std::int64_t n = std::min<std::int64_t>(128, kVocab - first);
                 const BufferPtr panel_bias = store(
                     std::span(bias).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)));
                 const MatrixPtr plain = prepare(rows_of(w, first, n));
                 const MatrixPtr other = prepare(rows_of(v, first, n));
-                const Compared variants[] = {{states[0].get(), inputs[0], plain.get()},
-                                             {states[1].get(), inputs[1], other.get()},
-                                             {states[2].get(), inputs[2], other.get()},
-                                             {states[3].get(), inputs[3], plain.get()}};
-                backend().add_divergences(a.view, *plain, variants, with_bias ? panel_bias->f32() : nullptr,
-                                          first, 0.5f, static_cast<float>(cap));
+                const ScoredSide sides[] = {{a.view, plain.get()},
+                                            {inputs[0], plain.get()},
+                                            {inputs[1], other.get()},
+                                            {inputs[2], other.get()},
+                                            {inputs[3], plain.get()}};
+                const Logits logits{first, with_bias ? panel_bias->f32() : nullptr, 0.5f,
+                                    static_cast<float>(cap)};
+                backend().add_scores(*state, sides, logits);
+                backend().add_scores(*alone, {sides, 1}, logits);
             }
             const auto finish_logits = [&](reference::Matrix logits) {
                 for (std::int64_t r = 0; r < kRows; ++r)
@@ -90,8 +94,10 @@ TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
             const reference::Matrix others[] = {finish_logits(reference::product(y, w)),
                                                 finish_logits(reference::product(x, v)),
                                                 finish_logits(reference::product(y, v)), truth};
+            const Scores scores = backend().finish_scores(*state);
+            EXPECT_EQ(backend().finish_scores(*alone).losses, scores.losses) << "variants change no loss";
             for (std::size_t i = 0; i < std::size(inputs); ++i) {
-                const std::vector<Divergence> found = backend().finish_divergence(*states[i]);
+                const std::vector<Divergence>& found = scores.variants.at(i);
                 ASSERT_EQ(found.size(), static_cast<std::size_t>(kRows));
                 for (std::int64_t r = 0; r < kRows; ++r) {
                     const Divergence& row = found[static_cast<std::size_t>(r)];
@@ -99,6 +105,7 @@ TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
                     const bool scored = target >= 0;
                     // Logits of size about 4 out of 128 products, in f32.
                     const double tolerance = scored ? 256 * 0x1p-24 * 4 : 0.0;
+                    EXPECT_EQ(row.reference_loss, scores.losses[static_cast<std::size_t>(r)]);
                     EXPECT_NEAR(row.reference_loss, scored ? reference::loss(truth, r, target) : 0.0,
                                 tolerance);
                     EXPECT_NEAR(row.loss, scored ? reference::loss(others[i], r, target) : 0.0, tolerance);
@@ -112,7 +119,7 @@ TEST_P(DivergenceTest, PanelsAgreeWithTheReference) {
         }
 }
 
-TEST_P(DivergenceTest, ASmallChangeIsNeverFarBelowZero) {
+TEST_P(ScoresTest, ASmallChangeIsNeverFarBelowZero) {
     constexpr std::int64_t kRows = 64;
     constexpr std::int64_t kHidden = 64;
     constexpr std::int64_t kVocab = 1000;
@@ -123,13 +130,14 @@ TEST_P(DivergenceTest, ASmallChangeIsNeverFarBelowZero) {
     for (double& weight : v.values) weight *= 1 + 2 * operand_epsilon();
     const std::vector<std::int32_t> targets(kRows, 0);
     const Stored input = store(x, operand);
-    const DivergenceStatePtr state = backend().begin_divergence(targets);
+    const ScoreStatePtr state = backend().begin_scores(targets, 1);
     const MatrixPtr plain = prepare(w);
     const MatrixPtr other = prepare(v);
-    const Compared variant{state.get(), input.view, other.get()};
-    backend().add_divergences(input.view, *plain, {&variant, 1}, nullptr, 0, 1, 0);
+    const ScoredSide sides[] = {{input.view, plain.get()}, {input.view, other.get()}};
+    backend().add_scores(*state, sides, {});
     // Each exponential has a relative error of a few 2^-24, each difference of logits as much of itself.
-    for (const Divergence& row : backend().finish_divergence(*state)) EXPECT_GT(row.divergence, -8 * 0x1p-24);
+    const Scores scores = backend().finish_scores(*state);
+    for (const Divergence& row : scores.variants.at(0)) EXPECT_GT(row.divergence, -8 * 0x1p-24);
 }
 
 }  // namespace
