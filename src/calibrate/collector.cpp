@@ -25,6 +25,14 @@ imatrix::Entry together(const std::vector<imatrix::Entry>& occurrences) {
 
 }  // namespace
 
+Collector::Collector(imatrix::Matrix start, Stacks stacks) : stacks_(std::move(stacks)) {
+    committed_.matrix = std::move(start);
+    for (const auto& [weight, n_heads] : stacks_)
+        if (const auto found = committed_.matrix.entries.find(weight);
+            found != committed_.matrix.entries.end())
+            stacks_before_[weight] = std::move(committed_.matrix.entries.extract(found).mapped());
+}
+
 imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
     const auto width = static_cast<std::uint64_t>(sums.width);
     const auto matrices = static_cast<std::uint64_t>(sums.n_matrices);
@@ -32,7 +40,7 @@ imatrix::Entry Collector::start_of(const std::string& weight, const engine::Inpu
     const auto apart = occurrences_.find(weight);
     if (apart != occurrences_.end() && occurrence < apart->second.size()) return apart->second[occurrence];
     const auto found = committed_.matrix.entries.find(weight);
-    if (found == committed_.matrix.entries.end() || occurrence > 0) {
+    if (found == committed_.matrix.entries.end() || occurrence > 0 || stacks_.contains(weight)) {
         imatrix::Entry entry;
         entry.width = width;
         entry.sum_sq.resize(width * matrices);
@@ -110,7 +118,8 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
 
 imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
     const auto found = occurrences_.find(weight);
-    if (found == occurrences_.end() && occurrence == 0) return committed_.matrix.entries[weight];
+    if (found == occurrences_.end() && occurrence == 0 && !stacks_.contains(weight))
+        return committed_.matrix.entries[weight];
     std::vector<imatrix::Entry>& all = found != occurrences_.end()
                                            ? found->second
                                            : occurrences_[weight] = {committed_.matrix.entries[weight]};
@@ -124,8 +133,18 @@ void Collector::commit() {
             committed_of(shared.weights[i], shared.occurrence) = shared.entry;
         committed_of(shared.weights.front(), shared.occurrence) = std::move(shared.entry);
     }
-    for (const auto& [weight, occurrences] : occurrences_)
-        committed_.matrix.entries[weight] = together(occurrences);
+    for (const auto& [weight, occurrences] : occurrences_) {
+        imatrix::Entry all = together(occurrences);
+        if (const auto stack = stacks_.find(weight); stack != stacks_.end()) {
+            all = fold_heads(all, stack->second);
+            committed_.matrix.entries.erase(weight);
+            if (const auto before = stacks_before_.find(weight); before != stacks_before_.end())
+                committed_.matrix.entries[weight] = before->second;
+            imatrix::add_entry(committed_.matrix, weight, std::move(all));
+        } else {
+            committed_.matrix.entries[weight] = std::move(all);
+        }
+    }
     committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
     committed_.similarity = touched_similarity_;
     abandon();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "calibrate/complete.h"
 #include "engine/activation_sink.h"
 #include "imatrix/matrix.h"
 #include "perplexity/perplexity.h"
@@ -28,7 +29,8 @@ struct Collected {
 /// occurrence of a weight apart, so waves of any size give the same bits.
 class Collector final : public engine::ActivationSink {
   public:
-    explicit Collector(imatrix::Matrix start) { committed_.matrix = std::move(start); }
+    /// Entries of `stacks` are kept with the columns of all heads together.
+    explicit Collector(imatrix::Matrix start, Stacks stacks = {});
 
     /// Throws Error{Shape} when loaded sums have another size.
     std::vector<backend::Totals> on_input(const engine::InputSums& sums) override;
@@ -57,6 +59,8 @@ class Collector final : public engine::ActivationSink {
     imatrix::Entry& committed_of(const std::string& weight, std::int64_t occurrence);
 
     Collected committed_;
+    const Stacks stacks_;
+    std::map<std::string, imatrix::Entry> stacks_before_;  ///< what the start holds of them
     /// Weights with several inputs in a chunk: the sums of each, which committed_ holds together.
     std::map<std::string, std::vector<imatrix::Entry>> occurrences_;
     std::mutex mutex_;  ///< of what follows

@@ -40,8 +40,8 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     imatrix::Notes notes;
     for (const auto& path : options.in_files) {
         observer.on_loading(path);
-        const imatrix::Matrix loaded =
-            imatrix::load(path, {static_cast<std::uint32_t>(options.n_ctx)}, notes);
+        imatrix::Matrix loaded = imatrix::load(path, {static_cast<std::uint32_t>(options.n_ctx)}, notes);
+        forget_ones(loaded);
         imatrix::merge(start, loaded, notes);
     }
     for (const std::string& note : notes) observer.on_note(note);
@@ -60,7 +60,8 @@ class Run {
           file_(gguf::File::open(options.model, options.metadata)),
           program_(model::build(file_, {options.n_ctx})),
           devices_(options),
-          collector_(load_start(options, observer)),
+          collector_(load_start(options, observer),
+                     options.complete ? stacked_weights(file_, program_) : Stacks{}),
           chunks_(tokenize(file_, options, observer)),
           pass_(file_, program_, *devices_.backends().front(), pass_options()),
           waves_(plan_team(options, devices_, pass_, chunks_.n_chunks)),
@@ -75,6 +76,9 @@ class Run {
         if (options_.process_output) options.observed_output = options_.output_tensor_name;
         options.losses = options_.perplexity;
         options.similarity = options_.similarity;
+        if (!options_.complete) return options;
+        options.observe_head = true;
+        options.observed_norms = latent_entries(file_, program_);
         return options;
     }
     engine::Placement placement() const {
@@ -89,6 +93,10 @@ class Run {
     void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
     void report_losses(std::int64_t first);
+    void report_coverage();
+    /// What stands in for the sums of experts that no token has reached; `last` are the chunks of the last
+    /// wave.
+    void fill_missing_experts(engine::ChunkRange last);
     /// Begins to write what is committed to these files, while the run goes on.
     void save(std::vector<std::filesystem::path> paths);
     /// Waits for what save() has begun, if anything, and tells of it. Where the disk refuses a file the run
@@ -192,6 +200,29 @@ void Run::report_losses(std::int64_t first) {
     }
 }
 
+void Run::report_coverage() {
+    const stats::Coverage coverage = stats::coverage(collector_.committed().matrix);
+    if (!coverage.experts.empty()) observer_.on_coverage(coverage, chunks_done_);
+}
+
+void Run::fill_missing_experts(engine::ChunkRange last) {
+    finish_save();  // which reads what changes now
+    imatrix::Matrix& matrix = collector_.committed().matrix;
+    if (options_.complete) add_equal_weights(file_, program_, matrix);
+    if (options_.missing_experts == MissingExperts::One) return fill_with_ones(matrix);
+    const engine::ExpertLists missing = missing_experts(program_, matrix);
+    if (options_.missing_experts == MissingExperts::Zero || missing.empty()) return;
+    Collector forced((imatrix::Matrix()));
+    const auto check_stop = [&](std::int64_t) {
+        if (observer_.stop_requested()) throw Stopped{};
+    };
+    team_.run({last.first, last.count, chunks_.input_range(last.first, last.count),
+               chunks_.target_range(last.first, last.count), &missing},
+              forced, check_stop);
+    forced.commit();
+    add_forced(matrix, forced.committed().matrix);
+}
+
 void Run::save(std::vector<std::filesystem::path> paths) {
     finish_save();
     Collected& collected = collector_.committed();
@@ -264,7 +295,11 @@ void Run::tell_mismatches() {
                         "--output-tensor-name decides",
                         program_.output.linear.weight.name, options_.output_tensor_name));
     const auto& loaded = collector_.committed().matrix.entries;
-    const auto is_strange = [&](const auto& item) { return file_.find(item.first) == nullptr; };
+    const auto latent = latent_entries(file_, program_);
+    const auto is_strange = [&](const auto& item) {
+        const auto same = [&](const auto& entry) { return entry.second == item.first; };
+        return file_.find(item.first) == nullptr && std::ranges::none_of(latent, same);
+    };
     const auto n_strange = std::ranges::count_if(loaded, is_strange);
     if (n_strange > 0)
         observer_.on_note(
@@ -289,6 +324,7 @@ Result Run::run() {
     start_ = Clock::now();
     Result result;
     std::int64_t wave_chunks = waves_.wave_chunks;
+    engine::ChunkRange last;
     try {
         while (chunks_done_ < chunks_.n_chunks) {
             const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, wave_chunks, rules);
@@ -303,6 +339,8 @@ Result Run::run() {
                 wave_chunks = smaller_wave(count, error);
                 continue;
             }
+            last = {chunks_done_ - count, count};
+            if (last.first == 0 || chunks_done_ == chunks_.n_chunks) report_coverage();
             std::vector<std::filesystem::path> paths;
             if (end.save && chunks_done_ < chunks_.n_chunks) paths.push_back(options_.output);
             if (end.snapshot)
@@ -310,6 +348,7 @@ Result Run::run() {
                     fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
             if (!paths.empty()) save(std::move(paths));
         }
+        fill_missing_experts(last);
         save({options_.output});
     } catch (const Stopped&) {
         collector_.abandon();
@@ -320,6 +359,8 @@ Result Run::run() {
         throw;
     }
     finish_save(true);
+    if (chunks_done_ > 0)
+        observer_.on_inventory(take_inventory(file_, program_, collector_.committed().matrix));
     finish(result);
     return result;
 }

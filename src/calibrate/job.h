@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "backend/open.h"
+#include "calibrate/inventory.h"
+#include "calibrate/missing_experts.h"
 #include "gguf/metadata.h"
 #include "imatrix/file.h"
 #include "similarity/similarity.h"
+#include "stats/coverage.h"
 
 namespace assay::calibrate {
 
@@ -34,7 +37,9 @@ struct Options {
     std::string output_tensor_name = "output.weight";
     bool perplexity = true;
     bool similarity = false;
-    bool check_tensors = false;  ///< look at every weight before the run
+    bool check_tensors = false;                             ///< look at every weight before the run
+    MissingExperts missing_experts = MissingExperts::Zero;  ///< at the end of the run
+    bool complete = false;                                  ///< also what complete.h names
 
     std::int64_t save_every = 10;     ///< chunks; 0: only at the end
     bool save_every_given = false;    ///< asked for, so waves must end there
@@ -100,6 +105,10 @@ class Observer {
     virtual void on_plan(const Plan& plan) = 0;
     virtual void on_progress(const Progress& progress) = 0;
     virtual void on_perplexity(std::int64_t chunk, double running) = 0;  ///< chunk from 1
+    /// After the first wave and at the end, of a model with experts.
+    virtual void on_coverage(const stats::Coverage& coverage, std::int64_t chunks) = 0;
+    /// At the end.
+    virtual void on_inventory(const Inventory& inventory) = 0;
     virtual void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) = 0;
     /// True when the user asked to stop: the job saves what whole waves have given and returns.
     virtual bool stop_requested() const = 0;

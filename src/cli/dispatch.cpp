@@ -44,9 +44,10 @@ line feed.)",
   assay tokenize -m model.gguf -f text.txt | wc -l
 )",
      0, 0, "files with -m and -f", tokenize_command},
-    {"inspect", kInspect, "inspect FILE [--json | --program [--layer N] [-c N]]",
+    {"inspect", kInspect, "inspect FILE [--json | --program [--layer N] [-c N] | -m MODEL]",
      R"(Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
-whole. With --program it shows what a run would do with the model, without running it.)",
+whole. With --program it shows what a run would do with the model, without running it. Of a matrix it also
+tells which experts the text has reached, and with -m what it has for each tensor of the model.)",
      R"(examples
   assay inspect model.gguf | grep block_count
   assay inspect model.gguf --program --layer 0

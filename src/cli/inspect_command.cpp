@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "calibrate/inventory.h"
+#include "calibrate/missing_experts.h"
 #include "cli/commands.h"
 #include "cli/lost_file.h"
 #include "cli/output.h"
@@ -12,6 +14,9 @@
 #include "gguf/file.h"
 #include "model/print.h"
 #include "model/registry.h"
+#include "recipe/policy.h"
+#include "report/statistics_text.h"
+#include "stats/coverage.h"
 
 namespace assay::cli {
 
@@ -153,6 +158,33 @@ std::string legacy_json(const std::string& path, const imatrix::Matrix& matrix) 
     return dump(out, 2) + "\n";
 }
 
+bool is_matrix(const gguf::File& file) {
+    return file.metadata().find_string("general.type").value_or("") == "imatrix";
+}
+
+/// Which experts and weights a matrix has seen; with the model, what it has for each of the model's tensors.
+std::string coverage_text(const imatrix::Matrix& matrix, const std::string& model) {
+    std::vector<std::string> expected;
+    std::string inventory;
+    if (!model.empty()) {
+        tell_when_lost(model);
+        const gguf::File file = gguf::File::open(model);
+        const calibrate::Inventory taken = calibrate::take_inventory(file, model::build(file, {1}), matrix);
+        expected = taken.unexplained();
+        inventory = fmt::format("\ntensors of {}: {}\n{}", printable(model), taken.sentence(), taken.table());
+    }
+    stats::Coverage coverage = stats::coverage(matrix, expected);
+    coverage.demanding_types = recipe::types_needing_data();
+    std::string out = "\n" + report::coverage_text(coverage);
+    for (const auto as : {calibrate::MissingExperts::One, calibrate::MissingExperts::All})
+        for (const auto& [tensor, experts] : calibrate::marked_experts(matrix, as))
+            out +=
+                fmt::format("  {}: {} in place of no token: experts {}\n", printable(tensor),
+                            as == calibrate::MissingExperts::One ? "mean 1" : "all tokens of the last wave",
+                            fmt::join(experts, ", "));
+    return out + inventory;
+}
+
 }  // namespace
 
 int inspect_command(const Arguments& arguments) {
@@ -163,18 +195,27 @@ int inspect_command(const Arguments& arguments) {
     if (arguments.layer && !arguments.program)
         throw Error(ErrorKind::Usage, "--layer", "is of --program, which is not given");
     tell_when_lost(path);
+    const std::string model = arguments.options.model.string();
     if (arguments.program) {
         print(program_text(gguf::File::open(path), arguments.options.n_ctx, arguments.layer));
         return 0;
     }
     if (gguf::has_magic(MappedFile(path).bytes())) {
         const gguf::File file = gguf::File::open(path);
-        print(json ? gguf_json(file) : gguf_text(file));
+        if (!is_matrix(file)) {
+            if (!model.empty())
+                throw Error(ErrorKind::Usage, "--model", "is for a matrix; " + path + " is none");
+            print(json ? gguf_json(file) : gguf_text(file));
+            return 0;
+        }
+        imatrix::Notes notes;
+        print(json ? gguf_json(file)
+                   : gguf_text(file) + coverage_text(imatrix::load(path, {}, notes), model));
         return 0;
     }
     imatrix::Notes notes;
     const imatrix::Matrix matrix = imatrix::load(path, {}, notes);
-    print(json ? legacy_json(path, matrix) : legacy_text(path, matrix));
+    print(json ? legacy_json(path, matrix) : legacy_text(path, matrix) + coverage_text(matrix, model));
     return 0;
 }
 

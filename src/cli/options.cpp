@@ -105,6 +105,15 @@ void split_mode(Arguments& a, const Value& v) {
                     "'{}' is no split mode; expected none, layer, row, tensor, attn or graph", v.text);
     a.one_gpu = v.text == "none";
 }
+void missing_experts(Arguments& a, const Value& v) {
+    using enum calibrate::MissingExperts;
+    const auto as = v.text == "zero"  ? std::optional(Zero)
+                    : v.text == "one" ? std::optional(One)
+                    : v.text == "all" ? std::optional(All)
+                                      : std::nullopt;
+    if (!as) throw_error(ErrorKind::Usage, v.option, "'{}' is not zero, one or all", v.text);
+    a.options.missing_experts = *as;
+}
 void isa(Arguments& a, const Value& v) {
     a.options.isa = parse_isa(v.text);
     if (!a.options.isa)
@@ -136,6 +145,7 @@ void round_by(Arguments& a, const Value& v) {
 constexpr Option kOptions[] = {
     {"--model -m", "FILE", "the model; of a split one its first part",
      word<&Run::model>, kRuns | kTokenize | kRecipes, Text, "LLAMA_ARG_MODEL"},
+    {"--model -m", "FILE", "of a matrix: also what it has for each tensor of this model", word<&Run::model>, kInspect, Text},
     {"--override-kv -okv", "KEY=TYPE:VALUE,...", "metadata in place of the model's; TYPE is int, float, bool or str",
      override_metadata, kRuns | kTokenize, Text},
     {"--rope-freq-base", "X", "base frequency of the rotary embedding (0: the model's)",
@@ -169,6 +179,11 @@ constexpr Option kOptions[] = {
     {"--in-file", "FILES", "matrices to start from, or to merge: a list, or several times", paths<&Run::in_files>, kCalibrate, Matrix},
     {"--process-output", "", "collect the output projection too", set<&Run::process_output>, kCalibrate, Matrix},
     {"--output-tensor-name", "NAME", "which tensor that is (output.weight)", word<&Run::output_tensor_name>, kCalibrate, Matrix},
+    {"--missing-experts", "AS", "experts that no token reached count as zero (as they are), as one (mean 1), or all tokens of the last "
+     "wave go through them once more (zero)", missing_experts, kCalibrate, Matrix},
+    {"--complete", "", "collect also what quantisers ask for and llama-imatrix leaves out: attn_kv_b of files with attn_k_b and "
+     "attn_v_b, products behind the layers, stacked heads in the length that quantisers expect",
+     set<&Run::complete>, kCalibrate, Matrix},
     {"--ppl", "", "compute the perplexity (default)", set<&Run::perplexity>, kCalibrate, Matrix},
     {"--no-ppl", "", "do not", set<&Run::perplexity, false>, kCalibrate, Matrix},
     {"--layer-similarity -lsim", "", "how much each layer changes its input (ik_llama.cpp)", set<&Run::similarity>, kCalibrate, Matrix},

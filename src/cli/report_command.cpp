@@ -20,6 +20,7 @@ namespace {
 report::MatrixReport describe(const LabelledMatrix& labelled, std::span<const std::string> expected) {
     const imatrix::Matrix& matrix = labelled.matrix;
     report::MatrixReport out = report::describe(matrix, labelled.label, expected);
+    out.coverage.demanding_types = recipe::types_needing_data();
     out.model = matrix.extra.find_string("assay.model.name").value_or("");
     out.chunk_sums = calibrate::read_losses(matrix.extra);
     similarity::Similarity similarity = calibrate::read_similarity(matrix.extra);

@@ -5,6 +5,8 @@
 
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "core/text.h"
+#include "recipe/policy.h"
 #include "report/lines.h"
 
 namespace assay::cli {
@@ -116,6 +118,23 @@ void RunObserver::on_perplexity(std::int64_t chunk, double running) {
         lost_output_ = error;  // the sums of this wave are not lost with it: the run stops and saves them
     }
     progress_.stdout_left_open(!csv);
+}
+
+void RunObserver::on_coverage(const stats::Coverage& coverage, std::int64_t chunks) {
+    stats::Coverage known = coverage;
+    known.demanding_types = recipe::types_needing_data();
+    tell(Verbosity::Info, fmt::format("experts  after {} chunks: {}", chunks, known.experts_line()));
+    if (const std::string line = known.demand_line(); !line.empty())
+        tell(Verbosity::Info, "experts  " + line);
+}
+
+void RunObserver::on_inventory(const calibrate::Inventory& inventory) {
+    tell(Verbosity::Info, "tensors  " + inventory.sentence());
+    for (const calibrate::TensorData& tensor : inventory.tensors)
+        if (!tensor.has_data && tensor.reason.empty())
+            tell(Verbosity::Warnings,
+                 fmt::format("warning: {} has no data: {}", printable(tensor.name), tensor.lack()));
+    if (verbosity_ >= Verbosity::Trace) tell(Verbosity::Trace, inventory.table());
 }
 
 void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) {

@@ -23,6 +23,8 @@ class RunObserver : public calibrate::Observer {
     void on_plan(const calibrate::Plan& plan) override;
     void on_progress(const calibrate::Progress& progress) override;
     void on_perplexity(std::int64_t chunk, double running) override;
+    void on_coverage(const stats::Coverage& coverage, std::int64_t chunks) override;
+    void on_inventory(const calibrate::Inventory& inventory) override;
     void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) override;
     bool stop_requested() const override;
 

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/error.h"
+#include "recipe/policy.h"
 #include "report/csv.h"
 #include "report/json.h"
 #include "report/statistics_text.h"
@@ -19,13 +20,15 @@ void print_statistics(const std::filesystem::path& path, const imatrix::LoadOpti
     const imatrix::Matrix matrix = imatrix::load(path, load, notes);
     const auto tensors = stats::tensor_stats(matrix, notes);
     const auto layers = stats::layer_stats(tensors);
+    stats::Coverage coverage = stats::coverage(matrix);
+    coverage.demanding_types = recipe::types_needing_data();
     warn(notes);
     if (tensors.empty()) throw Error(ErrorKind::BadFile, path.string(), "no entry has any data");
     switch (numbers) {
         case NumbersAs::Csv: print(report::statistics_csv(tensors, stats::activation_stats(matrix))); break;
         case NumbersAs::Json:
             print(report::statistics_json(tensors, layers, stats::activation_stats(matrix),
-                                          stats::activation_layers(matrix), stats::coverage(matrix)) +
+                                          stats::activation_layers(matrix), coverage) +
                   "\n");
             break;
         case NumbersAs::Text:
@@ -33,7 +36,7 @@ void print_statistics(const std::filesystem::path& path, const imatrix::LoadOpti
             if (in_full)
                 print(report::activation_text(stats::activation_stats(matrix),
                                               stats::activation_layers(matrix)));
-            if (in_full) print(report::coverage_text(stats::coverage(matrix)));
+            if (in_full) print(report::coverage_text(coverage));
             break;
     }
 }

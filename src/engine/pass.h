@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "backend/backend.h"
@@ -28,12 +30,18 @@ struct Placement {
     std::filesystem::path spill_folder;
 };
 
+/// Experts of a stage by the name of its `up` weight, each in increasing order.
+using ExpertLists = std::map<std::string, std::vector<std::int64_t>>;
+
 /// Tokens of a wave, whole chunks.
 struct Wave {
     std::int64_t first_chunk = 0;
     std::int64_t n_chunks = 0;
     std::span<const std::int32_t> inputs;   ///< what is evaluated
     std::span<const std::int32_t> targets;  ///< what the losses compare with: the text's own tokens
+    /// Null, or borrowed: these experts take every row too, beside those that the router chose, and only what
+    /// they see is summed. The values of the pass are the same as without.
+    const ExpertLists* forced = nullptr;
 };
 
 /// Where the time of a pass went, in seconds of the calling thread.

@@ -18,8 +18,8 @@ namespace {
 Wave part_of(const Wave& wave, const ChunkRange& chunks, std::int64_t n_ctx) {
     const auto first = static_cast<std::size_t>((chunks.first - wave.first_chunk) * n_ctx);
     const auto count = static_cast<std::size_t>(chunks.count * n_ctx);
-    return {chunks.first, chunks.count, wave.inputs.subspan(first, count),
-            wave.targets.subspan(first, count)};
+    return {chunks.first, chunks.count, wave.inputs.subspan(first, count), wave.targets.subspan(first, count),
+            wave.forced};
 }
 
 /// How far the members are, and whether they should go on.

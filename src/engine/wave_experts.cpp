@@ -5,6 +5,51 @@
 
 namespace assay::engine {
 
+namespace {
+
+backend::ExpertBatch batch_of(const model::Experts& experts, const Unit& unit) {
+    const StepWeights& weights = unit.steps.front();
+    backend::ExpertBatch batch;
+    batch.first = unit.first;
+    batch.gate_up = weights.matrices;
+    batch.down = weights.down;
+    batch.gate_up_bias = weights.bias_data();
+    batch.down_bias = weights.down_bias ? weights.down_bias->f32() : nullptr;
+    batch.gated = experts.gate.present() || experts.fused;
+    batch.function = experts.function;
+    batch.weigh_input = experts.weigh_input;
+    return batch;
+}
+
+/// Places for the sums of the experts' inputs.
+void expect_experts(Observation& observation, backend::ExpertBatch& batch, const model::Experts& experts,
+                    ChunkRange chunks, const backend::Routing& routing) {
+    const auto expect = [&](std::vector<std::string> names, std::int64_t width) {
+        return observation.expect_experts(std::move(names), width, chunks, batch.first,
+                                          std::ssize(batch.gate_up), experts.router.n_experts, routing);
+    };
+    std::vector<std::string> names;
+    for (const model::Linear* linear : {&experts.gate, &experts.up})
+        if (linear->present()) names.push_back(linear->weight.name);
+    batch.input_sums = expect(std::move(names), experts.x.cols);
+    if (experts.down.present())
+        batch.down_sums = expect({experts.down.weight.name}, experts.down.weight.n_in);
+}
+
+/// Every row goes to one expert. The weight is the router's for that expert alone: where it is applied
+/// before, the input is scaled as it would be.
+backend::RouteArgs forced_route(const model::Router& router, std::span<const std::int32_t> chosen) {
+    backend::RouteArgs args;
+    args.n_used = 1;
+    args.gating = router.gating;
+    args.normalise = router.normalise;
+    args.weight_scale = router.weight_scale;
+    args.chosen = chosen;
+    return args;
+}
+
+}  // namespace
+
 void WaveRun::route(const model::Experts& experts, Line& line, const Unit& unit) {
     backend::RouteArgs args = route_args(experts.router, unit);
     std::vector<std::int32_t> chosen;
@@ -39,30 +84,44 @@ void WaveRun::run_experts(std::size_t stage, Loader& loader) {
 
 void WaveRun::run_expert_batch(std::size_t stage, Line& line, const Unit& unit) {
     const model::Step& step = plan_.stages()[stage].stage->steps.front();
-    const auto& op = std::get<model::Experts>(step.operation);
-    const StepWeights& weights = unit.steps.front();
-    const backend::Rows rows{wave_.n_chunks, n_ctx_};
-    const auto count = static_cast<std::int64_t>(weights.matrices.size());
-    const auto expect = [&](std::vector<std::string> names, std::int64_t width) {
-        return observation_->expect_experts(std::move(names), width, {wave_.first_chunk, wave_.n_chunks},
-                                            unit.first, count, op.router.n_experts, *line.routing);
-    };
-    backend::ExpertBatch batch;
-    batch.first = unit.first;
-    batch.gate_up = weights.matrices;
-    batch.down = weights.down;
-    batch.gate_up_bias = weights.bias_data();
-    batch.down_bias = weights.down_bias ? weights.down_bias->f32() : nullptr;
-    batch.gated = op.gate.present() || op.fused;
-    batch.function = op.function;
-    batch.weigh_input = op.weigh_input;
-    std::vector<std::string> names;
-    for (const model::Linear* linear : {&op.gate, &op.up})
-        if (linear->present()) names.push_back(linear->weight.name);
-    batch.input_sums = expect(std::move(names), op.x.cols);
-    if (op.down.present()) batch.down_sums = expect({op.down.weight.name}, op.down.weight.n_in);
-    backend_.experts(slot(line, op.x), *line.routing, batch, rows, slot(line, step.out));
+    const auto& experts = std::get<model::Experts>(step.operation);
+    backend::ExpertBatch batch = batch_of(experts, unit);
+    expect_experts(*observation_, batch, experts, {wave_.first_chunk, wave_.n_chunks}, *line.routing);
+    backend_.experts(slot(line, experts.x), *line.routing, batch, {wave_.n_chunks, n_ctx_},
+                     slot(line, step.out));
     observation_->deliver();
+    if (wave_.forced == nullptr) return;
+    const auto forced = wave_.forced->find(experts.up.weight.name);
+    if (forced == wave_.forced->end()) return;
+    for (const std::int64_t expert : forced->second) {
+        const std::int64_t place = expert - batch.first;
+        if (place < 0 || place >= std::ssize(batch.gate_up)) continue;
+        backend::ExpertBatch one = batch;
+        one.first = expert;
+        one.gate_up = batch.gate_up.subspan(static_cast<std::size_t>(place), 1);
+        if (!batch.down.empty()) one.down = batch.down.subspan(static_cast<std::size_t>(place), 1);
+        if (batch.gate_up_bias != nullptr) one.gate_up_bias += place * one.gate_up.front()->n_out();
+        if (batch.down_bias != nullptr) one.down_bias += place * one.down.front()->n_out();
+        run_forced(step, line, one);
+    }
+}
+
+void WaveRun::run_forced(const model::Step& step, Line& line, backend::ExpertBatch one) {
+    const auto& experts = std::get<model::Experts>(step.operation);
+    for (const Group& group : groups()) {
+        const std::int64_t n_rows = group.rows.count();
+        const std::vector<std::int32_t> chosen(static_cast<std::size_t>(n_rows),
+                                               static_cast<std::int32_t>(one.first));
+        const auto rows_of = [&](const model::Value& value) { return group.of(slot(line, value)); };
+        const backend::RoutingPtr routing =
+            backend_.route(rows_of(experts.logits), forced_route(experts.router, chosen), group.rows);
+        expect_experts(*forced_observation_, one, experts, group.chunks, *routing);
+        const backend::View dropped{arena_.memory->data(), backend::DType::F32, n_rows, step.out.cols,
+                                    step.out.cols};
+        backend_.clear(dropped);
+        backend_.experts(rows_of(experts.x), *routing, one, group.rows, dropped);
+        forced_observation_->deliver();
+    }
 }
 
 }  // namespace assay::engine

@@ -128,9 +128,14 @@ void WaveRun::run_stage(std::size_t stage, Loader& loader) {
 
 void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) {
     delivery_ = &delivery;
-    observation_ = std::make_unique<Observation>(delivery, plan_.options().sums);
+    observation_ = std::make_unique<Observation>(delivery, plan_.options().sums && wave_.forced == nullptr);
+    forced_observation_ = std::make_unique<Observation>(delivery, wave_.forced != nullptr);
     std::int64_t widest = 64;
-    for (const plan::StagePlan& stage : plan_.stages()) widest = std::max(widest, stage.bytes_per_row);
+    for (const plan::StagePlan& stage : plan_.stages()) {
+        widest = std::max(widest, stage.bytes_per_row);
+        if (wave_.forced != nullptr && stage.stage->experts() != nullptr)
+            widest = std::max(widest, stage.stage->steps.front().out.cols * 4);
+    }
     arena_ = Rows2d::allocate(backend_, std::min(plan_.group_chunks(), wave_.n_chunks) * n_ctx_,
                               widest / backend::size_of(backend::DType::F32), backend::DType::F32);
     const std::vector<double> work_of = work();

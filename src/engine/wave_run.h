@@ -40,6 +40,8 @@ class WaveRun {
     void run_stage(std::size_t stage, Loader& loader);
     void run_experts(std::size_t stage, Loader& loader);
     void run_expert_batch(std::size_t stage, Line& line, const Unit& unit);
+    /// Every row of the wave through one expert of the batch, for its sums; what it gives is dropped.
+    void run_forced(const model::Step& step, Line& line, backend::ExpertBatch one);
     void route(const model::Experts& experts, Line& line, const Unit& unit);
     void run_output(Loader& loader);
     void allocate_scored(Line& line);
@@ -61,7 +63,8 @@ class WaveRun {
     std::deque<Line> lines_;  ///< the model's first
     const Unit nothing_;      ///< of a stage without weights
     Rows2d arena_;
-    std::unique_ptr<Observation> observation_;
+    std::unique_ptr<Observation> observation_;         ///< of what the model does by itself
+    std::unique_ptr<Observation> forced_observation_;  ///< of forced experts
     Delivery* delivery_ = nullptr;
     backend::Scores scores_;
 };

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct PassOptions {
     bool losses = true;
     bool similarity = false;
     bool sums = true;  ///< of the inputs of products
+    /// Products behind the layers are observed too, the output projection aside.
+    bool observe_head = false;
+    /// By the weight of a norm: the name under which its result is summed beside those that take it.
+    std::map<std::string, std::string> observed_norms{};
 };
 
 /// Parcels of sums that may be under way whatever their size: one is received while others travel.

@@ -120,8 +120,9 @@ std::vector<Stored> Walk::decide_types() const {
 /// Adds the weights that take x from instruction `from` on, until x changes.
 void Walk::collect(const StagePlan& stage, std::size_t from, const model::Value& x,
                    Instruction& producer) const {
-    // Products outside of layers are computed and not collected.
-    const bool in_layer = stage.layer >= 0 && stage.layer < static_cast<std::int64_t>(program_.layers.size());
+    // Products outside of layers are computed and not collected, unless those of the head are asked for.
+    const auto n_layers = static_cast<std::int64_t>(program_.layers.size());
+    const bool in_layer = stage.layer >= 0 && (stage.layer < n_layers || options_.observe_head);
     for (std::size_t i = from; i < stage.instructions.size(); ++i) {
         const Instruction& next = stage.instructions[i];
         if (next.kind != Instruction::Kind::Step) continue;
@@ -160,6 +161,10 @@ void Walk::observe(StagePlan& stage) {
                 if (step.out.id == program_.final.id && !options_.observed_output.empty() &&
                     options_.observed_output == program_.output.linear.weight.name)
                     instruction.observed.push_back(options_.observed_output);
+                if (const auto* normalise = std::get_if<model::Normalise>(&step.operation))
+                    if (const auto other = options_.observed_norms.find(normalise->norm.weight.name);
+                        other != options_.observed_norms.end())
+                        instruction.observed.push_back(other->second);
                 if (instruction.operand || !instruction.observed.empty()) ready.push_back(step.out);
             }
             if (model::updates(step.operation))

@@ -85,14 +85,19 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-bool is_quantised(const gguf::Tensor& tensor) {
+std::string_view why_left_alone(const gguf::Tensor& tensor) {
     const std::string_view name = tensor.name;
-    const auto dimensions = tensor.ne[3] > 1 ? 4 : tensor.ne[2] > 1 ? 3 : tensor.ne[1] > 1 ? 2 : 1;
-    return dimensions >= 2 && name.ends_with("weight") && name != "position_embd.weight" &&
-           name != "token_types.weight" &&
-           std::none_of(kLeftAlone.begin(), kLeftAlone.end(),
-                        [&](std::string_view part) { return name.find(part) != name.npos; });
+    if (tensor.ne[1] <= 1 && tensor.ne[2] <= 1 && tensor.ne[3] <= 1) return "vectors are never quantised";
+    if (!name.ends_with("weight")) return "quantisers take names that end in weight only";
+    if (name.find("ffn_gate_inp.weight") != name.npos) return "quantisers leave routers as they are";
+    const auto is_in = [&](std::string_view part) { return name.find(part) != name.npos; };
+    if (name == "position_embd.weight" || name == "token_types.weight" ||
+        std::any_of(kLeftAlone.begin(), kLeftAlone.end(), is_in))
+        return "quantisers leave this kind as it is";
+    return "";
 }
+
+bool is_quantised(const gguf::Tensor& tensor) { return why_left_alone(tensor).empty(); }
 
 std::optional<TypeId> written_type(TypeId type, std::uint64_t n_in) {
     if (n_in % quant::type_info(type).block == 0) return type;
@@ -112,6 +117,13 @@ bool needs_data(TypeId type) noexcept {
         case TypeId::Q2_K: return true;
         default: return false;
     }
+}
+
+std::string types_needing_data() {
+    std::string names;
+    for (const quant::TypeInfo& type : quant::all_types())
+        if (needs_data(type.id)) names += (names.empty() ? "" : ", ") + std::string(type.name);
+    return names;
 }
 
 bool is_token_embedding(std::string_view name) noexcept {

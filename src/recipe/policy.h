@@ -19,6 +19,8 @@ namespace assay::recipe {
 /// and none of the small or delicate kinds (norms, routers, convolutions, position tables). The others stay
 /// as they are stored.
 bool is_quantised(const gguf::Tensor& tensor);
+/// Why the quantisers give it none; empty where they do.
+std::string_view why_left_alone(const gguf::Tensor& tensor);
 
 /// The type that the quantisers really write when asked for `type` on rows of `n_in` weights: itself when
 /// the row is a multiple of its block, else the type of blocks of 32 that stands in, else F16. Nothing when
@@ -27,6 +29,8 @@ std::optional<quant::TypeId> written_type(quant::TypeId type, std::uint64_t n_in
 
 /// True for the types of so few bits that the quantisers refuse (or should: Q2_K) tensors without data.
 bool needs_data(quant::TypeId type) noexcept;
+/// Their names, with commas.
+std::string types_needing_data();
 
 /// Both embeddings of a model may lack data in every file: they are looked up, or the run did not ask for
 /// the output.

@@ -431,7 +431,8 @@
 
   function drawCoverage(matrix) {
     const coverage = matrix.coverage;
-    within('coverage', '.sentence').textContent = coverage.sentence;
+    within('coverage', '.sentence').textContent = [coverage.sentence, coverage.experts_sentence,
+      coverage.demand_sentence].filter(Boolean).map(text => text[0].toUpperCase() + text.slice(1)).join(' · ');
     const rows = coverage.experts.map(weight => {
       const sorted = [...weight.rows].sort((a, b) => a - b);
       return {...weight, n: sorted.length, least: sorted[0], median: sorted[sorted.length >> 1],
@@ -441,7 +442,7 @@
       {key: 'name', label: 'Weight', text: true}, {key: 'n', label: 'Experts'},
       {key: 'missing', label: 'Without data', mark: row => row.missing ? 'bad' : ''},
       {key: 'starving', label: `Under ${coverage.starving_below_rows} rows`, mark: row => row.starving ? 'warn' : ''},
-      {key: 'least', label: 'Least rows'}, {key: 'median', label: 'Median'}, {key: 'most', label: 'Most'}],
+      {key: 'least', label: 'Least rows'}, {key: 'least_fed_expert', label: 'Least fed expert'}, {key: 'median', label: 'Median'}, {key: 'most', label: 'Most'}],
     rows, 'missing', true);
     nameList(within('coverage', '.lists'), [['Weights of the model not collected', coverage.not_collected],
       ['Weights without data', coverage.without_data], ['Weights with few rows', coverage.few_rows]]);

@@ -81,6 +81,8 @@ std::string activation_text(std::span<const stats::ActivationStats> tensors,
 std::string coverage_text(const stats::Coverage& coverage) {
     std::string text =
         fmt::format("Coverage: {}. {}\n", stats::to_string(coverage.verdict()), coverage.sentence());
+    if (!coverage.experts.empty()) text += "  " + coverage.experts_line() + "\n";
+    if (const std::string line = coverage.demand_line(); !line.empty()) text += "  " + line + "\n";
     add_list(text, "not collected", coverage.absent);
     add_list(text, "without data", coverage.empty);
     add_list(text, "few rows", coverage.thin);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <string_view>
 
+#include "core/text.h"
+
 namespace assay::stats {
 
 namespace {
@@ -16,6 +18,8 @@ ExpertCoverage expert_coverage(const std::string& name, const imatrix::Entry& en
         static_cast<std::uint64_t>(std::count_if(entry.counts.begin(), entry.counts.end(), starves));
     std::vector<std::uint64_t> sorted = entry.counts;
     std::sort(sorted.begin(), sorted.end());
+    experts.least_fed =
+        static_cast<std::uint64_t>(std::ranges::min_element(entry.counts) - entry.counts.begin());
     experts.least = sorted.front();
     experts.median = sorted[sorted.size() / 2];
     experts.most = sorted.back();
@@ -27,6 +31,42 @@ std::string counted(std::uint64_t n, std::string_view one, std::string_view many
 }
 
 }  // namespace
+
+std::uint64_t Coverage::n_expert_matrices() const noexcept {
+    std::uint64_t n = 0;
+    for (const ExpertCoverage& weight : experts) n += weight.counts.size();
+    return n;
+}
+
+const ExpertCoverage* Coverage::least_fed() const noexcept {
+    const auto found = std::ranges::min_element(experts, {}, &ExpertCoverage::least);
+    return found == experts.end() ? nullptr : &*found;
+}
+
+std::string Coverage::experts_line() const {
+    const ExpertCoverage* weight = least_fed();
+    if (weight == nullptr) return "";
+    const std::uint64_t n = n_expert_matrices();
+    return fmt::format("{} of {} expert matrices reached, the least fed is expert {} of {} with {}",
+                       n - n_missing_experts(), n, weight->least_fed, printable(weight->name),
+                       counted(weight->least, "token", "tokens"));
+}
+
+std::string Coverage::demand_line() const {
+    std::vector<std::string> gaps;
+    const auto n_partial =
+        std::ranges::count_if(experts, [](const ExpertCoverage& weight) { return weight.n_missing != 0; });
+    if (n_partial > 0)
+        gaps.push_back(fmt::format("{} of {} would be rounded as if without data",
+                                   counted(n_missing_experts(), "expert matrix", "expert matrices"),
+                                   counted(static_cast<std::uint64_t>(n_partial), "tensor", "tensors")));
+    if (!absent.empty()) gaps.push_back(counted(absent.size(), "tensor is", "tensors are") + " refused");
+    std::string text;
+    for (const std::string& gap : gaps) text += (text.empty() ? "" : "; ") + gap;
+    if (text.empty()) return text;
+    const std::string types = demanding_types.empty() ? "" : " (" + demanding_types + ")";
+    return fmt::format("to types that demand data{}: {}", types, text);
+}
 
 std::uint64_t Coverage::n_missing_experts() const noexcept {
     std::uint64_t n = 0;

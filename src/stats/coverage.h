@@ -21,6 +21,7 @@ struct ExpertCoverage {
     std::uint64_t n_missing = 0;        ///< experts without any row
     std::uint64_t n_starving = 0;       ///< experts with 1 to kStarvingRows - 1 rows
     std::uint64_t least = 0, median = 0, most = 0;
+    std::uint64_t least_fed = 0;  ///< the first expert with the least rows
 };
 
 enum class Verdict {
@@ -35,12 +36,21 @@ struct Coverage {
     std::vector<std::string> thin;        ///< dense weights with 1 to kStarvingRows - 1 rows
     std::vector<std::string> empty;       ///< weights without any row
     std::vector<std::string> absent;      ///< expected weights that the matrix does not know
+    /// Types that quantisers refuse without data, for a reader; set by who knows them.
+    std::string demanding_types;
 
+    std::uint64_t n_expert_matrices() const noexcept;
+    /// The weight with the least fed expert; null: there are none.
+    const ExpertCoverage* least_fed() const noexcept;
     std::uint64_t n_missing_experts() const noexcept;
     std::uint64_t n_starving_experts() const noexcept;
     Verdict verdict() const noexcept;
     /// One or two sentences: what is missing and what to do about it.
     std::string sentence() const;
+    /// How many expert matrices some token has reached, and the least fed of them.
+    std::string experts_line() const;
+    /// What a quantiser would do for types that demand data, where some matrix lacks it; else empty.
+    std::string demand_line() const;
 };
 
 /// `expected`: the weights that a quantiser will ask for, when the model is known; else empty.

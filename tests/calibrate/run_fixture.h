@@ -23,6 +23,10 @@ class Recorder : public Observer {
         EXPECT_EQ(chunk, static_cast<std::int64_t>(perplexities.size()) + 1);
         perplexities.push_back(running);
     }
+    void on_coverage(const stats::Coverage& coverage, std::int64_t chunks) override {
+        coverages.emplace_back(chunks, coverage);
+    }
+    void on_inventory(const Inventory& taken) override { inventory = taken; }
     void on_saved(const std::filesystem::path& path, imatrix::Format, std::int64_t) override {
         saved.push_back(path);
     }
@@ -32,8 +36,10 @@ class Recorder : public Observer {
 
     std::vector<std::string> notes;
     std::vector<double> perplexities;
+    std::vector<std::pair<std::int64_t, stats::Coverage>> coverages;  ///< with the chunks behind them
     std::vector<std::filesystem::path> saved;
     Plan plan;
+    Inventory inventory;
     Progress last_progress;
     std::int64_t stop_after = -1;
 };

@@ -22,6 +22,8 @@ class Cutter final : public calibrate::Observer {
     void on_plan(const calibrate::Plan&) override {}
     void on_progress(const calibrate::Progress&) override { std::filesystem::resize_file(model_, 4096); }
     void on_perplexity(std::int64_t, double) override {}
+    void on_coverage(const stats::Coverage&, std::int64_t) override {}
+    void on_inventory(const calibrate::Inventory&) override {}
     void on_saved(const std::filesystem::path&, imatrix::Format, std::int64_t) override {}
     bool stop_requested() const override { return false; }
 

@@ -21,6 +21,28 @@ TEST(Coverage, CountsWhatExpertsSaw) {
               "more varied, text would reach them.");
 }
 
+TEST(Coverage, NamesTheLeastFedExpert) {
+    imatrix::Matrix matrix;
+    EXPECT_EQ(coverage(matrix).experts_line(), "");
+    matrix.entries["blk.0.ffn_up_exps.weight"] = {1, {1, 1, 1}, {}, {500, 7, 99}};
+    matrix.entries["blk.1.ffn_up_exps.weight"] = {1, {1, 1, 1}, {}, {500, 300, 1}};
+    EXPECT_EQ(
+        coverage(matrix).experts_line(),
+        "6 of 6 expert matrices reached, the least fed is expert 2 of blk.1.ffn_up_exps.weight with 1 token");
+    EXPECT_EQ(coverage(matrix).demand_line(), "");
+    matrix.entries["blk.0.ffn_up_exps.weight"].counts = {500, 0, 0};
+    const std::vector<std::string> expected{"blk.2.attn_q.weight"};
+    Coverage lacking = coverage(matrix, expected);
+    lacking.demanding_types = "iq1_s, iq2_xxs";
+    EXPECT_EQ(lacking.experts_line(),
+              "4 of 6 expert matrices reached, the least fed is expert 1 of blk.0.ffn_up_exps.weight with 0 "
+              "tokens");
+    EXPECT_EQ(
+        lacking.demand_line(),
+        "to types that demand data (iq1_s, iq2_xxs): 2 expert matrices of 1 tensor would be rounded as if "
+        "without data; 1 tensor is refused");
+}
+
 TEST(Coverage, JudgesFromCompleteToIncomplete) {
     imatrix::Matrix matrix;
     EXPECT_EQ(coverage(matrix).verdict(), Verdict::Incomplete);
