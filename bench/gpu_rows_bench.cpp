@@ -138,7 +138,7 @@ void gate_chain(Bench& bench, std::int64_t cols, std::int64_t heads, bool sums) 
     const View x = bench.matrix(cols, -1, 1, activation);
     std::vector<Link> links(4);
     links[0].activation = Activation::Silu;
-    for (std::size_t i = 1; i < links.size(); ++i) links[i].kind = Link::Kind::Times;
+    for (std::size_t i = 1; i < links.size(); ++i) links[i].kind = LinkKind::Times;
     links[1].view = bench.matrix(cols, -1, 1, activation);
     links[1].n = cols;
     links[2].vector = bench.vector(cols / heads, -1, 1);
@@ -159,10 +159,10 @@ void gate_chain(Bench& bench, std::int64_t cols, std::int64_t heads, bool sums) 
 void shift_chain(Bench& bench, std::int64_t cols) {
     const View x = bench.matrix(cols, -1, 1);
     std::vector<Link> links(4);
-    links[0].kind = Link::Kind::Minus;
-    links[1].kind = Link::Kind::Times;
-    links[2].kind = Link::Kind::Plus;
-    links[3].kind = Link::Kind::Affine;
+    links[0].kind = LinkKind::Minus;
+    links[1].kind = LinkKind::Times;
+    links[2].kind = LinkKind::Plus;
+    links[3].kind = LinkKind::Affine;
     links[0].view = links[2].view = x;
     links[0].previous = true;
     links[1].vector = bench.vector(cols, 0, 1);

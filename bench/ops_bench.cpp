@@ -217,7 +217,7 @@ void chain(benchmark::State& state) {
     const View gates{gate->data(), DType::F32, rows, cols, cols};
     std::vector<Link> links(4);
     links[0].activation = Activation::Silu;
-    for (int i = 1; i < 4; ++i) links[static_cast<std::size_t>(i)].kind = Link::Kind::Times;
+    for (int i = 1; i < 4; ++i) links[static_cast<std::size_t>(i)].kind = LinkKind::Times;
     links[1].view = gates;
     links[1].n = cols;
     links[2].vector = gate->f32();

@@ -265,10 +265,8 @@ struct SelectiveScanArgs {
     const float* d = nullptr;  ///< [channels]
 };
 
-/// One link of a chain: what it does to the accumulator of an element.
 struct Link {
-    enum class Kind : std::uint8_t { Apply, Affine, Clamp, Times, Plus, Minus };
-    Kind kind = Kind::Apply;
+    LinkKind kind = LinkKind::Apply;
     Activation activation = Activation::Identity;
     float a = 1;  ///< Affine: acc * a + b; Clamp: to [a, b]
     float b = 0;

@@ -75,7 +75,7 @@ inline void check_chain(const View& x, std::span<const Link> links, Rows rows, c
     check_rows(x, "input of a chain", rows.count(), x.cols);
     check_produced(out, rows, x.cols);
     for (const Link& link : links) {
-        if (link.kind != Link::Kind::Times && link.kind != Link::Kind::Plus && link.kind != Link::Kind::Minus)
+        if (link.kind != LinkKind::Times && link.kind != LinkKind::Plus && link.kind != LinkKind::Minus)
             continue;
         if (link.view.present() == (link.vector != nullptr))
             throw_error(ErrorKind::Shape, "chain", "a link has a view or a vector, not both nor neither");

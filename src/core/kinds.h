@@ -19,6 +19,16 @@ enum class Activation : std::uint8_t {
     Log2OnePlusExp2,  ///< log2(1 + 2^x)
 };
 
+/// What a link of a chain does to the accumulator of an element.
+enum class LinkKind : std::uint8_t {
+    Apply,   ///< activation(acc)
+    Affine,  ///< acc * a + b
+    Clamp,   ///< to [a, b]
+    Times,   ///< acc * operand
+    Plus,    ///< acc + operand
+    Minus,   ///< acc - operand
+};
+
 /// What a feed-forward makes of a gate g and a value u.
 enum class GateKind : std::uint8_t {
     Activated,      ///< act(g) u; without a gate, act(u)

@@ -173,7 +173,7 @@ void StageRun::run_chain(const model::Chain& op, const backend::Produced& out) {
     std::vector<backend::Link> links;
     for (const model::Link& link : op.links) {
         backend::Link made;
-        made.kind = static_cast<backend::Link::Kind>(link.kind);
+        made.kind = link.kind;
         made.activation = link.activation;
         made.a = link.a;
         made.b = link.b;

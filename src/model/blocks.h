@@ -242,8 +242,8 @@ struct RouterDefaults {
 };
 Router router_of(Builder& b, const RouterDefaults& defaults);
 
-/// The first leading_dense_block_count layers dense, then experts of expert_feed_forward_length with shared
-/// ones beside them, expert_shared_count as wide.
+/// The first leading_dense_block_count layers dense, then experts of expert_width(), with shared ones beside
+/// them where the file has such, expert_shared_count times as wide.
 struct DenseLead {
     RouterDefaults router{};
     GateFunction function{};          ///< of routed experts
@@ -251,6 +251,11 @@ struct DenseLead {
     GateFunction dense{};             ///< of dense layers
     bool reads_shared_width = false;  ///< expert_shared_feed_forward_length, where it is there
 };
+/// Whether the current layer is one of the first.
+bool is_dense(const Builder& b);
+/// The experts of another.
+MoeBlock led_experts(Builder& b, const DenseLead& block);
+/// residual += either of h
 void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block);
 /// The same as a value of its own.
 Value dense_lead_sum(Builder& b, Value h, const DenseLead& block);

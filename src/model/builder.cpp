@@ -35,13 +35,11 @@ std::int64_t Builder::n_vocab() const {
     return static_cast<std::int64_t>(tensors_.file().get("token_embd.weight").ne[1]);
 }
 
-void Builder::use_norms(NormKind kind) {
+void Builder::use_norms(NormKind kind, bool optional_epsilon) {
     norm_kind_ = kind;
-    // qwen2vl files may lack the key; its readers take 0 then.
-    const bool optional = hp_.architecture() == "qwen2vl";
     const std::string_view key =
         kind == NormKind::Layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
-    eps_ = optional && !hp_.real(key) ? 0 : hp_.epsilon(key);
+    eps_ = optional_epsilon && !hp_.real(key) ? 0 : hp_.epsilon(key);
 }
 
 Norm Builder::norm(std::string_view name, std::int64_t size) {
@@ -162,13 +160,13 @@ void Builder::scale_logits(float scale, float soft_cap) {
     program_.output.soft_cap = soft_cap;
 }
 
-Link apply(Activation activation) { return {.kind = Link::Kind::Apply, .activation = activation}; }
-Link affine(float factor, float offset) { return {.kind = Link::Kind::Affine, .a = factor, .b = offset}; }
-Link clamp(float low, float high) { return {.kind = Link::Kind::Clamp, .a = low, .b = high}; }
-Link times(Value value) { return {.kind = Link::Kind::Times, .value = value}; }
-Link times(Vector vector) { return {.kind = Link::Kind::Times, .vector = std::move(vector)}; }
-Link plus(Value value) { return {.kind = Link::Kind::Plus, .value = value}; }
-Link plus(Vector vector) { return {.kind = Link::Kind::Plus, .vector = std::move(vector)}; }
-Link minus(Value value) { return {.kind = Link::Kind::Minus, .value = value}; }
+Link apply(Activation activation) { return {.kind = LinkKind::Apply, .activation = activation}; }
+Link affine(float factor, float offset) { return {.kind = LinkKind::Affine, .a = factor, .b = offset}; }
+Link clamp(float low, float high) { return {.kind = LinkKind::Clamp, .a = low, .b = high}; }
+Link times(Value value) { return {.kind = LinkKind::Times, .value = value}; }
+Link times(Vector vector) { return {.kind = LinkKind::Times, .vector = std::move(vector)}; }
+Link plus(Value value) { return {.kind = LinkKind::Plus, .value = value}; }
+Link plus(Vector vector) { return {.kind = LinkKind::Plus, .vector = std::move(vector)}; }
+Link minus(Value value) { return {.kind = LinkKind::Minus, .value = value}; }
 
 }  // namespace assay::model

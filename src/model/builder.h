@@ -41,8 +41,9 @@ class Builder {
     Linear linear(std::string_view name, std::int64_t n_in, std::int64_t n_out, std::int64_t n_matrices = 1);
     /// Without bias, and whatever "<name>.scale" is.
     Linear plain_linear(std::string_view name, std::int64_t n_in, std::int64_t n_out);
-    /// The kind and epsilon of norms that norm() makes. Reads the kind's epsilon from metadata.
-    void use_norms(NormKind kind);
+    /// The kind and epsilon of norms that norm() makes. Reads the kind's epsilon from metadata, which may
+    /// lack an optional one: 0 then.
+    void use_norms(NormKind kind, bool optional_epsilon = false);
     NormKind norm_kind() const noexcept { return norm_kind_; }
     float eps() const noexcept { return eps_; }
     Norm norm(std::string_view name, std::int64_t size);

@@ -14,7 +14,7 @@ void run_ffn(Builder& b, const Decoder& decoder, Value h, Value x) {
 }  // namespace
 
 void build_decoder(Builder& b, const Decoder& decoder) {
-    b.use_norms(decoder.norms);
+    b.use_norms(decoder.norms, decoder.optional_epsilon);
     const Value x = decoder.start ? decoder.start() : b.embed(decoder.embedding_scale);
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);

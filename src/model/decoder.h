@@ -12,6 +12,7 @@ namespace assay::model {
 /// What differs between decoders of this frame. Functions are called within the layer that they are for.
 struct Decoder {
     NormKind norms = NormKind::Rms;
+    bool optional_epsilon = false;  ///< files may lack that of the norms: 0 then
     float embedding_scale = 1;
     /// The stream that enters the first layer; absent: embeddings times embedding_scale.
     std::function<Value()> start{};

@@ -129,26 +129,23 @@ Router router_of(Builder& b, const RouterDefaults& defaults) {
     return router;
 }
 
-namespace {
-
 bool is_dense(const Builder& b) {
     return b.layer() < b.hp().integer("leading_dense_block_count").value_or(0);
 }
 
 MoeBlock led_experts(Builder& b, const DenseLead& block) {
     const Hyperparameters& hp = b.hp();
-    const std::int64_t width = hp.required("expert_feed_forward_length");
+    const Router router = router_of(b, block.router);
+    const std::int64_t width = expert_width(b, router);
     const std::int64_t shared =
         block.reads_shared_width ? hp.integer("expert_shared_feed_forward_length").value_or(0) : 0;
     const std::int64_t n_shared = std::max<std::int64_t>(1, hp.integer("expert_shared_count").value_or(1));
-    return {.router = router_of(b, block.router),
+    return {.router = router,
             .width = width,
             .function = block.function,
             .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
             .shared_ffn = {.width = shared > 0 ? shared : width * n_shared, .function = block.shared}};
 }
-
-}  // namespace
 
 void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block) {
     if (is_dense(b)) return ffn(b, h, residual, {.function = block.dense});

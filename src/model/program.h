@@ -221,17 +221,8 @@ struct SelectiveScan {
     Vector d{};       ///< [channels]
 };
 
-/// One link of a chain: what it does to the accumulator.
 struct Link {
-    enum class Kind : std::uint8_t {
-        Apply,   ///< activation(acc)
-        Affine,  ///< acc * a + b
-        Clamp,   ///< to [a, b]
-        Times,   ///< acc * operand
-        Plus,    ///< acc + operand
-        Minus,   ///< acc - operand
-    };
-    Kind kind = Kind::Apply;
+    LinkKind kind = LinkKind::Apply;
     Activation activation = Activation::Identity;
     float a = 1;
     float b = 0;

@@ -94,12 +94,12 @@ struct Words {
                    (link.tiled ? " (tiled)" : "") + (link.previous ? " (position before)" : "");
         };
         switch (link.kind) {
-            case Link::Kind::Apply: return name_of(link.activation);
-            case Link::Kind::Affine: return fmt::format("* {} + {}", link.a, link.b);
-            case Link::Kind::Clamp: return fmt::format("clamp [{}, {}]", link.a, link.b);
-            case Link::Kind::Times: return "* " + other();
-            case Link::Kind::Plus: return "+ " + other();
-            case Link::Kind::Minus: return "- " + other();
+            case LinkKind::Apply: return name_of(link.activation);
+            case LinkKind::Affine: return fmt::format("* {} + {}", link.a, link.b);
+            case LinkKind::Clamp: return fmt::format("clamp [{}, {}]", link.a, link.b);
+            case LinkKind::Times: return "* " + other();
+            case LinkKind::Plus: return "+ " + other();
+            case LinkKind::Minus: return "- " + other();
         }
         return "?";
     }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cstdint>
 #include <map>
 
 #include "core/error.h"
+#include "gguf/tensor_name.h"
 #include "recipe/policy.h"
 
 namespace assay::recipe {
@@ -116,15 +116,10 @@ void add_block_rules(const std::vector<std::string>& kinds, const Blocks& blocks
 std::string Rule::text() const { return pattern + "=" + std::string(quant::type_info(type).name); }
 
 SplitName split_block(std::string_view name) {
-    constexpr std::string_view kStart = "blk.";
-    std::uint64_t block = 0;
-    if (name.starts_with(kStart)) {
-        const char* first = name.data() + kStart.size();
-        const char* last = name.data() + name.size();
-        const auto [end, failure] = std::from_chars(first, last, block);
-        if (failure == std::errc() && end != last && *end == '.') return {std::string(end + 1, last), block};
-    }
-    return {std::string(name), std::nullopt};
+    const auto block = gguf::block_of(name);
+    if (!block) return {std::string(name), std::nullopt};
+    const std::size_t number = name.find('.') + 1;
+    return {std::string(name.substr(name.find('.', number) + 1)), static_cast<std::uint64_t>(*block)};
 }
 
 std::string number_pattern(std::span<const std::uint64_t> numbers) {

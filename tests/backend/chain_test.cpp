@@ -15,7 +15,7 @@ constexpr Activation kAll[] = {Activation::Identity,       Activation::Silu,  Ac
                                Activation::Tanh,           Activation::Exp,   Activation::Softplus,
                                Activation::Log2OnePlusExp2};
 
-ChainLink number(Link::Kind kind, float a, float b) {
+ChainLink number(LinkKind kind, float a, float b) {
     ChainLink l;
     l.link.kind = kind;
     l.link.a = a;
@@ -34,7 +34,7 @@ struct Place {
     bool previous = false;
 };
 
-ChainLink with(Link::Kind kind, Matrix view, Place place = {}) {
+ChainLink with(LinkKind kind, Matrix view, Place place = {}) {
     ChainLink l;
     l.link.kind = kind;
     l.link.tiled = place.tiled;
@@ -43,7 +43,7 @@ ChainLink with(Link::Kind kind, Matrix view, Place place = {}) {
     return l;
 }
 
-ChainLink with(Link::Kind kind, std::vector<float> vector, bool tiled = false) {
+ChainLink with(LinkKind kind, std::vector<float> vector, bool tiled = false) {
     ChainLink l;
     l.link.kind = kind;
     l.link.tiled = tiled;
@@ -125,7 +125,7 @@ TEST_P(ChainTest, FollowsLinks) {
             const std::int64_t cols = shape.n_heads * shape.dim;
             SCOPED_TRACE(testing::Message() << n << " x " << cols);
             const auto matrix = [&](std::int64_t width) { return random(n, width, dtype); };
-            using Kind = Link::Kind;
+            using Kind = LinkKind;
             // An output gate; then a shift of tokens; then what is left of both.
             check(matrix(cols),
                   {with(Kind::Times, matrix(cols)), with(Kind::Plus, random_floats(cols)),
@@ -165,7 +165,7 @@ TEST_P(ChainTest, LeavesActivations) {
 TEST_P(ChainTest, RefusesOperandsThatDoNotFit) {
     const View x = kept(Matrix(4, 8));
     Link link;
-    link.kind = Link::Kind::Times;
+    link.kind = LinkKind::Times;
     const auto message = [&] {
         try {
             backend().chain(x, {&link, 1}, {1, 4}, {{}, x, {}});
@@ -188,7 +188,7 @@ TEST(ChainThreads, LeaveTheSameBits) {
     const auto chain = [](Backend& backend, const auto& numbers, View out) {
         std::vector<Link> links(2);
         links[0].activation = Activation::Softplus;
-        links[1].kind = Link::Kind::Times;
+        links[1].kind = LinkKind::Times;
         links[1].vector = numbers(out.cols);
         links[1].n = out.cols;
         const View x{const_cast<float*>(numbers(out.rows * out.cols)), DType::F32, out.rows, out.cols,

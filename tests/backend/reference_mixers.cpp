@@ -65,21 +65,21 @@ BoundedMatrix chain(const Matrix& x, const std::vector<ChainLink>& links, std::i
                 const auto a = static_cast<double>(l.link.a);
                 const auto b = static_cast<double>(l.link.b);
                 switch (l.link.kind) {
-                    case Link::Kind::Apply: v = apply(l.link.activation, v); break;
-                    case Link::Kind::Affine:
+                    case LinkKind::Apply: v = apply(l.link.activation, v); break;
+                    case LinkKind::Affine:
                         v.error = std::abs(a) * v.error + 2 * kUnit * (std::abs(a * v.value) + std::abs(b));
                         v.value = a * v.value + b;
                         break;
-                    case Link::Kind::Clamp: v.value = std::clamp(v.value, a, b); break;
-                    case Link::Kind::Times: {
+                    case LinkKind::Clamp: v.value = std::clamp(v.value, a, b); break;
+                    case LinkKind::Times: {
                         const double o = operand(l, r, c);
                         v.value *= o;
                         v.error = std::abs(o) * v.error + 2 * kUnit * std::abs(v.value);
                         break;
                     }
-                    case Link::Kind::Plus:
-                    case Link::Kind::Minus:
-                        v.value += (l.link.kind == Link::Kind::Plus ? 1 : -1) * operand(l, r, c);
+                    case LinkKind::Plus:
+                    case LinkKind::Minus:
+                        v.value += (l.link.kind == LinkKind::Plus ? 1 : -1) * operand(l, r, c);
                         v.error += 2 * kUnit * std::abs(v.value);
                         break;
                 }

@@ -195,12 +195,12 @@ Table chain(const Table& x, const std::vector<model::Link>& links, const std::ve
                 double& v = y.at(r, c);
                 const auto a = static_cast<double>(link.a), b = static_cast<double>(link.b);
                 switch (link.kind) {
-                    case model::Link::Kind::Apply: v = activate(link.activation, v); break;
-                    case model::Link::Kind::Affine: v = v * a + b; break;
-                    case model::Link::Kind::Clamp: v = std::clamp(v, a, b); break;
-                    case model::Link::Kind::Times: v *= other(r, c); break;
-                    case model::Link::Kind::Plus: v += other(r, c); break;
-                    case model::Link::Kind::Minus: v -= other(r, c); break;
+                    case LinkKind::Apply: v = activate(link.activation, v); break;
+                    case LinkKind::Affine: v = v * a + b; break;
+                    case LinkKind::Clamp: v = std::clamp(v, a, b); break;
+                    case LinkKind::Times: v *= other(r, c); break;
+                    case LinkKind::Plus: v += other(r, c); break;
+                    case LinkKind::Minus: v -= other(r, c); break;
                 }
             }
     }

@@ -9,20 +9,20 @@ namespace {
 void apply_link(const Link& link, const float* operand, std::int64_t n, float* y) {
     const auto each = [&](auto body) { map(y, n, y, body); };
     switch (link.kind) {
-        case Link::Kind::Apply:
+        case LinkKind::Apply:
             return with_activation(link.activation, [&](auto function) {
                 each([&](Floats v, std::int64_t) { return function(v); });
             });
-        case Link::Kind::Affine: return each([&](Floats v, std::int64_t) { return v * link.a + link.b; });
-        case Link::Kind::Clamp:
+        case LinkKind::Affine: return each([&](Floats v, std::int64_t) { return v * link.a + link.b; });
+        case LinkKind::Clamp:
             return each([&](Floats v, std::int64_t) {
                 return select(v < all(link.a), all(link.a), select(v > all(link.b), all(link.b), v));
             });
-        case Link::Kind::Times:
+        case LinkKind::Times:
             return each([&](Floats v, std::int64_t i) { return v * load_upto(operand, i, n); });
-        case Link::Kind::Plus:
+        case LinkKind::Plus:
             return each([&](Floats v, std::int64_t i) { return v + load_upto(operand, i, n); });
-        case Link::Kind::Minus:
+        case LinkKind::Minus:
             return each([&](Floats v, std::int64_t i) { return v - load_upto(operand, i, n); });
     }
 }

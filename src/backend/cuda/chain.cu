@@ -27,7 +27,7 @@ struct DeviceLink {
     std::int64_t stride;  ///< 0: a vector
     int n;
     int period;  ///< columns that share a value, where the operand is not tiled
-    Link::Kind kind;
+    LinkKind kind;
     Activation activation;
     Reach reach;
     bool half;
@@ -114,16 +114,14 @@ __device__ void apply_link(const DeviceLink& link, std::int64_t row, bool first_
         for (int c = 0; c < kCols; ++c) v[c] = body(v[c], y[c]);
     };
     switch (link.kind) {
-        case Link::Kind::Apply:
-            each([&](float x, float) { return apply_function(link.activation, x); });
-            break;
-        case Link::Kind::Affine: each([&](float x, float) { return x * link.a + link.b; }); break;
-        case Link::Kind::Clamp:
+        case LinkKind::Apply: each([&](float x, float) { return apply_function(link.activation, x); }); break;
+        case LinkKind::Affine: each([&](float x, float) { return x * link.a + link.b; }); break;
+        case LinkKind::Clamp:
             each([&](float x, float) { return x < link.a ? link.a : x > link.b ? link.b : x; });
             break;
-        case Link::Kind::Times: each([](float x, float o) { return x * o; }); break;
-        case Link::Kind::Plus: each([](float x, float o) { return x + o; }); break;
-        case Link::Kind::Minus: each([](float x, float o) { return x - o; }); break;
+        case LinkKind::Times: each([](float x, float o) { return x * o; }); break;
+        case LinkKind::Plus: each([](float x, float o) { return x + o; }); break;
+        case LinkKind::Minus: each([](float x, float o) { return x - o; }); break;
     }
 }
 

@@ -66,11 +66,11 @@ void build_qwen(Builder& b) {
 }
 
 void build_qwen2vl(Builder& b) {
-    build_decoder(b, {.attention = [&] {
-                      return AttentionBlock{
-                          .rope = make_rope(b, b.hp().head_dim(b.layer()),
-                                            {.pairing = Pairing::Halves, .sections = Sections::Consecutive})};
-                  }});
+    build_decoder(b, {.optional_epsilon = true, .attention = [&] {
+                          return AttentionBlock{.rope = make_rope(b, b.hp().head_dim(b.layer()),
+                                                                  {.pairing = Pairing::Halves,
+                                                                   .sections = Sections::Consecutive})};
+                      }});
     b.drop_output_bias();
 }
 

@@ -131,7 +131,7 @@ void build_kimi_k3(Builder& b) {
             depth.sum());
         b.next_stage();
         const Value h2 = b.normalise(depth.read("ffn_res_score"), b.norm("ffn_norm"), "h");
-        if (i < b.hp().integer("leading_dense_block_count").value_or(0))
+        if (is_dense(b))
             ffn(b, h2, depth.sum(), {.function = situ});
         else
             latent_experts(b, h2, depth.sum(), situ);

@@ -8,16 +8,6 @@ namespace assay::model {
 
 namespace {
 
-std::int64_t leading_dense(const Builder& b) {
-    return b.hp().integer("leading_dense_block_count").value_or(0);
-}
-
-/// Shared experts side by side, each as wide as expert_shared_feed_forward_length or a routed one.
-FfnBlock shared_experts(const Builder& b, std::int64_t width) {
-    const std::int64_t each = b.hp().integer("expert_shared_feed_forward_length").value_or(0);
-    return {.width = each > 0 ? each : width * b.hp().integer("expert_shared_count").value_or(1)};
-}
-
 /// Routed experts alone.
 std::function<void(Value, Value)> routed(Builder& b, RouterDefaults defaults) {
     return [&b, defaults](Value h, Value x) {
@@ -36,14 +26,7 @@ std::function<void(Value, Value)> routed_as_wide(Builder& b, RouterDefaults defa
 /// Dense in the first layers, then routed and shared experts.
 std::function<void(Value, Value)> dense_then_shared(Builder& b, RouterDefaults defaults) {
     return [&b, defaults](Value h, Value x) {
-        if (b.layer() < leading_dense(b)) return ffn(b, h, x, {});
-        const Router router = router_of(b, defaults);
-        const std::int64_t width = expert_width(b, router);
-        moe(b, h, x,
-            {.router = router,
-             .width = width,
-             .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
-             .shared_ffn = shared_experts(b, width)});
+        dense_lead(b, h, x, {.router = defaults, .reads_shared_width = true});
     };
 }
 
@@ -97,23 +80,19 @@ void build_hunyuan_moe(Builder& b) {
 }
 
 void build_hy_v3(Builder& b) {
-    build_decoder(b, {.attention =
-                          [&] {
-                              return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
-                                                    .head_norms = HeadNorms::Each};
-                          },
-                      .ffn =
-                          [&](Value h, Value x) {
-                              if (!b.has("ffn_gate_inp")) return ffn(b, h, x, {});
-                              Router router = router_of(b, {.gating = Gating::Sigmoid});
-                              router.selection_bias = b.optional_vector("exp_probs_b", router.n_experts);
-                              const std::int64_t width = expert_width(b, router);
-                              moe(b, h, x,
-                                  {.router = router,
-                                   .width = width,
-                                   .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
-                                   .shared_ffn = shared_experts(b, width)});
-                          }});
+    build_decoder(
+        b, {.attention =
+                [&] {
+                    return AttentionBlock{.rope = rope_of(b, Pairing::Halves), .head_norms = HeadNorms::Each};
+                },
+            .ffn =
+                [&](Value h, Value x) {
+                    if (!b.has("ffn_gate_inp")) return ffn(b, h, x, {});
+                    MoeBlock block =
+                        led_experts(b, {.router = {.gating = Gating::Sigmoid}, .reads_shared_width = true});
+                    block.router.selection_bias = b.optional_vector("exp_probs_b", block.router.n_experts);
+                    moe(b, h, x, block);
+                }});
 }
 
 void build_ernie4_5(Builder& b) {
@@ -129,7 +108,7 @@ void build_ernie4_5(Builder& b) {
                           [&](Value h, Value x) {
                               const std::int64_t step =
                                   b.hp().integer("interleave_moe_layer_step").value_or(1);
-                              const bool mixed = b.has("ffn_gate_inp") && b.layer() >= leading_dense(b) &&
+                              const bool mixed = b.has("ffn_gate_inp") && !is_dense(b) &&
                                                  (step <= 0 || (b.layer() + 1) % step == 0);
                               if (!mixed) return ffn(b, h, x, {});
                               const Router router = router_of(b, kSoftmaxNormalised);
@@ -266,18 +245,7 @@ void build_afmoe(Builder& b) {
                    .post_norm = b.norm("post_attention_norm")});
         b.next_stage();
         const Value h = b.normalise(x, b.norm("ffn_norm"), "h");
-        if (i < leading_dense(b)) {
-            ffn(b, h, x, {}, {.post_norm = b.norm("post_ffw_norm")});
-            continue;
-        }
-        const Router router = router_of(b, {.gating = Gating::Sigmoid});
-        const std::int64_t width = expert_width(b, router);
-        const Value sum =
-            moe_sum(b, h,
-                    {.router = router,
-                     .width = width,
-                     .shared = b.has("ffn_up_shexp") ? SharedExpert::Plain : SharedExpert::None,
-                     .shared_ffn = {.width = width * b.hp().integer("expert_shared_count").value_or(1)}});
+        const Value sum = dense_lead_sum(b, h, {.router = {.gating = Gating::Sigmoid}});
         b.add(sum, b.norm("post_ffw_norm"), 1, x);
     }
     b.finish(x);

@@ -3,19 +3,6 @@
 
 namespace assay::model {
 
-namespace {
-
-/// Shared experts of the same width as the routed ones, expert_shared_count of them side by side.
-FfnBlock shared_beside(const Builder& b, std::int64_t width) {
-    return {.width = width * b.hp().integer("expert_shared_count").value_or(1)};
-}
-
-bool is_dense(const Builder& b) {
-    return b.layer() < b.hp().integer("leading_dense_block_count").value_or(0);
-}
-
-}  // namespace
-
 void build_qwen2moe(Builder& b) {
     build_decoder(
         b, {.attention = [&] { return AttentionBlock{.rope = rope_of(b, Pairing::Halves)}; },
@@ -36,53 +23,29 @@ void build_deepseek(Builder& b) {
     build_decoder(b, {.attention = [&] { return AttentionBlock{.rope = rope_of(b, Pairing::Adjacent)}; },
                       .ffn =
                           [&](Value h, Value x) {
-                              if (is_dense(b)) return ffn(b, h, x, {});
-                              const Router router = router_of(b, {.normalise = false, .reads_gating = false});
-                              const std::int64_t width = b.hp().required("expert_feed_forward_length");
-                              moe(b, h, x,
-                                  {.router = router,
-                                   .width = width,
-                                   .shared = SharedExpert::Plain,
-                                   .shared_ffn = shared_beside(b, width)});
+                              dense_lead(b, h, x, {.router = {.normalise = false, .reads_gating = false}});
                           }});
 }
 
 void build_glm4moe(Builder& b) {
-    build_decoder(b, {.ffn_norm = "post_attention_norm",
-                      .attention =
-                          [&] {
-                              const bool normed = b.has("attn_q_norm");
-                              return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
-                                                    .head_norms = normed ? HeadNorms::Each : HeadNorms::None};
-                          },
-                      .ffn =
-                          [&](Value h, Value x) {
-                              if (is_dense(b)) return ffn(b, h, x, {});
-                              const std::int64_t width = b.hp().required("expert_feed_forward_length");
-                              moe(b, h, x,
-                                  {.router = router_of(b, {.gating = Gating::Sigmoid}),
-                                   .width = width,
-                                   .shared = SharedExpert::Plain,
-                                   .shared_ffn = shared_beside(b, width)});
-                          }});
+    build_decoder(
+        b, {.ffn_norm = "post_attention_norm",
+            .attention =
+                [&] {
+                    const bool normed = b.has("attn_q_norm");
+                    return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
+                                          .head_norms = normed ? HeadNorms::Each : HeadNorms::None};
+                },
+            .ffn = [&](Value h, Value x) { dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}}); }});
 }
 
 void build_dots1(Builder& b) {
-    build_decoder(b, {.attention =
-                          [&] {
-                              return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
-                                                    .head_norms = HeadNorms::Each};
-                          },
-                      .ffn =
-                          [&](Value h, Value x) {
-                              if (is_dense(b)) return ffn(b, h, x, {});
-                              const std::int64_t width = b.hp().required("expert_feed_forward_length");
-                              moe(b, h, x,
-                                  {.router = router_of(b, {.gating = Gating::Sigmoid}),
-                                   .width = width,
-                                   .shared = SharedExpert::Plain,
-                                   .shared_ffn = shared_beside(b, width)});
-                          }});
+    build_decoder(
+        b, {.attention =
+                [&] {
+                    return AttentionBlock{.rope = rope_of(b, Pairing::Halves), .head_norms = HeadNorms::Each};
+                },
+            .ffn = [&](Value h, Value x) { dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}}); }});
 }
 
 void build_gpt_oss(Builder& b) {

@@ -98,24 +98,16 @@ void build_mimo2(Builder& b) {
 void build_cohere2moe(Builder& b) {
     const Hyperparameters& hp = b.hp();
     const Windows windows(b, {.period = 4, .reads_array = true, .dense_first = true});
-    const std::int64_t n_dense = hp.integer("leading_dense_block_count").value_or(0);
     const auto attention = [&] {
-        const bool turns = windows.windowed(b.layer()) || b.layer() < n_dense;
+        const bool turns = windows.windowed(b.layer()) || is_dense(b);
         return AttentionBlock{.rope = turns ? rope_of(b, Pairing::Adjacent) : Rope{},
                               .window = windows.of(b.layer())};
     };
     const auto feed_forward = [&](Value h, Value x) {
         if (!b.has("ffn_gate_inp")) return ffn(b, h, x, {});
-        const bool shares = b.has("ffn_up_shexp");
-        const std::int64_t width = hp.required("expert_feed_forward_length");
-        const std::int64_t shared = hp.integer("expert_shared_feed_forward_length").value_or(0);
-        const std::int64_t n_shared = hp.integer("expert_shared_count").value_or(1);
-        moe(b, h, x,
-            {.router = router_of(b, {.gating = Gating::Sigmoid}),
-             .width = width,
-             .shared = shares ? SharedExpert::Plain : SharedExpert::None,
-             .shared_ffn = {.width = shared > 0 ? shared : width * n_shared}},
-            shares ? 0.5f : 1.0f);
+        const MoeBlock block =
+            led_experts(b, {.router = {.gating = Gating::Sigmoid}, .reads_shared_width = true});
+        moe(b, h, x, block, block.shared == SharedExpert::Plain ? 0.5f : 1.0f);
     };
     const bool rms = hp.number("attention.layer_norm_rms_epsilon", 0) != 0;
     const float logit_scale = hp.number("logit_scale", 1);
