@@ -121,14 +121,15 @@ void selective_scan(Bench& bench, std::int64_t channels, std::int64_t n_state) {
 }
 
 void convolve(Bench& bench, std::int64_t cols, std::int64_t kernel) {
-    const View x = bench.matrix(cols, -1, 1);
-    const float* weight = bench.vector(cols * kernel, -1, 1);
+    const ConvolveArgs args{.x = bench.matrix(cols, -1, 1),
+                            .weight = bench.vector(cols * kernel, -1, 1),
+                            .kernel = kernel,
+                            .activation = Activation::Silu};
     const View out = bench.blank(cols);
     const double n = static_cast<double>(bench.rows().count() * cols);
-    bench.report(
-        "convolve " + std::to_string(cols) + ", " + std::to_string(kernel) + " taps", n * 8,
-        n * 2 * static_cast<double>(kernel),
-        [&] { bench.backend().convolve(x, weight, nullptr, kernel, Activation::Silu, bench.rows(), out); });
+    bench.report("convolve " + std::to_string(cols) + ", " + std::to_string(kernel) + " taps", n * 8,
+                 n * 2 * static_cast<double>(kernel),
+                 [&] { bench.backend().convolve(args, bench.rows(), out); });
 }
 
 /// A mixer's output gate: silu(x) * gate * a head's weights * a head's factor.

@@ -201,8 +201,11 @@ void convolve(benchmark::State& state) {
     const BufferPtr weight = setup.filled(cols * kernel);
     const BufferPtr out = setup.backend->allocate(static_cast<std::size_t>(rows * cols) * sizeof(float));
     for (auto _ : state)
-        setup.backend->convolve({x->data(), DType::F32, rows, cols, cols}, weight->f32(), nullptr, kernel,
-                                Activation::Silu, {1, kChunk}, {out->data(), DType::F32, rows, cols, cols});
+        setup.backend->convolve({.x = {x->data(), DType::F32, rows, cols, cols},
+                                 .weight = weight->f32(),
+                                 .kernel = kernel,
+                                 .activation = Activation::Silu},
+                                {1, kChunk}, {out->data(), DType::F32, rows, cols, cols});
     state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * rows * cols * 8);
 }
 

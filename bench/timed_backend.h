@@ -95,9 +95,8 @@ class TimedBackend final : public backend::Backend {
     void add(backend::View x, const backend::Norm& norm, float scale, backend::View residual) override {
         time(Stage::Add, 0, [&] { inner_.add(x, norm, scale, residual); });
     }
-    void convolve(backend::View x, const float* weight, const float* bias, std::int64_t kernel,
-                  Activation activation, backend::Rows rows, backend::View out) override {
-        time(Stage::Scan, 0, [&] { inner_.convolve(x, weight, bias, kernel, activation, rows, out); });
+    void convolve(const backend::ConvolveArgs& args, backend::Rows rows, backend::View out) override {
+        time(Stage::Scan, 0, [&] { inner_.convolve(args, rows, out); });
     }
     void scan(const backend::ScanArgs& args, backend::Rows rows, backend::View out) override {
         time(Stage::Scan, 0, [&] { inner_.scan(args, rows, out); });

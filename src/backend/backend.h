@@ -190,6 +190,17 @@ struct AttentionArgs {
     std::int64_t chosen_tokens = 1;
 };
 
+/// Depthwise causal convolution within each chunk, 0 before its first row:
+///   out[t][c] = act(sum_j weight[c][j] x[t - (kernel - 1 - j) dilation][c] + bias[c]), [rows, cols] f32
+struct ConvolveArgs {
+    View x;                         ///< [rows, cols] f32
+    const float* weight = nullptr;  ///< [cols, kernel]
+    const float* bias = nullptr;    ///< [cols], or null: 0
+    std::int64_t kernel = 0;
+    std::int64_t dilation = 1;
+    Activation activation = Activation::Identity;
+};
+
 /// Block j of a chunk: its tokens from j * block_tokens on. Only complete blocks count.
 ///   out [rows, cols] f32: in the row of a block's first token, of each column the mean of x over the block
 ///   weighted by softmax(gate + bias) over it; 0 in other rows.
@@ -410,11 +421,8 @@ class Backend {
     // --- row operations of mixers other than attention. Inputs are f32; in `out`, `plain` may be f32 or
     // activations.
 
-    /// Depthwise causal convolution within each chunk: out[t][c] = act(sum_j weight[c][j] x[t - kernel + 1 +
-    /// j][c] + bias[c]), 0 before the first row. weight [cols, kernel], bias [cols] or null; out [rows, cols]
-    /// f32.
-    virtual void convolve(View x, const float* weight, const float* bias, std::int64_t kernel,
-                          Activation activation, Rows rows, View out) = 0;
+    /// out [rows, cols] f32.
+    virtual void convolve(const ConvolveArgs& args, Rows rows, View out) = 0;
 
     /// out [rows, n_heads * value_dim] f32.
     virtual void scan(const ScanArgs& args, Rows rows, View out) = 0;

@@ -26,10 +26,11 @@ inline void check_slices(std::string_view operation, const View& x, std::int64_t
         throw_error(ErrorKind::Shape, operation, "{} columns in {} slices", x.cols, n_slices);
 }
 
-inline void check_convolve(const View& x, std::int64_t kernel, Rows rows, const View& out) {
-    check_count("convolve", "taps", kernel, 1, kMaxTaps);
-    check_f32(x, "input of a convolution", rows.count(), x.cols);
-    check_f32(out, "result of a convolution", rows.count(), x.cols);
+inline void check_convolve(const ConvolveArgs& args, Rows rows, const View& out) {
+    check_count("convolve", "taps", args.kernel, 1, kMaxTaps);
+    check_count("convolve", "tokens between taps", args.dilation, 1, INT32_MAX);
+    check_f32(args.x, "input of a convolution", rows.count(), args.x.cols);
+    check_f32(out, "result of a convolution", rows.count(), args.x.cols);
 }
 
 inline void check_scan(const ScanArgs& args, Rows rows, const View& out) {

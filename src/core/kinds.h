@@ -17,6 +17,7 @@ enum class Activation : std::uint8_t {
     Exp,
     Softplus,         ///< ln(1 + exp(x)); x above 20
     Log2OnePlusExp2,  ///< log2(1 + 2^x)
+    SignedRoot,       ///< sign(x) sqrt(max(|x|, 1e-6)), 0 for 0
 };
 
 /// What a link of a chain does to the accumulator of an element.

@@ -3,37 +3,37 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "model/table_rows.h"
 #include "model/visit.h"
 
 namespace assay::engine {
 
 namespace {
 
-/// The rows of a table that some tokens use, as a table of its own; whole groups where rows lie together.
+/// Some rows of a table as a table of its own; whole groups where rows lie together.
 struct UsedRows {
     std::vector<std::byte> bytes;
-    std::vector<std::int32_t> tokens;  ///< indices into it
+    std::vector<std::int32_t> rows;  ///< indices into it
     std::int64_t n_rows = 0;
 
-    UsedRows(const backend::WeightSource& table, std::span<const std::int32_t> wanted)
-        : tokens(wanted.begin(), wanted.end()) {
+    UsedRows(const backend::WeightSource& table, std::vector<std::int32_t> wanted) : rows(std::move(wanted)) {
         const auto together = static_cast<std::int32_t>(table.type->group_rows);
-        for (const std::int32_t token : tokens)
-            if (token < 0 || token >= table.n_out)
-                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}",
-                            token, table.n_out);
+        for (const std::int32_t row : rows)
+            if (row < 0 || row >= table.n_out)
+                throw_error(ErrorKind::BadFile, "embedding", "token id {} has no row, the table has {}", row,
+                            table.n_out);
         std::vector<std::int32_t> used;
-        for (const std::int32_t token : tokens) used.push_back(token / together);
+        for (const std::int32_t row : rows) used.push_back(row / together);
         std::ranges::sort(used);
         used.erase(std::unique(used.begin(), used.end()), used.end());
         const std::size_t group_bytes = table.bytes.size() / static_cast<std::size_t>(table.n_out / together);
         for (const std::int32_t group : used) {
-            const auto rows = table.bytes.subspan(static_cast<std::size_t>(group) * group_bytes, group_bytes);
-            bytes.insert(bytes.end(), rows.begin(), rows.end());
+            const auto own = table.bytes.subspan(static_cast<std::size_t>(group) * group_bytes, group_bytes);
+            bytes.insert(bytes.end(), own.begin(), own.end());
         }
-        for (std::int32_t& token : tokens) {
-            const auto place = std::ranges::lower_bound(used, token / together) - used.begin();
-            token = static_cast<std::int32_t>(place) * together + token % together;
+        for (std::int32_t& row : rows) {
+            const auto place = std::ranges::lower_bound(used, row / together) - used.begin();
+            row = static_cast<std::int32_t>(place) * together + row % together;
         }
         n_rows = static_cast<std::int64_t>(used.size()) * together;
     }
@@ -58,40 +58,35 @@ bool replaces_table(const Replacement& replacement, const model::Stage& stage) {
 
 LookupTables::LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
                            std::span<const std::int32_t> tokens)
-    : sources_(sources), tokens_(tokens) {
+    : sources_(sources), tokens_(tokens), n_ctx_(plan.options().n_ctx) {
     if (replacement == nullptr) return;
     for (const plan::StagePlan& stage : plan.stages())
         for (const model::Step& step : stage.stage->steps) {
             const auto* lookup = std::get_if<model::Lookup>(&step.operation);
             if (lookup == nullptr || !replacement->replaces(lookup->table.name)) continue;
             backend::WeightSource source = sources.mapped(lookup->table);
-            UsedRows used(source, tokens);
+            UsedRows used(source, model::table_rows(*lookup, tokens_, n_ctx_));
             source.bytes = used.bytes;
             source.n_out = used.n_rows;
-            Rounded& rounded = rounded_[lookup->table.name];
+            Rounded& rounded = rounded_[lookup];
             rounded.source = replacement->replace(lookup->table.name, 0, source);
             rounded.bytes.assign(rounded.source.bytes.begin(), rounded.source.bytes.end());
             rounded.source.bytes = rounded.bytes;
-            rounded.tokens = std::move(used.tokens);
+            rounded.rows = std::move(used.rows);
             replacement->release();
         }
 }
 
 void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first,
-                         std::int64_t n_ctx, backend::View out) const {
-    if (lookup.row == model::Lookup::Row::Position) {
-        std::vector<std::int32_t> positions;
-        for (std::int64_t row = 0; row < out.rows; ++row)
-            positions.push_back(static_cast<std::int32_t>(row % n_ctx));
-        return backend.embed(sources_.mapped(lookup.table), positions, lookup.scale, lookup.first, out);
-    }
+                         backend::View out) const {
     const auto part = [&](std::span<const std::int32_t> all) {
         return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
     };
-    const auto rounded = rounded_.find(lookup.table.name);
-    if (rounded == rounded_.end())
-        return backend.embed(sources_.mapped(lookup.table), part(tokens_), lookup.scale, lookup.first, out);
-    backend.embed(rounded->second.source, part(rounded->second.tokens), lookup.scale, lookup.first, out);
+    if (const auto rounded = rounded_.find(&lookup); rounded != rounded_.end())
+        return backend.embed(rounded->second.source, part(rounded->second.rows), lookup.scale, lookup.first,
+                             out);
+    backend.embed(sources_.mapped(lookup.table), model::table_rows(lookup, part(tokens_), n_ctx_),
+                  lookup.scale, lookup.first, out);
 }
 
 Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,

@@ -16,27 +16,28 @@
 
 namespace assay::engine {
 
-/// A table of a Lookup as a line has it: of a variant that rounds it, only the rows that the wave uses.
+/// The tables of Lookups as a line has them: of one that a variant rounds, only the rows that the wave uses.
 class LookupTables {
   public:
-    /// Asks the replacement, so that it must not be at work elsewhere.
+    /// Asks the replacement, so that it must not be at work elsewhere. tokens: of the wave, whole chunks.
     LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
                  std::span<const std::int32_t> tokens);
 
-    /// out [tokens, cols] for tokens [first, first + out.rows) of the wave; all of a chunk's positions for
-    /// Lookup::Row::Position.
-    void embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first, std::int64_t n_ctx,
+    /// out [tokens, cols] for tokens [first, first + out.rows) of the wave, whole chunks. The lookup is one
+    /// of the program's.
+    void embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first,
                backend::View out) const;
 
   private:
     struct Rounded {
         std::vector<std::byte> bytes;
         backend::WeightSource source;
-        std::vector<std::int32_t> tokens;  ///< indices into it
+        std::vector<std::int32_t> rows;  ///< into it, by token
     };
     const WeightSources& sources_;
     std::span<const std::int32_t> tokens_;
-    std::map<std::string, Rounded> rounded_;
+    std::int64_t n_ctx_;
+    std::map<const model::Lookup*, Rounded> rounded_;
 };
 
 /// plan::PassPlan, backend and replacement are borrowed.

@@ -48,7 +48,7 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
         const StepWeights& w;
 
         void operator()(const model::Lookup& op) const {
-            run.line_.tables.embed(run.backend_, op, run.group_.first_row, run.n_ctx_, to());
+            run.line_.tables.embed(run.backend_, op, run.group_.first_row, to());
         }
         void operator()(const model::Normalise& op) const {
             run.backend_.norm(run.plain(op.x), run.norm(op.norm, op.x.cols, op.n_slices), r, produce());
@@ -81,8 +81,9 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
                                 r, to());
         }
         void operator()(const model::Convolve& op) const {
-            run.backend_.convolve(run.plain(op.x), run.unit_.vector(op.weight), run.unit_.vector(op.bias),
-                                  op.kernel, op.activation, r, to());
+            run.backend_.convolve({run.plain(op.x), run.unit_.vector(op.weight), run.unit_.vector(op.bias),
+                                   op.kernel, op.dilation, op.activation},
+                                  r, to());
         }
         void operator()(const model::Scan& op) const { run.run_scan(op, to()); }
         void operator()(const model::SelectiveScan& op) const {

@@ -132,15 +132,26 @@ struct HyperStep {
 };
 /// hyper_connection.count streams, all equal to the embedding.
 Value hyper_embed(Builder& b);
+/// What differs between manifold-constrained connections.
+struct MhcForm {
+    bool epsilon_on_input = true;  ///< factors of the streams that make the input have epsilon added
+    float clamp = 0;               ///< of what the balance begins with; 0: none
+    bool by_destination = false;   ///< that is [dst * streams + src], and softmax goes over src first
+};
 /// Manifold-constrained connections (DeepSeek-AI 2025) with tensors <name>_fn, _base and _scale.
-HyperStep open_mhc(Builder& b, Value streams, const std::string& name);
+HyperStep open_mhc(Builder& b, Value streams, const std::string& name, const MhcForm& form = {});
 /// Independent connections: streams stay as they are.
 HyperStep open_ihc(Builder& b, Value streams, const std::string& name);
+/// Connections of low rank: each stream normalised by itself, and gated by what all of them make of a few
+/// columns; tensors <name>_norm, _down, _up and _inject. Streams stay as they are.
+HyperStep open_low_rank(Builder& b, Value streams, const std::string& name);
 /// Streams after the branch gave `branch`, in `out`: the streams themselves where there is no `comb`, else
 /// others.
 void close_hyper(Builder& b, Value streams, const HyperStep& step, Value branch, Value out);
 /// The mixture with output_hc_fn, _base and _scale that leaves the last layer.
 Value hyper_head(Builder& b, Value streams);
+/// The same of low rank, with output_hc_norm, _down and _up, in place of the final norm.
+Value low_rank_head(Builder& b, Value streams);
 /// The mean of streams side by side.
 Value hyper_mean(Builder& b, Value streams);
 
@@ -160,6 +171,7 @@ struct DeltaInputs {
     Value alpha{};  ///< [heads]
     Value beta{};   ///< [heads]
     Value gate{};   ///< [heads * value_dim]
+    Activation gate_function = Activation::Silu;
 };
 /// What enters ssm_out. l2: the norm of queries and keys.
 Value delta_net(Builder& b, const DeltaInputs& inputs, const DeltaSizes& sizes, Norm l2, bool interleaved);
@@ -265,6 +277,12 @@ Value dense_lead_sum(Builder& b, Value h, const DenseLead& block);
 Value layer_embeddings(Builder& b, Value x, std::int64_t width);
 /// proj (gelu(inp_gate x) * own), the branch that brings a layer's part of them in.
 Value layer_embedding(Builder& b, Value x, Value own);
+
+/// Whether ple.layers names the current layer.
+bool has_ngrams(const Builder& b);
+/// Embeddings of n-grams (per_layer_token_embd, looked up by hashes of the last tokens) join the streams,
+/// gated by how they fit each and convolved: tensors ple_*.
+void add_ngrams(Builder& b, Value streams);
 
 /// SiLU, clamped by the limit that a key (a number, or one for each layer) gives this layer; not where it is
 /// 0.

@@ -30,6 +30,27 @@ Value mixed(Builder& b, Value streams, Value shares) {
     return b.emit(Mix{streams, shares, shares.cols, 1}, b.hidden(), "input");
 }
 
+/// The n x n numbers of each row with rows and columns exchanged.
+Value turned(Builder& b, Value square, std::int64_t n) {
+    const Value out = b.declare(n * n, "comb");
+    for (std::int64_t i = 0; i < n; ++i) b.emit_into(CopyHeads{square, n, i, 1}, out.columns(i * n, n));
+    return out;
+}
+
+/// The mean over normed streams, gated by sigmoid(up silu(down normed / streams)).
+Value low_rank_mixed(Builder& b, Value normed, const std::string& name) {
+    const float share = 1.0f / static_cast<float>(n_streams(b));
+    const std::int64_t rank = b.hp().required("hyper_connection.low_rank");
+    const Value down = b.product(normed, {b.linear(name + "_down", normed.cols, rank)}, "low");
+    const Value low = b.chain(down, {affine(share), apply(Activation::Silu)}, "low");
+    const Value up = b.product(low, {b.linear(name + "_up", rank, normed.cols)}, "shares");
+    return hyper_mean(b, b.chain(up, {apply(Activation::Sigmoid), times(normed)}, "shares"));
+}
+
+Value normed_streams(Builder& b, Value streams, const std::string& name) {
+    return b.normalise(streams, b.norm(name + "_norm", streams.cols), "normed", n_streams(b));
+}
+
 }  // namespace
 
 Value hyper_embed(Builder& b) {
@@ -40,15 +61,19 @@ Value hyper_embed(Builder& b) {
     return streams;
 }
 
-HyperStep open_mhc(Builder& b, Value streams, const std::string& name) {
+HyperStep open_mhc(Builder& b, Value streams, const std::string& name, const MhcForm& form) {
     const std::int64_t n = n_streams(b);
     const Value all = coefficients(b, streams, name, {n, n, n * n});
-    const Value pre = b.chain(all.columns(0, n), {apply(Activation::Sigmoid), affine(1, epsilon(b))}, "pre");
+    std::vector<Link> input{apply(Activation::Sigmoid)};
+    if (form.epsilon_on_input) input.push_back(affine(1, epsilon(b)));
+    const Value pre = b.chain(all.columns(0, n), std::move(input), "pre");
     const Value post = b.chain(all.columns(n, n), {apply(Activation::Sigmoid), affine(2)}, "post");
-    const Value comb = b.emit(Sinkhorn{all.columns(2 * n, n * n), n,
-                                       b.hp().required("hyper_connection.sinkhorn_iterations"), epsilon(b)},
-                              n * n, "comb");
-    return {mixed(b, streams, pre), post, comb};
+    Value start = all.columns(2 * n, n * n);
+    if (form.clamp > 0) start = b.chain(start, {clamp(-form.clamp, form.clamp)}, "start");
+    const Value comb =
+        b.emit(Sinkhorn{start, n, b.hp().required("hyper_connection.sinkhorn_iterations"), epsilon(b)}, n * n,
+               "comb");
+    return {mixed(b, streams, pre), post, form.by_destination ? turned(b, comb, n) : comb};
 }
 
 HyperStep open_ihc(Builder& b, Value streams, const std::string& name) {
@@ -59,6 +84,19 @@ HyperStep open_ihc(Builder& b, Value streams, const std::string& name) {
     const Value post =
         b.chain(all.columns(n, n), {apply(Activation::Sigmoid), affine(magnitude, eps)}, "post");
     return {mixed(b, streams, pre), post, {}};
+}
+
+HyperStep open_low_rank(Builder& b, Value streams, const std::string& name) {
+    const std::int64_t n = n_streams(b);
+    const Value normed = normed_streams(b, streams, name);
+    const Value inject = b.product(normed, {b.linear(name + "_inject", streams.cols, n)}, "post");
+    const Value post = b.chain(
+        inject, {affine(1.0f / static_cast<float>(n)), apply(Activation::Sigmoid), affine(2)}, "post");
+    return {low_rank_mixed(b, normed, name), post, {}};
+}
+
+Value low_rank_head(Builder& b, Value streams) {
+    return low_rank_mixed(b, normed_streams(b, streams, "output_hc"), "output_hc");
 }
 
 void close_hyper(Builder& b, Value streams, const HyperStep& step, Value branch, Value out) {

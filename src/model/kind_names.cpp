@@ -16,6 +16,7 @@ const char* name_of(Activation activation) {
         case Activation::Exp: return "exp";
         case Activation::Softplus: return "softplus";
         case Activation::Log2OnePlusExp2: return "log2(1 + 2^x)";
+        case Activation::SignedRoot: return "signed root";
     }
     return "?";
 }

@@ -83,13 +83,24 @@ struct ValueInfo {
 // The operations. `out` is the step's result, columns that nothing has written before or whose content no
 // step takes any more, unless said otherwise.
 
+/// A row for a token and those before it in its chunk: first_row + (xor_s multipliers[s] * id_s) % n_rows, in
+/// 64 bits without sign, id_s the token s places back. `end` stands for tokens before the chunk's first, and
+/// for all from the nearest `end` among those before.
+struct Ngram {
+    std::vector<std::uint64_t> multipliers{};
+    std::int32_t end = 0;
+    std::int64_t first_row = 0;
+    std::int64_t n_rows = 0;
+};
+
 /// out = scale * columns [first, first + out.cols) of a table's row.
 struct Lookup {
-    enum class Row : std::uint8_t { Token, Position };
+    enum class Row : std::uint8_t { Token, Position, Ngram };
     Weight table{};
     Row row = Row::Token;
     float scale = 1;
     std::int64_t first = 0;
+    Ngram ngram{};  ///< of Row::Ngram
 };
 
 /// out = norm(x), each of n_slices equal slices of columns by itself.
@@ -185,13 +196,14 @@ struct Select {
     bool tail = false;  ///< the block that is not complete is seen too
 };
 
-/// Depthwise causal convolution: out[t] = act(sum_j weight[c][j] x[t - kernel + 1 + j] + bias[c]).
+/// Depthwise causal convolution: out[t] = act(sum_j weight[c][j] x[t - (kernel - 1 - j) dilation] + bias[c]).
 struct Convolve {
     Value x{};
     Vector weight{};  ///< [cols, kernel]
     Vector bias{};
     std::int64_t kernel = 0;
     Activation activation = Activation::Identity;
+    std::int64_t dilation = 1;
 };
 
 /// Linear attention, ScanKind: out [n_heads * value_dim] = scale * o.

@@ -51,7 +51,7 @@ Value delta_net(Builder& b, const DeltaInputs& in, const DeltaSizes& s, Norm l2,
     op.scale = 1.0f / std::sqrt(static_cast<float>(s.key_dim));
     const Value out = b.emit(std::move(op), values, "states");
     const Value normed = b.normalise(out, b.norm("ssm_norm", s.value_dim), "normed", s.n_heads);
-    return b.chain(normed, {times(b.chain(in.gate, {apply(Activation::Silu)}, "gate"))}, "gated");
+    return b.chain(normed, {times(b.chain(in.gate, {apply(in.gate_function)}, "gate"))}, "gated");
 }
 
 namespace {

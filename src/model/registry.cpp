@@ -50,6 +50,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"falcon", build_falcon},
     {"falcon-h1", build_falcon_h1},
     {"gemma", build_gemma},
+    {"gemma-embedding", build_gemma_embedding},
     {"gemma2", build_gemma2},
     {"gemma3", build_gemma3},
     {"gemma3n", build_gemma3n},
@@ -87,6 +88,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"llada", build_llada},
     {"llada-moe", build_llada_moe},
     {"llama", build_llama},
+    {"llama-embed", build_llama_embed},
     {"llama4", build_llama4},
     {"maincoder", build_maincoder},
     {"maion-coder", build_maion_coder},
@@ -134,6 +136,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"qwen3next", build_qwen3next},
     {"qwen3vl", build_qwen3vl},
     {"qwen3vlmoe", build_qwen3vlmoe},
+    {"qwen4exp", build_qwen4exp},
     {"refact", build_refact},
     {"rnd1", build_rnd1},
     {"rwkv6", build_rwkv6},
@@ -148,6 +151,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"starcoder2", build_starcoder2},
     {"step35", build_step35},
     {"talkie", build_talkie},
+    {"xing4_0", build_xing4_0},
     {"xverse", build_internlm2},
 });
 

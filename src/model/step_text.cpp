@@ -19,9 +19,18 @@ struct Words {
         return fmt::format("{} norm, eps {}", name_of(norm.kind), norm.eps);
     }
 
+    static std::string row_text(const Lookup& op) {
+        switch (op.row) {
+            case Lookup::Row::Token: return "token";
+            case Lookup::Row::Position: return "position";
+            case Lookup::Row::Ngram:
+                return fmt::format("{} tokens: rows [{}..{})", op.ngram.multipliers.size(),
+                                   op.ngram.first_row, op.ngram.first_row + op.ngram.n_rows);
+        }
+        return "?";
+    }
     std::string text(const Lookup& op) const {
-        return fmt::format("lookup by {}", op.row == Lookup::Row::Token ? "token" : "position") +
-               when(op.first != 0, fmt::format("columns from {}", op.first)) +
+        return "lookup by " + row_text(op) + when(op.first != 0, fmt::format("columns from {}", op.first)) +
                when(op.scale != 1, fmt::format("times {}", op.scale));
     }
     std::string text(const Normalise& op) const {
@@ -74,7 +83,8 @@ struct Words {
     }
     std::string text(const Convolve& op) const {
         return fmt::format("convolve {}: kernel {}, {}", names.value(op.x), op.kernel,
-                           name_of(op.activation));
+                           name_of(op.activation)) +
+               when(op.dilation != 1, fmt::format("every {} tokens", op.dilation));
     }
     std::string text(const Scan& op) const {
         return fmt::format("scan {}, {}, {}: {}, {} heads, {} key heads{}, keys of {}, values of {}",

@@ -10,10 +10,12 @@ namespace {
 using reference::ChainLink;
 using reference::Matrix;
 
-constexpr Activation kAll[] = {Activation::Identity,       Activation::Silu,  Activation::Gelu,
-                               Activation::Relu,           Activation::Relu2, Activation::Sigmoid,
-                               Activation::Tanh,           Activation::Exp,   Activation::Softplus,
-                               Activation::Log2OnePlusExp2};
+constexpr Activation kAll[] = {Activation::Identity,  Activation::Silu,
+                               Activation::Gelu,      Activation::Relu,
+                               Activation::Relu2,     Activation::Sigmoid,
+                               Activation::Tanh,      Activation::Exp,
+                               Activation::Softplus,  Activation::Log2OnePlusExp2,
+                               Activation::SignedRoot};
 
 ChainLink number(LinkKind kind, float a, float b) {
     ChainLink l;

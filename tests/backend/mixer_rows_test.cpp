@@ -18,25 +18,34 @@ TEST_P(MixerRowsTest, Convolves) {
         std::int64_t kernel;
         Activation activation;
         bool bias;
+        std::int64_t dilation = 1;
     };
     for (const Shape& shape : {Shape{{3, 1}, 5, 4, Activation::Silu, true},
                                {{2, 130}, 600, 4, Activation::Silu, true},
                                {{2, 67}, 40, 3, Activation::Identity, false},
                                {{3, 20}, 37, 2, Activation::Identity, true},
                                {{2, 10}, 64, 16, Activation::Gelu, false},
-                               {{2, 9}, 7, 1, Activation::Softplus, false}}) {
-        SCOPED_TRACE(testing::Message() << shape.kernel << " taps, " << shape.cols << " columns");
+                               {{2, 9}, 7, 1, Activation::Softplus, false},
+                               {{2, 130}, 600, 4, Activation::Silu, false, 3},
+                               {{3, 20}, 37, 3, Activation::Identity, true, 2},
+                               {{2, 5}, 8, 4, Activation::Silu, true, 9}}) {
+        SCOPED_TRACE(testing::Message() << shape.kernel << " taps, " << shape.dilation << " apart, "
+                                        << shape.cols << " columns");
         const Matrix x = random(shape.rows.count(), shape.cols, DType::F32);
         const reference::Convolve args{random_floats(shape.cols * shape.kernel),
                                        shape.bias ? random_floats(shape.cols) : std::vector<float>{},
-                                       shape.kernel, shape.activation};
+                                       shape.kernel, shape.activation, shape.dilation};
         const View input = kept(x, 3);
-        const float* weight = kept(args.weight);
-        const float* bias = shape.bias ? kept(args.bias) : nullptr;
+        ConvolveArgs convolution;
+        convolution.weight = kept(args.weight);
+        if (shape.bias) convolution.bias = kept(args.bias);
+        convolution.kernel = shape.kernel;
+        convolution.dilation = shape.dilation;
+        convolution.activation = shape.activation;
         const Matrix found = check_rows(
             [&](Rows some, std::int64_t first, View out) {
-                backend().convolve(input.row_range(first, some.count()), weight, bias, shape.kernel,
-                                   shape.activation, some, out);
+                convolution.x = input.row_range(first, some.count());
+                backend().convolve(convolution, some, out);
             },
             shape.rows, shape.cols);
         expect_bounded(found, reference::convolve(x, args, shape.rows.chunk_tokens));
@@ -134,8 +143,9 @@ TEST(ConvolveThreads, LeaveTheSameBits) {
     const auto convolve = [](Backend& backend, const auto& numbers, View out) {
         const View x{const_cast<float*>(numbers(out.rows * out.cols)), DType::F32, out.rows, out.cols,
                      out.cols};
-        const float* weight = numbers(4 * out.cols);
-        backend.convolve(x, weight, nullptr, 4, Activation::Silu, {2, out.rows / 2}, out);
+        const ConvolveArgs args{
+            .x = x, .weight = numbers(4 * out.cols), .kernel = 4, .activation = Activation::Silu};
+        backend.convolve(args, {2, out.rows / 2}, out);
     };
     const auto results = on_threads({1, 2, 3}, 300, 600, convolve);
     EXPECT_EQ(results[1], results[0]);

@@ -66,6 +66,7 @@ double activate(Activation activation, double x) {
         case Activation::Exp: return std::exp(x);
         case Activation::Softplus: return x > 20 ? x : std::log1p(std::exp(x));
         case Activation::Log2OnePlusExp2: return std::log2(1 + std::exp2(x));
+        case Activation::SignedRoot: break;  // no feed-forward has it
     }
     return NAN;
 }

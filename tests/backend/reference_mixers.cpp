@@ -22,6 +22,8 @@ double exact(Activation activation, double x) {
         case Activation::Exp: return std::exp(x);
         case Activation::Softplus: return x > 20 ? x : std::log1p(std::exp(x));
         case Activation::Log2OnePlusExp2: return std::log1p(std::exp2(x)) / std::log(2.0);
+        case Activation::SignedRoot:
+            return x == 0 ? 0 : std::copysign(std::sqrt(std::max(std::abs(x), 1e-6)), x);
     }
     return x;
 }
@@ -96,7 +98,7 @@ BoundedMatrix convolve(const Matrix& x, const Convolve& args, std::int64_t chunk
             double sum = args.bias.empty() ? 0 : at(args.bias, c);
             double magnitudes = std::abs(sum);
             for (std::int64_t j = 0; j < args.kernel; ++j) {
-                const std::int64_t back = args.kernel - 1 - j;
+                const std::int64_t back = (args.kernel - 1 - j) * args.dilation;
                 if (back > r % chunk_tokens) continue;
                 const double term = at(args.weight, c * args.kernel + j) * x.at(r - back, c);
                 sum += term;

@@ -43,6 +43,7 @@ struct Convolve {
     std::vector<float> bias;    ///< [cols] or empty
     std::int64_t kernel = 0;
     Activation activation = Activation::Identity;
+    std::int64_t dilation = 1;
 };
 BoundedMatrix convolve(const Matrix& x, const Convolve& args, std::int64_t chunk_tokens);
 

@@ -122,6 +122,8 @@ INSTANTIATE_TEST_SUITE_P(
     OfOperations, Words,
     testing::Values(
         Worded{Lookup{.row = Lookup::Row::Position, .first = 3}, "= lookup by position, columns from 3"},
+        Worded{Lookup{.row = Lookup::Row::Ngram, .ngram = {{3, 5}, 2, 10, 7}},
+               "= lookup by 2 tokens: rows [10..17)"},
         Worded{Normalise{kX, {NormKind::L2, {}, {}, 0.5f}, 2},
                "= normalise x[0..4): l2 norm, eps 0.5, each of 2 slices"},
         Worded{Product{.x = kY, .n_heads = 2, .precise = true},
@@ -156,6 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
                "= select by y, x[0..4): 2 heads, the best 3 blocks of 4 tokens, and the tail"},
         Worded{Convolve{.x = kY, .kernel = 4, .activation = Activation::Silu},
                "= convolve y: kernel 4, silu"},
+        Worded{Convolve{.x = kY, .kernel = 4, .dilation = 3},
+               "= convolve y: kernel 4, identity, every 3 tokens"},
         Worded{Scan{.kind = ScanKind::Delta,
                     .q = kX,
                     .k = kX,

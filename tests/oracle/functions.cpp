@@ -35,6 +35,10 @@ double activate(Activation activation, double x) {
         case Activation::Exp: return std::exp(x);
         case Activation::Softplus: return x > 20 ? x : std::log1p(std::exp(x));
         case Activation::Log2OnePlusExp2: return std::log1p(std::exp2(x)) / std::numbers::ln2;
+        case Activation::SignedRoot: {
+            const double root = std::sqrt(std::max(std::abs(x), 1e-6));
+            return x > 0 ? root : x < 0 ? -root : 0;
+        }
     }
     return NAN;
 }

@@ -112,7 +112,7 @@ Table convolve(const Table& x, const model::Convolve& op, const Tensors& tensors
         for (std::int64_t c = 0; c < x.cols; ++c) {
             double sum = bias.empty() ? 0 : at(bias, c);
             for (std::int64_t j = 0; j < op.kernel; ++j) {
-                const std::int64_t from = r - op.kernel + 1 + j;
+                const std::int64_t from = r - (op.kernel - 1 - j) * op.dilation;
                 if (from >= 0) sum += at(weight, c * op.kernel + j) * x.at(from, c);
             }
             y.at(r, c) = activate(op.activation, sum);

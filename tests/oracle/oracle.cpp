@@ -51,12 +51,26 @@ void Oracle::observe(const model::Linear& linear, const Table& x, std::int64_t m
             energy.sums[static_cast<std::size_t>(matrix * x.cols + c)] += x.at(r, c) * x.at(r, c);
 }
 
+std::int64_t Oracle::table_row(const model::Lookup& op, std::int64_t position) const {
+    if (op.row == model::Lookup::Row::Position) return position;
+    if (op.row == model::Lookup::Row::Token) return tokens_[static_cast<std::size_t>(position)];
+    std::uint64_t mixed = 0;
+    std::int64_t from = position;  // -1: what is further back counts as an end
+    for (const std::uint64_t multiplier : op.ngram.multipliers) {
+        const std::int32_t token = from < 0 ? op.ngram.end : tokens_[static_cast<std::size_t>(from)];
+        if (from < position && token == op.ngram.end) from = 0;
+        mixed ^= multiplier * static_cast<std::uint64_t>(token);
+        --from;
+    }
+    return op.ngram.first_row +
+           static_cast<std::int64_t>(mixed % static_cast<std::uint64_t>(op.ngram.n_rows));
+}
+
 Table Oracle::lookup(const model::Lookup& op, std::int64_t cols) const {
     const Numbers& table = tensors_.get(op.table.name);
     Table y(static_cast<std::int64_t>(tokens_.size()), cols);
     for (std::int64_t r = 0; r < y.rows; ++r) {
-        const std::int64_t row =
-            op.row == model::Lookup::Row::Position ? r : tokens_[static_cast<std::size_t>(r)];
+        const std::int64_t row = table_row(op, r);
         for (std::int64_t c = 0; c < cols; ++c)
             y.at(r, c) = static_cast<double>(op.scale) * at(table, row * op.table.n_in + op.first + c);
     }

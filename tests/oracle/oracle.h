@@ -33,6 +33,7 @@ class Oracle {
     void run(const model::Stage& stage);
     Table result(const model::Step& step);
 
+    std::int64_t table_row(const model::Lookup& op, std::int64_t position) const;
     Table lookup(const model::Lookup& op, std::int64_t cols) const;
     Table product(const model::Product& op, const model::Value& out);
     Table gated_product(const model::GatedProduct& op);

@@ -48,8 +48,7 @@ class CpuBackend : public Backend {
     void gated_linear(View x, const Matrix& gate_up, const float* bias, const GateFunction& function,
                       Rows rows, const Produced& out) override;
     void add(View x, const Norm& norm, float scale, View residual) override;
-    void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
-                  Rows rows, View out) override;
+    void convolve(const ConvolveArgs& args, Rows rows, View out) override;
     void scan(const ScanArgs& args, Rows rows, View out) override;
     void selective_scan(const SelectiveScanArgs& args, Rows rows, View out) override;
     void chain(View x, std::span<const Link> links, Rows rows, const Produced& out) override;

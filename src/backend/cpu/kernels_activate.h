@@ -49,12 +49,23 @@ inline Floats exact_tanh(Floats x) {
     return select(magnitude < all(0.6f), near_zero, select(x < Floats{}, -far, far));
 }
 
+inline Floats square_root(Floats x) {
+    Floats root;
+    for (int lane = 0; lane < kLanes; ++lane) root[lane] = std::sqrt(x[lane]);
+    return root;
+}
+
 inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
 /// Calls body with the function, so that loops over it hold no choice.
 template <typename Body> inline void with_activation(Activation activation, Body body) {
     // Comparisons leave NaN as it is.
     const auto relu = [](Floats x) { return select(x < Floats{}, Floats{}, x); };
+    const auto signed_root = [](Floats x) {
+        const Floats magnitude = select(x < Floats{}, -x, x);
+        const Floats root = square_root(select(magnitude < all(1e-6f), all(1e-6f), magnitude));
+        return select(x < Floats{}, -root, select(x == Floats{}, x, root));
+    };
     switch (activation) {
         case Activation::Identity: return body([](Floats x) { return x; });
         case Activation::Silu: return body([](Floats x) { return x / (1.0f + exp(-x)); });
@@ -70,6 +81,7 @@ template <typename Body> inline void with_activation(Activation activation, Body
             // From 24 on 2^-x is no longer seen beside x.
             return body(
                 [](Floats x) { return select(x > all(24.0f), x, log1p(exp2(x)) * 1.44269504088896341f); });
+        case Activation::SignedRoot: return body(signed_root);
     }
 }
 

@@ -17,7 +17,7 @@ struct TokenRows {
 
 /// Columns of one row of a depthwise convolution.
 struct ConvolveRow {
-    const float* x = nullptr;  ///< of this row; the rows before lie x_stride apart
+    const float* x = nullptr;  ///< of this row; the rows before that count lie x_stride apart
     std::int64_t x_stride = 0;
     std::int64_t n_taps = 0;        ///< rows of x that count: less than the kernel where the chunk begins
     const float* weight = nullptr;  ///< [n_taps, n], the oldest row's first

@@ -55,13 +55,14 @@ void CpuBackend::each_row(std::int64_t n_rows, const std::function<void(std::int
     });
 }
 
-void CpuBackend::convolve(View x, const float* weight, const float* bias, std::int64_t kernel,
-                          Activation activation, Rows rows, View out) {
-    check_convolve(x, kernel, rows, out);
+void CpuBackend::convolve(const ConvolveArgs& args, Rows rows, View out) {
+    check_convolve(args, rows, out);
+    const View& x = args.x;
+    const std::int64_t kernel = args.kernel;
     std::vector<float> taps(static_cast<std::size_t>(kernel * x.cols));  // [kernel, cols]
     for (std::int64_t c = 0; c < x.cols; ++c)
         for (std::int64_t j = 0; j < kernel; ++j)
-            taps[static_cast<std::size_t>(j * x.cols + c)] = weight[c * kernel + j];
+            taps[static_cast<std::size_t>(j * x.cols + c)] = args.weight[c * kernel + j];
     const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);
     const std::int64_t n_runs = runs_of(x.cols);
     pool_.run(static_cast<std::int64_t>(tiles.size()) * n_runs, [&](std::int64_t task, int) {
@@ -70,12 +71,12 @@ void CpuBackend::convolve(View x, const float* weight, const float* bias, std::i
         for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {
             ConvolveRow piece;
             piece.x = x.row_f32(row) + first;
-            piece.x_stride = x.stride;
-            piece.n_taps = std::min(kernel, row % rows.chunk_tokens + 1);
+            piece.x_stride = args.dilation * x.stride;
+            piece.n_taps = std::min(kernel, row % rows.chunk_tokens / args.dilation + 1);
             piece.weight = taps.data() + (kernel - piece.n_taps) * x.cols + first;
             piece.weight_stride = x.cols;
-            piece.bias = bias != nullptr ? bias + first : nullptr;
-            piece.activation = activation;
+            piece.bias = args.bias != nullptr ? args.bias + first : nullptr;
+            piece.activation = args.activation;
             piece.n = std::min(kRun, x.cols - first);
             piece.out = out.row_f32(row) + first;
             kernels_.convolve_row(piece);

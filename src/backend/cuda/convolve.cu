@@ -12,12 +12,13 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kGroup = 64;  ///< rows of a thread; the rows before them are read again
 
-struct ConvolveArgs {
+struct Columns {
     const float* x;
     std::int64_t x_stride;
     const float* weight;
     const float* bias;
     int kernel;
+    std::int64_t dilation;
     Activation activation;
     int cols;
     std::int64_t chunk_tokens;
@@ -25,8 +26,8 @@ struct ConvolveArgs {
     std::int64_t out_stride;
 };
 
-/// kKernel 0: any, each value read once for each row that it counts in.
-template <int kKernel> __global__ void convolve_kernel(ConvolveArgs a) {
+/// kKernel 0: any, and any dilation, each value read once for each row that it counts in.
+template <int kKernel> __global__ void convolve_kernel(Columns a) {
     const int col = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
     if (col >= a.cols) return;
     const std::int64_t begin = blockIdx.z * a.chunk_tokens;
@@ -40,7 +41,7 @@ template <int kKernel> __global__ void convolve_kernel(ConvolveArgs a) {
         for (std::int64_t row = first; row < last; ++row) {
             float sum = bias;
             for (int j = 0; j < a.kernel; ++j) {
-                const std::int64_t from = row - a.kernel + 1 + j;
+                const std::int64_t from = row - (a.kernel - 1 - j) * a.dilation;
                 if (from >= begin) sum += weight[j] * x[from * a.x_stride];
             }
             out[row * a.out_stride] = apply_function(a.activation, sum);
@@ -70,16 +71,17 @@ template <int kKernel> __global__ void convolve_kernel(ConvolveArgs a) {
 
 }  // namespace
 
-void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
-              Rows rows, View out, cudaStream_t stream) {
+void convolve(const ConvolveArgs& args, Rows rows, View out, cudaStream_t stream) {
+    const View& x = args.x;
     if (rows.count() == 0 || x.cols == 0) return;
-    ConvolveArgs a{};
+    Columns a{};
     a.x = static_cast<const float*>(x.data);
     a.x_stride = x.stride;
-    a.weight = weight;
-    a.bias = bias;
-    a.kernel = static_cast<int>(kernel);
-    a.activation = activation;
+    a.weight = args.weight;
+    a.bias = args.bias;
+    a.kernel = static_cast<int>(args.kernel);
+    a.dilation = args.dilation;
+    a.activation = args.activation;
     a.cols = static_cast<int>(x.cols);
     a.chunk_tokens = rows.chunk_tokens;
     a.out = static_cast<float*>(out.data);
@@ -87,9 +89,10 @@ void convolve(View x, const float* weight, const float* bias, std::int64_t kerne
     const dim3 grid(static_cast<unsigned>((x.cols + kThreads - 1) / kThreads),
                     static_cast<unsigned>((rows.chunk_tokens + kGroup - 1) / kGroup),
                     static_cast<unsigned>(rows.n_chunks));
-    if (kernel == 3)
+    const std::int64_t together = args.dilation == 1 ? args.kernel : 0;
+    if (together == 3)
         convolve_kernel<3><<<grid, kThreads, 0, stream>>>(a);
-    else if (kernel == 4)
+    else if (together == 4)
         convolve_kernel<4><<<grid, kThreads, 0, stream>>>(a);
     else
         convolve_kernel<0><<<grid, kThreads, 0, stream>>>(a);

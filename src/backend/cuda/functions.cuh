@@ -19,6 +19,11 @@ inline __device__ float apply_function(Activation activation, float x) {
         case Activation::Softplus: return x > 20.0f ? x : log1pf(expf(x));
         // From 24 on 2^-x is no longer seen beside x.
         case Activation::Log2OnePlusExp2: return x > 24.0f ? x : log1pf(exp2f(x)) * 1.44269504088896341f;
+        case Activation::SignedRoot: {
+            const float magnitude = fabsf(x);
+            const float root = sqrtf(magnitude < 1e-6f ? 1e-6f : magnitude);
+            return x == 0 ? x : copysignf(root, x);
+        }
     }
     return x;
 }

@@ -52,8 +52,7 @@ inline constexpr std::int64_t kMostQueryHead = 640;
 /// Rows of mixers other than attention, as backend.h says; shapes have been checked. x of chains f32 or bf16.
 void chain(View x, std::span<const Link> links, Rows rows, const Produced& out, const Partials& partials,
            cudaStream_t stream);
-void convolve(View x, const float* weight, const float* bias, std::int64_t kernel, Activation activation,
-              Rows rows, View out, cudaStream_t stream);
+void convolve(const ConvolveArgs& args, Rows rows, View out, cudaStream_t stream);
 void scan(const ScanArgs& args, Rows rows, View out, cudaStream_t stream);
 void selective_scan(const SelectiveScanArgs& args, Rows rows, View out, cudaStream_t stream);
 void mix(View x, View coefficients, std::int64_t n_in, std::int64_t n_out, bool accumulate, View out,

@@ -6,11 +6,10 @@
 
 namespace assay::backend::cuda {
 
-void CudaBackend::convolve(View x, const float* weight, const float* bias, std::int64_t kernel,
-                           Activation activation, Rows rows, View out) {
+void CudaBackend::convolve(const ConvolveArgs& args, Rows rows, View out) {
     device_->use();
-    check_convolve(x, kernel, rows, out);
-    cuda::convolve(x, weight, bias, kernel, activation, rows, out, device_->compute());
+    check_convolve(args, rows, out);
+    cuda::convolve(args, rows, out, device_->compute());
 }
 
 void CudaBackend::scan(const ScanArgs& args, Rows rows, View out) {

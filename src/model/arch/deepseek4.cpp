@@ -114,16 +114,26 @@ GateFunction routed_function(const Builder& b) {
 
 /// Two halves of a layer: streams go to others and back.
 void mhc_layer(Builder& b, Value x, const std::function<Value(Value)>& mixer,
-               const std::function<Value(Value)>& feed_forward) {
+               const std::function<Value(Value)>& feed_forward, const MhcForm& form = {}) {
     b.begin_layer(x);
     const Value between = b.declare(x.cols, "streams");
-    const HyperStep first = open_mhc(b, x, "hc_attn");
+    const HyperStep first = open_mhc(b, x, "hc_attn", form);
     close_hyper(b, x, first, mixer(b.normalise(first.input, b.norm("attn_norm"), "h")), between);
     b.next_stage();
-    const HyperStep second = open_mhc(b, between, "hc_ffn");
+    const HyperStep second = open_mhc(b, between, "hc_ffn", form);
     const Value sum = feed_forward(b.normalise(second.input, b.norm("ffn_norm"), "h"));
     b.next_stage();
     close_hyper(b, between, second, sum, x);
+}
+
+Value output_branch(Builder& b, Value heads) {
+    return b.product(heads, {b.linear("attn_output", heads.cols, b.hidden())}, "branch");
+}
+
+/// The mean of the streams, normed.
+void finish_mean(Builder& b, Value streams) {
+    b.begin_head();
+    b.finish_normed(b.normalise(hyper_mean(b, streams), b.norm("output_norm"), "final"));
 }
 
 /// Keys of glm5-next's blocks, which do not turn.
@@ -192,7 +202,7 @@ void build_glm5_next(Builder& b) {
             };
             out = mla_attended(b, h, block);
         }
-        return b.product(out, {b.linear("attn_output", out.cols, b.hidden())}, "branch");
+        return output_branch(b, out);
     };
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i)
         mhc_layer(b, x, mixer, [&](Value h) {
@@ -202,8 +212,20 @@ void build_glm5_next(Builder& b) {
                                    .shared = shared_function(b),
                                    .dense = shared_function(b)});
         });
-    b.begin_head();
-    b.finish_normed(b.normalise(hyper_mean(b, x), b.norm("output_norm"), "final"));
+    finish_mean(b, x);
+}
+
+void build_xing4_0(Builder& b) {
+    // Epsilon is for divisors only there. That it comes to the shares of the first softmax here too is a
+    // difference of epsilon, as large as the one between the reference's own two ways.
+    constexpr MhcForm kForm{.epsilon_on_input = false, .clamp = 30, .by_destination = true};
+    b.use_norms(NormKind::Rms);
+    const Value x = hyper_embed(b);
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i)
+        mhc_layer(
+            b, x, [&](Value h) { return output_branch(b, mla_attended(b, h, deepseek_attention(b))); },
+            [&](Value h) { return dense_lead_sum(b, h, {}); }, kForm);
+    finish_mean(b, x);
 }
 
 }  // namespace assay::model

@@ -1,5 +1,5 @@
-// gemma, gemma2, gemma3: embeddings scaled by sqrt(hidden), GELU-gated feed-forward; 2 and 3 add norms after
-// each branch and sliding windows. Stored norm weights already hold the family's "+ 1".
+// gemma, gemma2, gemma3, gemma-embedding: embeddings scaled by sqrt(hidden), GELU-gated feed-forward; 2 and 3
+// add norms after each branch and sliding windows. Stored norm weights already hold the family's "+ 1".
 #include <cmath>
 
 #include "core/error.h"
@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kGemma2Layers27B = 46;
 constexpr std::int64_t kGemma3Layers27B = 62;
 
-/// What differs between the three.
+/// What differs between them.
 struct Variant {
     bool post_norms = false;
     HeadNorms head_norms = HeadNorms::None;
@@ -22,6 +22,7 @@ struct Variant {
     double local_base = 0;         ///< rotary base of windowed layers; 0: the common one
     bool local_scaled = true;      ///< rotary scaling applies to windowed layers too
     bool scale_by_hidden = false;  ///< queries scaled by 1/sqrt(hidden / heads)
+    bool causal = true;            ///< false: windows are symmetric
 };
 
 bool is_windowed(const Variant& variant, std::int64_t layer) {
@@ -58,6 +59,10 @@ AttentionBlock attention_of(Builder& b, const Variant& variant) {
     block.head_norms = variant.head_norms;
     block.soft_cap = variant.attention_soft_cap;
     if (windowed) block.window = variant.window;
+    if (!variant.causal) {
+        block.causal = false;
+        block.window_kind = WindowKind::Symmetric;
+    }
     if (variant.scale_by_hidden)
         block.scale = 1.0f / std::sqrt(static_cast<float>(b.hidden() / b.hp().n_heads(b.layer())));
     if (variant.post_norms) block.post_norm = b.norm("post_attention_norm");
@@ -74,6 +79,17 @@ void build_family(Builder& b, const Variant& variant) {
             {.post_norm = variant.post_norms ? b.norm("post_ffw_norm") : Norm{}});
     }
     b.finish(x);
+}
+
+void build_gemma3_like(Builder& b, Variant variant) {
+    b.use_norms(NormKind::Rms);
+    variant.post_norms = true;
+    variant.head_norms = HeadNorms::Each;
+    variant.window = window_of(b.hp(), 0);
+    variant.period = period_of(b.hp(), 6);
+    variant.local_base = b.hp().number("rope.freq_base_swa", 10000);
+    variant.local_scaled = false;
+    build_family(b, variant);
 }
 
 }  // namespace
@@ -97,17 +113,10 @@ void build_gemma2(Builder& b) {
 }
 
 void build_gemma3(Builder& b) {
-    b.use_norms(NormKind::Rms);
-    Variant variant;
-    variant.post_norms = true;
-    variant.head_norms = HeadNorms::Each;
-    variant.window = window_of(b.hp(), 0);
-    variant.period = period_of(b.hp(), 6);
-    variant.local_base = b.hp().number("rope.freq_base_swa", 10000);
-    variant.local_scaled = false;
-    variant.scale_by_hidden = b.hp().n_layers() == kGemma3Layers27B;
-    build_family(b, variant);
+    build_gemma3_like(b, {.scale_by_hidden = b.hp().n_layers() == kGemma3Layers27B});
     b.scale_logits(1, b.hp().number("final_logit_softcapping", 0));
 }
+
+void build_gemma_embedding(Builder& b) { build_gemma3_like(b, {.causal = false}); }
 
 }  // namespace assay::model

@@ -1,4 +1,4 @@
-// llama (Llama 1 to 3, Mistral, Mixtral, Yi, SmolLM, TinyLlama, ...) and mistral3.
+// llama (Llama 1 to 3, Mistral, Mixtral, Yi, SmolLM, TinyLlama, ...), llama-embed and mistral3.
 #include "model/arch/architectures.h"
 
 namespace assay::model {
@@ -20,6 +20,12 @@ void build_llama_like(Builder& b, const AttentionBlock& block) {
 void build_llama(Builder& b) {
     build_llama_like(b,
                      {.rope = rope_of(b, Pairing::Adjacent), .scale = b.hp().number("attention.scale", 0)});
+}
+
+void build_llama_embed(Builder& b) {
+    build_llama_like(b, {.rope = rope_of(b, Pairing::Adjacent),
+                         .scale = b.hp().number("attention.scale", 0),
+                         .causal = false});
 }
 
 void build_mistral3(Builder& b) {

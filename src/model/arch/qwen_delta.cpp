@@ -1,4 +1,4 @@
-// qwen3next, qwen35 and qwen35moe: three layers of gated delta net to one of gated attention.
+// qwen3next, qwen35, qwen35moe and qwen4exp: three layers of gated delta net to one of gated attention.
 #include "model/arch/architectures.h"
 
 namespace assay::model {
@@ -8,7 +8,8 @@ namespace {
 struct Variant {
     bool interleaved = false;  ///< value heads are stored so that head h reads key head h % n_key_heads
     bool experts = false;
-    bool split_rates = false;  ///< ssm_alpha and ssm_beta instead of ssm_ba
+    bool split_rates = false;            ///< ssm_alpha and ssm_beta instead of ssm_ba
+    Activation gate = Activation::Silu;  ///< of what leaves the delta net
 };
 
 bool is_recurrent(const Builder& b) {
@@ -17,8 +18,8 @@ bool is_recurrent(const Builder& b) {
     return b.hp().per_layer("attention.recurrent_layers", b.layer(), otherwise) != 0;
 }
 
-/// Rows of attn_q are [query | gate] for each head.
-void gated_attention(Builder& b, Value h, Value x) {
+/// What enters attn_output. Rows of attn_q are [query | gate] for each head.
+Value gated_attention(Builder& b, Value h, AttentionBlock block) {
     const Hyperparameters& hp = b.hp();
     const std::int64_t n = hp.n_heads(b.layer()), n_kv = hp.n_kv_heads(b.layer()),
                        dim = hp.head_dim(b.layer()), value_dim = hp.value_dim(b.layer());
@@ -28,13 +29,12 @@ void gated_attention(Builder& b, Value h, Value x) {
                    b.linear("attn_v", h.cols, n_kv * value_dim)},
                   "q gate k v");
     const Value q_gate = all.columns(0, 2 * n * dim);
-    AttentionBlock block{.rope = rope_of(b, Pairing::Halves), .head_norms = HeadNorms::Each};
+    block.head_norms = HeadNorms::Each;
     const Value q = b.heads(q_gate, n, 0, dim, "q");
     const Value gate = b.heads(q_gate, n, dim, dim, "gate");
     const Value out = attended(b, q, all.columns(2 * n * dim, n_kv * dim),
                                all.columns(2 * n * dim + n_kv * dim, n_kv * value_dim), block);
-    const Value gated = b.chain(out, {times(b.chain(gate, {apply(Activation::Sigmoid)}, "gate"))}, "gated");
-    b.add_product(gated, b.linear("attn_output", gated.cols, x.cols), x);
+    return b.chain(out, {times(b.chain(gate, {apply(Activation::Sigmoid)}, "gate"))}, "gated");
 }
 
 /// One product with rows [q | k | v | z] for each key head, as the first files of qwen3next have it.
@@ -50,10 +50,11 @@ void split_fused(Builder& b, Value h, const DeltaSizes& s, DeltaInputs& in) {
     in.gate = b.heads(all, s.n_key_heads, 2 * s.key_dim + r * s.value_dim, r * s.value_dim, "z");
 }
 
-void delta_layer(Builder& b, Value h, Value x, const Variant& variant) {
+/// What enters ssm_out.
+Value gated_delta(Builder& b, Value h, const Variant& variant) {
     const DeltaSizes s = delta_sizes(b);
     const std::int64_t keys = s.n_key_heads * s.key_dim, values = s.n_heads * s.value_dim;
-    DeltaInputs in;
+    DeltaInputs in{.gate_function = variant.gate};
     if (b.has("attn_qkv")) {
         in.qkv = b.product(h, {b.linear("attn_qkv", h.cols, 2 * keys + values)}, "q k v");
         in.gate = b.product(h, {b.linear("attn_gate", h.cols, values)}, "z");
@@ -69,9 +70,19 @@ void delta_layer(Builder& b, Value h, Value x, const Variant& variant) {
         in.beta = b.heads(rates, s.n_key_heads, 0, r, "beta");
         in.alpha = b.heads(rates, s.n_key_heads, r, r, "alpha");
     }
-    const Value out = delta_net(b, in, s, b.plain_norm(NormKind::L2), variant.interleaved);
-    b.add_product(out, b.linear("ssm_out", values, x.cols), x);
+    return delta_net(b, in, s, b.plain_norm(NormKind::L2), variant.interleaved);
 }
+
+MoeBlock experts_with_gated_shared(Builder& b) {
+    const Router router = router_of(b, {.normalise = true, .reads_gating = false});
+    const std::int64_t width = expert_width(b, router);
+    return {.router = router,
+            .width = width,
+            .shared = SharedExpert::Gated,
+            .shared_ffn = {.width = b.hp().integer("expert_shared_feed_forward_length").value_or(width)}};
+}
+
+std::string_view output_of(bool recurrent) { return recurrent ? "ssm_out" : "attn_output"; }
 
 void build_family(Builder& b, const Variant& variant) {
     b.use_norms(NormKind::Rms);
@@ -79,25 +90,41 @@ void build_family(Builder& b, const Variant& variant) {
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
         const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        if (is_recurrent(b))
-            delta_layer(b, h, x, variant);
-        else
-            gated_attention(b, h, x);
+        const bool recurrent = is_recurrent(b);
+        const Value out = recurrent ? gated_delta(b, h, variant)
+                                    : gated_attention(b, h, {.rope = rope_of(b, Pairing::Halves)});
+        b.add_product(out, b.linear(output_of(recurrent), out.cols, x.cols), x);
         b.next_stage();
         const Value h2 = b.normalise(x, b.norm("post_attention_norm"), "h");
-        if (!variant.experts) {
+        if (variant.experts)
+            moe(b, h2, x, experts_with_gated_shared(b));
+        else
             ffn(b, h2, x, {});
-            continue;
-        }
-        const Router router = router_of(b, {.normalise = true, .reads_gating = false});
-        const std::int64_t width = expert_width(b, router);
-        moe(b, h2, x,
-            {.router = router,
-             .width = width,
-             .shared = SharedExpert::Gated,
-             .shared_ffn = {.width = b.hp().integer("expert_shared_feed_forward_length").value_or(width)}});
     }
     b.finish(x);
+}
+
+/// qwen4exp: blocks of keys by the mean of their own; absent where a layer sees everything.
+Value chosen_blocks(Builder& b, Value h, const Rope& rope, std::int64_t block_tokens) {
+    const IndexerSizes s = indexer_sizes(b);
+    const Value q = b.product(h, {b.linear("indexer.q_proj", h.cols, s.n_heads * s.head_dim)}, "indexer q");
+    const Value raw = b.product(h, {b.linear("indexer.k_proj", h.cols, s.head_dim)}, "indexer k");
+    const Norm q_norm = b.norm("indexer.q_norm", s.head_dim), k_norm = b.norm("indexer.k_norm", s.head_dim);
+    if (b.n_ctx() <= s.n_chosen) return {};
+    const Value keys = b.emit(Pool{.x = raw, .block_tokens = block_tokens}, s.head_dim, "block keys");
+    b.emit_into(TurnHeads{.n_heads = s.n_heads, .norm = q_norm, .rope = rope}, q);
+    b.emit_into(TurnHeads{.n_heads = 1, .norm = k_norm, .rope = rope}, keys);
+    return choose_blocks(b, q, keys, {}, block_tokens, s.n_chosen / block_tokens, true);
+}
+
+Value sparse_attention(Builder& b, Value h) {
+    AttentionBlock block;
+    block.rope = make_rope(b, b.hp().head_dim(b.layer()),
+                           {.pairing = Pairing::Halves, .sections = Sections::Interleaved});
+    block.scale = b.hp().number("attention.scale", 0);
+    block.chosen_tokens = b.hp().per_layer("attention.compress_ratios", b.layer(), 0);
+    if (block.chosen_tokens > 0) block.chosen = chosen_blocks(b, h, block.rope, block.chosen_tokens);
+    return gated_attention(b, h, block);
 }
 
 }  // namespace
@@ -106,6 +133,28 @@ void build_qwen3next(Builder& b) { build_family(b, {.experts = true}); }
 void build_qwen35(Builder& b) { build_family(b, {.interleaved = true, .split_rates = true}); }
 void build_qwen35moe(Builder& b) {
     build_family(b, {.interleaved = true, .experts = true, .split_rates = true});
+}
+
+void build_qwen4exp(Builder& b) {
+    b.use_norms(NormKind::Rms);
+    const Variant variant{.interleaved = true, .split_rates = true, .gate = Activation::Sigmoid};
+    const Value x = hyper_embed(b);
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        if (has_ngrams(b)) add_ngrams(b, x);
+        const HyperStep first = open_low_rank(b, x, "hc_attn");
+        const bool recurrent = is_recurrent(b);
+        const Value out = recurrent ? gated_delta(b, first.input, variant) : sparse_attention(b, first.input);
+        const Linear output = b.linear(output_of(recurrent), out.cols, b.hidden());
+        close_hyper(b, x, first, b.product(out, {output}, "branch"), x);
+        b.next_stage();
+        const HyperStep second = open_low_rank(b, x, "hc_ffn");
+        const Value sum = moe_sum(b, second.input, experts_with_gated_shared(b));
+        b.next_stage();
+        close_hyper(b, x, second, sum, x);
+    }
+    b.begin_head();
+    b.finish_normed(low_rank_head(b, x));
 }
 
 }  // namespace assay::model
