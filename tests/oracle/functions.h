@@ -44,6 +44,8 @@ struct Choice {
     std::int64_t expert = 0;
     double weight = 0;
 };
+/// How far the least score that is chosen lies above the greatest that is not.
+double margin(std::span<const double> logits, const model::Router& router, const Numbers& selection_bias);
 /// Experts of one row. `given`: its experts where they do not follow from the scores.
 std::vector<Choice> route(std::span<const double> logits, const model::Router& router,
                           const Numbers& selection_bias, const std::vector<std::int64_t>& given);

@@ -145,7 +145,7 @@ Table Oracle::expert(const model::Experts& op, std::int64_t expert, const Table&
     return tensors_.product(inner, op.down, expert);
 }
 
-std::vector<std::vector<Oracle::Visit>> Oracle::visits(const model::Experts& op) const {
+std::vector<std::vector<Oracle::Visit>> Oracle::visits(const model::Experts& op) {
     const Table logits = get(op.logits);
     const Numbers bias = tensors_.vector(op.router.selection_bias);
     std::vector<std::vector<Visit>> of_expert(static_cast<std::size_t>(op.router.n_experts));
@@ -154,8 +154,10 @@ std::vector<std::vector<Oracle::Visit>> Oracle::visits(const model::Experts& op)
         for (std::int64_t i = 0; op.router.lookup.present() && i < op.router.n_used; ++i)
             given.push_back(tensors_.integer(op.router.lookup.name,
                                              tokens_[static_cast<std::size_t>(r)] * op.router.n_used + i));
-        const auto row = logits.values.begin() + r * logits.cols;
-        for (const Choice& choice : route({row, row + logits.cols}, op.router, bias, given))
+        const auto first = logits.values.begin() + r * logits.cols;
+        const std::span<const double> row(first, first + logits.cols);
+        if (given.empty()) least_margin_ = std::min(least_margin_, margin(row, op.router, bias));
+        for (const Choice& choice : route(row, op.router, bias, given))
             of_expert[static_cast<std::size_t>(choice.expert)].push_back({r, choice.weight});
     }
     return of_expert;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,8 @@ class Oracle {
 
     /// Sums of squares and rows of every product's input, the output projection's too, by weight.
     const test::Matrix& matrix() const noexcept { return matrix_; }
+    /// The least margin of any row's choice of experts.
+    double least_margin() const noexcept { return least_margin_; }
     /// After chunk 1, 2, ...
     const std::vector<double>& running_perplexity() const noexcept { return running_perplexity_; }
 
@@ -47,7 +50,7 @@ class Oracle {
         double weight = 0;
     };
     /// By expert.
-    std::vector<std::vector<Visit>> visits(const model::Experts& op) const;
+    std::vector<std::vector<Visit>> visits(const model::Experts& op);
     /// One expert's answers to rows x, before they are weighted.
     Table expert(const model::Experts& op, std::int64_t expert, const Table& x);
 
@@ -65,6 +68,7 @@ class Oracle {
     std::vector<Table> values_;  ///< by Value::id
     test::Matrix matrix_;
     std::vector<double> running_perplexity_;
+    double least_margin_ = std::numeric_limits<double>::infinity();
     double loss_ = 0;
     std::int64_t n_scored_ = 0;
 };

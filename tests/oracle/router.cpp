@@ -52,16 +52,32 @@ void keep_groups(std::vector<double>& scores, const model::Router& router) {
         if (std::ranges::find(kept, static_cast<std::int64_t>(e / size)) == kept.end()) scores[e] = -INFINITY;
 }
 
-}  // namespace
-
-std::vector<Choice> route(std::span<const double> logits, const model::Router& router,
-                          const Numbers& selection_bias, const std::vector<std::int64_t>& given) {
-    const std::vector<double> scores = gated(logits, router.gating);
+/// What experts are chosen by.
+std::vector<double> selection_of(std::span<const double> logits, const std::vector<double>& scores,
+                                 const model::Router& router, const Numbers& selection_bias) {
     std::vector<double> selection = scores;
     if (router.select_logits) selection.assign(logits.begin(), logits.end());
     for (std::size_t e = 0; e < selection_bias.size(); ++e)
         selection[e] += static_cast<double>(selection_bias[e]);
     if (router.n_groups_used < router.n_groups) keep_groups(selection, router);
+    return selection;
+}
+
+}  // namespace
+
+double margin(std::span<const double> logits, const model::Router& router, const Numbers& selection_bias) {
+    if (router.n_used == router.n_experts) return INFINITY;
+    std::vector<double> selection =
+        selection_of(logits, gated(logits, router.gating), router, selection_bias);
+    std::ranges::sort(selection, std::ranges::greater{});
+    const auto last = static_cast<std::size_t>(router.n_used - 1);
+    return selection[last] - selection[last + 1];
+}
+
+std::vector<Choice> route(std::span<const double> logits, const model::Router& router,
+                          const Numbers& selection_bias, const std::vector<std::int64_t>& given) {
+    const std::vector<double> scores = gated(logits, router.gating);
+    const std::vector<double> selection = selection_of(logits, scores, router, selection_bias);
     std::vector<Choice> choices;
     for (const std::int64_t e : given.empty() ? largest(selection, router.n_used) : given)
         choices.push_back({e, scores[static_cast<std::size_t>(e)]});
