@@ -276,6 +276,7 @@ struct SelectiveScanArgs {
     const float* d = nullptr;  ///< [channels]
 };
 
+/// One link of a chain.
 struct Link {
     LinkKind kind = LinkKind::Apply;
     Activation activation = Activation::Identity;

@@ -82,6 +82,8 @@ class Builder {
     void begin_layer(Value residual) { begin_layer(residual, layer_ + 1); }
     /// A layer with the tensors of `block`, which other layers may have too.
     void begin_layer(Value residual, std::int64_t block);
+    /// What the layer's products took so far is not its input: that of the next one is.
+    void defer_input() { program_.layers.back().input = {}; }
     /// The current layer hands on `residual` in place of the one that it began with.
     void leave_layer(Value residual);
     /// Further steps come after all rows of a wave went through those before.

@@ -75,6 +75,7 @@ void add_ngrams(Builder& b, Value streams) {
     convolve.dilation = b.hp().required("ple.ngram_size");
     b.add(gated, {}, 1, streams);
     b.add(b.emit(convolve, streams.cols, "mixed"), {}, 1, streams);
+    b.defer_input();
 }
 
 }  // namespace assay::model

@@ -233,6 +233,7 @@ struct SelectiveScan {
     Vector d{};       ///< [channels]
 };
 
+/// One link of a chain.
 struct Link {
     LinkKind kind = LinkKind::Apply;
     Activation activation = Activation::Identity;

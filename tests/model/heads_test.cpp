@@ -76,5 +76,15 @@ TEST_P(HeadTest, ImpliesTheEntriesOfTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Headers, HeadTest, testing::ValuesIn(heads()), test_name);
 
+// Similarity compares the inputs of layers: products with embeddings of n-grams come before that of the
+// first.
+TEST(LayerInput, IsNotWhatNgramsMake) {
+    const test::TempDir folder;
+    test::write_hollow_model(std::filesystem::path(ASSAY_GOLDEN_DIR) / "archs" / "qwen4exp-moe.head.gguf",
+                             folder / "model.gguf");
+    const Program program = build(gguf::File::open(folder / "model.gguf"), {128});
+    EXPECT_EQ(program.layers[0].input.cols, program.layers[1].input.cols);
+}
+
 }  // namespace
 }  // namespace assay::model
