@@ -23,6 +23,12 @@ inline void check_produced(const Produced& out, Rows rows, std::int64_t cols) {
     if (out.plain.present()) check_rows(out.plain, "plain form", rows.count(), cols);
 }
 
+/// Of row_products().
+inline void check_pair(const View& a, const View& b) {
+    check_rows(a, "compared rows", a.rows, a.cols);
+    check_rows(b, "compared rows", a.rows, a.cols);
+}
+
 inline void check_product(const View& x, const Matrix& w, const View& out) {
     if (x.cols != w.n_in() || out.cols != w.n_out() || x.rows != out.rows)
         throw_error(ErrorKind::Shape, "product", "[{}, {}] with [{}, {}] into [{}, {}]", x.rows, x.cols,

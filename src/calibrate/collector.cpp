@@ -136,7 +136,7 @@ void Collector::commit() {
     for (const auto& [weight, occurrences] : occurrences_) {
         imatrix::Entry all = together(occurrences);
         if (const auto stack = stacks_.find(weight); stack != stacks_.end()) {
-            all = fold_heads(all, stack->second);
+            all = imatrix::fold_heads(all, static_cast<std::uint64_t>(stack->second));
             committed_.matrix.entries.erase(weight);
             if (const auto before = stacks_before_.find(weight); before != stacks_before_.end())
                 committed_.matrix.entries[weight] = before->second;

@@ -41,19 +41,4 @@ Stacks stacked_weights(const gguf::File& file, const model::Program& program) {
     return stacks;
 }
 
-imatrix::Entry fold_heads(const imatrix::Entry& entry, std::int64_t n_heads) {
-    const auto heads = static_cast<std::size_t>(n_heads);
-    const auto fold = [&](const std::vector<double>& sums) {
-        std::vector<double> folded(sums.size() / heads, 0.0);
-        for (std::size_t i = 0; i < sums.size(); ++i) folded[i % folded.size()] += sums[i];
-        return folded;
-    };
-    imatrix::Entry folded;
-    folded.width = entry.sum_sq.size() / heads;
-    folded.sum_sq = fold(entry.sum_sq);
-    if (!entry.sum.empty()) folded.sum = fold(entry.sum);
-    folded.counts = {entry.max_count() * heads};
-    return folded;
-}
-
 }  // namespace assay::calibrate

@@ -24,7 +24,4 @@ std::map<std::string, std::string> latent_entries(const gguf::File& file, const 
 using Stacks = std::map<std::string, std::int64_t>;
 Stacks stacked_weights(const gguf::File& file, const model::Program& program);
 
-/// The heads' columns added up, a row for each head of each token.
-imatrix::Entry fold_heads(const imatrix::Entry& entry, std::int64_t n_heads);
-
 }  // namespace assay::calibrate

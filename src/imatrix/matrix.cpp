@@ -110,6 +110,20 @@ bool collapse_counts(Entry& entry) noexcept {
     return true;
 }
 
+Entry fold_heads(const Entry& entry, std::uint64_t n_heads) {
+    const auto fold = [&](const std::vector<double>& sums) {
+        std::vector<double> folded(sums.size() / n_heads, 0.0);
+        for (std::size_t i = 0; i < sums.size(); ++i) folded[i % folded.size()] += sums[i];
+        return folded;
+    };
+    Entry folded;
+    folded.width = entry.sum_sq.size() / n_heads;
+    folded.sum_sq = fold(entry.sum_sq);
+    if (!entry.sum.empty()) folded.sum = fold(entry.sum);
+    folded.counts = {entry.max_count() * n_heads};
+    return folded;
+}
+
 void add_entry(Matrix& into, const std::string& name, Entry entry) {
     if (const auto known = into.entries.find(name); known != into.entries.end()) {
         check_mergeable(name, known->second, entry);

@@ -62,6 +62,10 @@ void expand_counts(Entry& entry, std::uint64_t n, std::string_view name);
 /// differ.
 bool collapse_counts(Entry& entry) noexcept;
 
+/// The columns of n_heads heads added up, a row for each head of each token: what a matrix by heads has for
+/// who takes its tensor for one of width / n_heads columns.
+Entry fold_heads(const Entry& entry, std::uint64_t n_heads);
+
 /// Adds these sums and counts to those of the same name, if any. Throws as merge().
 void add_entry(Matrix& into, const std::string& name, Entry entry);
 

@@ -80,7 +80,10 @@ void Builder::emit_into(Operation operation, Value out) {
     if (experts && !stage().steps.empty()) next_stage();
     if (!experts && stage().experts() != nullptr) next_stage();
     if (layer_ >= 0 && !in_head_ && !program_.layers.back().input.present())
-        if (const auto* product = std::get_if<Product>(&operation)) program_.layers.back().input = product->x;
+        // Coefficients that streams are mixed by are products too.
+        if (const auto* product = std::get_if<Product>(&operation);
+            product != nullptr && !product->precise && product->x.cols == program_.hidden)
+            program_.layers.back().input = product->x;
     stage().steps.push_back({std::move(operation), out});
 }
 

@@ -142,9 +142,11 @@ InputEnergy::InputEnergy(const gguf::Tensor& tensor, const imatrix::Entry* entry
         values_.assign(n_in_, 1.0f);
         return;
     }
-    if (entry->sum_sq.size() != n_in_ * matrices)
+    const std::uint64_t heads = matrices == 1 && entry->counts.size() == 1 ? entry->sum_sq.size() / n_in_ : 1;
+    if (heads == 0 || entry->sum_sq.size() != n_in_ * matrices * heads || rows_per_matrix_ % heads != 0)
         throw_error(ErrorKind::Shape, tensor.name, "the matrix has {} values, the tensor needs {}",
                     entry->sum_sq.size(), n_in_ * matrices);
+    rows_per_matrix_ /= heads;
     // Divided by the largest: encoders want ratios, and floats must hold them.
     const double largest = *std::max_element(entry->sum_sq.begin(), entry->sum_sq.end());
     const double to_unit = largest > 0.0 ? 1.0 / largest : 1.0;

@@ -49,8 +49,9 @@ struct TensorErrors {
 class InputEnergy {
   public:
     /// `entry` may be nullptr: no data, all ones. An expert that no token was sent to counts as if one token
-    /// of the average kind had been. Throws Error{Shape} when the entry has not n_in values for each of the
-    /// tensor's matrices.
+    /// of the average kind had been. Of a tensor of two dimensions the entry may have n_in values for each of
+    /// several heads, whose rows follow one another (attn_output_a). Throws Error{Shape} when the entry has
+    /// not n_in values for each of the tensor's matrices.
     InputEnergy(const gguf::Tensor& tensor, const imatrix::Entry* entry);
 
     bool has_data() const noexcept { return has_data_; }
@@ -63,7 +64,7 @@ class InputEnergy {
     double unit_ = 1.0;
     std::uint64_t n_in_ = 0;
     std::uint64_t rows_per_matrix_ = 1;
-    std::vector<float> values_;  ///< [matrices * n_in], or [n_in] for all
+    std::vector<float> values_;  ///< [matrices or heads, n_in], or [n_in] for all
 };
 
 /// At most `max_rows` (0: all) of `rows`, evenly spaced, and at least two of each of `matrices` equal parts.

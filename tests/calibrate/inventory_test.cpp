@@ -77,7 +77,7 @@ TEST(Inventory, WhatIsNotMultipliedWeighsTheSame) {
     const model::Value x = program.final;
     const model::Vector table{"blk.0.attn_q.weight", 1, {}};
     model::Link link;
-    link.kind = model::Link::Kind::Plus;
+    link.kind = LinkKind::Plus;
     link.vector = table;
     program.head.steps.push_back({model::Chain{x, {link}}, x});
     imatrix::Matrix matrix;

@@ -126,12 +126,10 @@ TEST_P(WeightWays, AModelThatShrinksWhileStreamedIsAnError) {
     EXPECT_THROW(model_.run(pass), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, WeightWays, testing::Values("llama-dense", "llama-moe", "gemma2-dense"),
-                         [](const auto& name) {
-                             std::string text = name.param;
-                             std::erase(text, '-');
-                             return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, WeightWays,
+                         testing::Values("llama-dense", "llama-moe", "gemma2-dense", "deepseek2-kvb-moe",
+                                         "deepseek4-moe", "qwen3next-moe"),
+                         [](const auto& info) { return test::test_name(info.param); });
 
 }  // namespace
 }  // namespace assay::engine

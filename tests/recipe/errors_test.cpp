@@ -179,6 +179,20 @@ TEST(InputEnergy, AnUnusedExpertCountsAsOneUse) {
     EXPECT_NEAR(natural(5), 0.5, 1e-6);
 }
 
+TEST(InputEnergy, HeadsOfATensorOfTwoDimensionsHaveTheirOwnRows) {
+    const TinyModel model({{"blk.0.attn_output_a.weight", {64, 6}}});
+    imatrix::Entry e;
+    e.width = 128;
+    e.counts = {4};
+    for (const double sum : {8.0, 2.0}) e.sum_sq.insert(e.sum_sq.end(), 64, sum);
+    const InputEnergy inputs(model.file().tensors()[0], &e);
+    const auto natural = [&](std::uint64_t row) { return inputs.of_row(row)[5] * inputs.unit(); };
+    EXPECT_NEAR(natural(2), 2, 1e-6);
+    EXPECT_NEAR(natural(3), 0.5, 1e-6);
+    e.sum_sq.resize(4 * 64);  // six rows are not four heads'
+    EXPECT_THROW(InputEnergy(model.file().tensors()[0], &e), Error);
+}
+
 TEST(SampledRows, AreSpacedEvenlyAndReachEveryMatrix) {
     EXPECT_THAT(sampled_rows(10, 1, 5), ElementsAre(1, 3, 5, 7, 9));
     EXPECT_THAT(sampled_rows(3, 1, 5), ElementsAre(0, 1, 2));

@@ -114,6 +114,7 @@ void CpuBackend::add(View x, const Norm& norm, float scale, View residual) {
 }
 
 void CpuBackend::row_products(View a, View b, double* out) {
+    check_pair(a, b);
     pool_.run((a.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(a.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {

@@ -90,6 +90,7 @@ void CudaBackend::clear(View out) {
 
 void CudaBackend::row_products(View a, View b, double* out) {
     device_->use();
+    check_pair(a, b);
     row_dots(a, b, out, device_->compute());
 }
 
