@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <set>
 
+#include "calibrate/complete.h"
 #include "calibrate/run_fixture.h"
 #include "model/registry.h"
+#include "model/visit.h"
 
 namespace assay::calibrate {
 namespace {
@@ -28,9 +31,14 @@ TEST(Inventory, EveryTensorOfEveryFixtureHasDataOrAReason) {
             for (const double count : energy.counts)
                 entry.counts.push_back(static_cast<std::uint64_t>(count));
         }
+        std::set<std::string> completed;  // what the peer has not, or in another length
+        for (const auto& [weight, n_heads] : stacked_weights(file, program)) completed.insert(weight);
+        for (const model::Step& step : program.head.steps)
+            for (const model::Linear* linear : model::linears(step.operation))
+                completed.insert(linear->weight.name);
         for (const TensorData& tensor : take_inventory(file, program, matrix).tensors)
             EXPECT_TRUE(tensor.has_data || !tensor.reason.empty() ||
-                        tensor.rows == "the model runs without it")
+                        tensor.rows == "the model runs without it" || completed.contains(tensor.name))
                 << name << ": " << tensor.name;
     }
 }
