@@ -49,11 +49,12 @@ const void* DeviceMatrix::acquire() const {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{32} << 20;
+constexpr std::size_t kPieceBytes = std::size_t{16} << 20;
 /// One processor copies from the page cache several times slower than the bus takes; more than a few wait for
 /// memory.
 constexpr int kMostFillers = 8;
-constexpr std::size_t kFillBytes = std::size_t{1} << 20;
+/// Small enough that a matrix of one expert keeps them all busy.
+constexpr std::size_t kFillBytes = std::size_t{256} << 10;
 
 int n_fillers() { return std::clamp(available_processors() / 2, 1, kMostFillers); }
 

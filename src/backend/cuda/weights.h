@@ -74,7 +74,7 @@ class Loader {
     std::mutex mutex_;
     ThreadPool fillers_;
     std::size_t piece_bytes_;
-    std::array<Piece, 2> pieces_;
+    std::array<Piece, 4> pieces_;
     std::size_t next_ = 0;
     std::unique_ptr<DeviceBuffer> books_memory_;
     Codebooks books_;
