@@ -382,6 +382,7 @@ Result Run::run() {
                     fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
             if (!paths.empty()) save(std::move(paths));
         }
+        finish_save();  // which reads what follows changes
         settle_skipped();
         fill_missing_experts(last);
         save({options_.output});
