@@ -1,13 +1,15 @@
 # shellcheck shell=bash disable=SC2034  # the lists are for the scripts that read this file
 # What scripts/quickstart and scripts/test share: the packages they need and how to get them.
 
-# Debian packages. The build needs the first list, the tests the second as well. They are installed without what
-# they recommend. cmake/dependencies.cmake looks for the libraries.
+# Debian packages. The build needs the first list, the tests the second as well, the fuzz targets the third instead. They
+# are installed without what they recommend. cmake/dependencies.cmake looks for the libraries.
 build_packages=(
     g++ cmake ninja-build
     libdnnl-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libjs-chart.js
 )
 test_packages=(libgtest-dev libgmock-dev libxxhash-dev libbenchmark-dev clang-format)
+fuzz_packages=(clang libclang-rt-dev libomp-dev)  # sanitizers are only recommended by the first
+coverage_packages=(gcovr)
 
 say() { printf '== %s\n' "$*"; }
 

@@ -26,6 +26,14 @@ std::span<const std::int32_t> Chunks::target_range(std::int64_t first, std::int6
     return range(targets, first, count, n_ctx);
 }
 
+void Chunks::leave_out(std::int64_t chunk) {
+    for (auto* tokens : {&inputs, &targets}) {
+        const auto first = tokens->begin() + static_cast<std::ptrdiff_t>(chunk * n_ctx);
+        tokens->erase(first, first + static_cast<std::ptrdiff_t>(n_ctx));
+    }
+    --n_chunks;
+}
+
 Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
                    const Options& options) {
     const std::string where = options.dataset.empty() ? "text" : options.dataset;

@@ -23,6 +23,8 @@ struct Chunks {
 
     std::span<const std::int32_t> input_range(std::int64_t first, std::int64_t count) const;
     std::span<const std::int32_t> target_range(std::int64_t first, std::int64_t count) const;
+    /// Those behind it move up.
+    void leave_out(std::int64_t chunk);
 };
 
 /// Skips options.skip_chunks, needs two chunks, drops the tail, keeps at most options.max_chunks. Throws

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "engine/not_finite.h"
 
 namespace assay::calibrate {
 
@@ -98,6 +99,9 @@ std::vector<backend::Totals> Collector::on_input(const engine::InputSums& sums) 
 }
 
 void Collector::on_similarity(const engine::SimilaritySums& sums) {
+    if (!std::isfinite(sums.cosine) || !std::isfinite(sums.relative_change))
+        throw engine::NotFinite(sums.chunk, "similarity", "is not a number",
+                                fmt::format(", layer {}", sums.layer));
     const std::lock_guard lock(mutex_);
     touched_similarity_.add(sums.kind, static_cast<int>(sums.layer),
                             {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
@@ -105,12 +109,14 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
     perplexity::Sums sums;
-    for (const double loss : losses.losses) {
-        if (!std::isfinite(loss))
-            throw_error(ErrorKind::Numeric, "perplexity",
-                        "is not a number in chunk {}, while the inputs of all layers are finite",
-                        losses.chunk + 1);
-        sums.add(loss);
+    for (std::size_t i = 0; i < losses.losses.size(); ++i) {
+        if (!std::isfinite(losses.losses[i]))
+            throw engine::NotFinite(
+                losses.chunk, "perplexity", "is not a number",
+                fmt::format(", at the {}. of its {} tokens that are scored, while the inputs of all "
+                            "layers are finite",
+                            i + 1, losses.losses.size()));
+        sums.add(losses.losses[i]);
     }
     const std::lock_guard lock(mutex_);
     wave_losses_.push_back(sums);

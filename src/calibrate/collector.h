@@ -34,8 +34,8 @@ class Collector final : public engine::ActivationSink {
 
     /// Throws Error{Shape} when loaded sums have another size.
     std::vector<backend::Totals> on_input(const engine::InputSums& sums) override;
+    /// Both throw engine::NotFinite.
     void on_similarity(const engine::SimilaritySums& sums) override;
-    /// Throws Error{Numeric} when a loss is not finite.
     void on_losses(const engine::ChunkLosses& losses) override;
 
     void commit();

@@ -82,6 +82,15 @@ void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& 
     }
 }
 
+void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extra) {
+    constexpr const char* kSkipped = "assay.skipped_chunks";
+    if (chunks.empty()) return;
+    gguf::Integers all;
+    if (const gguf::Integers* before = extra.find_integers(kSkipped)) all = *before;
+    all.insert(all.end(), chunks.begin(), chunks.end());
+    extra.set(kSkipped, {gguf::ValueType::Array, gguf::ValueType::U64, std::move(all)});
+}
+
 std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra) {
     const Columns columns = read(kLosses, "nll", "nll_squared", extra);
     std::vector<perplexity::Sums> chunks;

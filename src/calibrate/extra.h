@@ -2,6 +2,8 @@
 //   assay.model.name, assay.model.architecture                          strings
 //   assay.perplexity.{nll, nll_squared, count}                          one entry per chunk
 //   assay.similarity.KIND.{cosine, relative_change, count}              one entry per layer
+//   assay.skipped_chunks                numbers in the text, from 1, of chunks left out since they gave no
+//   numbers
 #pragma once
 
 #include <vector>
@@ -14,6 +16,8 @@ namespace assay::calibrate {
 
 void store_model(const model::Program& program, gguf::Metadata& extra);
 void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra);
+/// Adds them to those that are there.
+void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extra);
 void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra);
 
 /// Empty when nothing was stored. Throws Error{BadFile} when the arrays do not fit together.

@@ -13,6 +13,7 @@
 #include "calibrate/schedule.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "engine/not_finite.h"
 #include "engine/team.h"
 #include "model/registry.h"
 #include "plan/estimate.h"
@@ -86,6 +87,10 @@ class Run {
     }
     /// What to go on with after this wave did not fit a device. Throws where fewer chunks cannot help.
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
+    /// Takes the chunk out of those to come. False where it may not be left out, or no other is there.
+    bool leave_out(const engine::NotFinite& error);
+    /// What was left out of the wave under way stays out.
+    void settle_skipped();
     void check_weights();
     /// What was asked for, or loaded, that this model does not have.
     void tell_mismatches();
@@ -120,6 +125,9 @@ class Run {
     bool wave_halved_ = false;
     Saver saver_;  ///< reads what collector_ has committed
     std::int64_t chunks_saved_ = 0;
+    /// Numbers in the text, from 1, of chunks that were left out: before the wave under way, and of it. Both
+    /// rise.
+    std::vector<std::int64_t> skipped_, skipped_in_wave_;
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
@@ -188,6 +196,7 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
     finish_save();  // which reads what commit() changes
     collector_.commit();
     chunks_done_ = first + count;
+    settle_skipped();
     report_losses(first);
 }
 
@@ -253,6 +262,11 @@ void Run::finish(Result& result) {
     result.chunks_done = chunks_done_;
     result.tokens = chunks_done_ * options_.n_ctx;
     result.seconds = seconds_since(start_);
+    result.skipped = skipped_;
+    if (!skipped_.empty())
+        observer_.on_note(
+            fmt::format("{} of {} chunks of the text were left out, since they gave no numbers: {}",
+                        skipped_.size(), chunks_done_ + std::ssize(skipped_), fmt::join(skipped_, ", ")));
     const engine::PassTimes& times = team_.member(0).times();
     result.passes = {times.total, times.reading, times.waiting_for_weights, times.waiting_for_sink};
     result.matrix = std::move(collector_.committed().matrix);
@@ -277,6 +291,23 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
                         error.where(), count));
     wave_halved_ = true;
     return count / 2;
+}
+
+bool Run::leave_out(const engine::NotFinite& error) {
+    if (options_.on_nan == OnNan::Stop || chunks_.n_chunks <= 1) return false;
+    std::int64_t number = options_.skip_chunks + error.chunk() + 1;
+    for (const auto* skipped : {&skipped_, &skipped_in_wave_})
+        for (const std::int64_t before : *skipped) number += before <= number;
+    observer_.on_note(fmt::format("chunk {} of the text is left out: {}", number, error.finding()));
+    chunks_.leave_out(error.chunk());
+    skipped_in_wave_.insert(std::ranges::upper_bound(skipped_in_wave_, number), number);
+    return true;
+}
+
+void Run::settle_skipped() {
+    store_skipped(skipped_in_wave_, collector_.committed().matrix.extra);
+    skipped_.insert(skipped_.end(), skipped_in_wave_.begin(), skipped_in_wave_.end());
+    skipped_in_wave_.clear();
 }
 
 void Run::check_weights() {
@@ -331,10 +362,13 @@ Result Run::run() {
             const std::int64_t count = end.chunks_done - chunks_done_;
             try {
                 run_wave(chunks_done_, count);
+            } catch (const engine::NotFinite& error) {
+                collector_.abandon();
+                if (!leave_out(error))
+                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
+                continue;
             } catch (const Error& error) {
                 collector_.abandon();
-                if (error.kind() == ErrorKind::Numeric)
-                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
                 if (error.kind() != ErrorKind::DeviceMemory) throw;
                 wave_chunks = smaller_wave(count, error);
                 continue;
@@ -348,6 +382,8 @@ Result Run::run() {
                     fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
             if (!paths.empty()) save(std::move(paths));
         }
+        finish_save();  // which reads what follows changes
+        settle_skipped();
         fill_missing_experts(last);
         save({options_.output});
     } catch (const Stopped&) {

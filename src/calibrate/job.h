@@ -19,6 +19,12 @@
 
 namespace assay::calibrate {
 
+/// What a chunk does whose values are not all finite.
+enum class OnNan {
+    Stop,       ///< the run ends with an error
+    SkipChunk,  ///< it is left out of everything, as if the text did not have it
+};
+
 /// What to do. Defaults are llama-imatrix's.
 struct Options {
     std::filesystem::path model;
@@ -40,6 +46,7 @@ struct Options {
     bool check_tensors = false;                             ///< look at every weight before the run
     MissingExperts missing_experts = MissingExperts::Zero;  ///< at the end of the run
     bool complete = false;                                  ///< also what complete.h names
+    OnNan on_nan = OnNan::Stop;
 
     std::int64_t save_every = 10;     ///< chunks; 0: only at the end
     bool save_every_given = false;    ///< asked for, so waves must end there
@@ -126,6 +133,8 @@ struct Result {
     std::int64_t chunks_done = 0;
     std::int64_t n_chunks = 0;
     std::int64_t tokens = 0;
+    std::vector<std::int64_t>
+        skipped;                       ///< chunks left out before those, by their numbers in the text, from 1
     bool stopped = false;              ///< before the last chunk, on request
     std::optional<double> perplexity;  ///< absent when not asked for, or its variance is not positive
     double perplexity_error = 0;

@@ -5,7 +5,6 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
 #include "core/error.h"
@@ -27,6 +26,7 @@ std::string result_json(const Arguments& arguments, const calibrate::Result& res
     out["text"] = arguments.options.dataset;
     out["output"] = arguments.options.output.string();
     out["chunks"] = result.chunks_done;
+    if (!result.skipped.empty()) out["skipped_chunks"] = result.skipped;
     out["tokens"] = result.tokens;
     out["seconds"] = result.seconds;
     out["perplexity"] = result.perplexity ? Json(*result.perplexity) : Json();
@@ -63,7 +63,7 @@ void tell_stopped(const calibrate::Result& result, const calibrate::Options& opt
         Verbosity::Errors,
         fmt::format("assay: stopped as asked after {} of {} chunks; go on with --in-file {} --chunk {}",
                     result.chunks_done, result.n_chunks, options.output.string(),
-                    options.skip_chunks + result.chunks_done));
+                    options.skip_chunks + result.chunks_done + std::ssize(result.skipped)));
 }
 
 /// Whether the disk, the weights' preparation or the collector bounds a run.
@@ -93,7 +93,6 @@ int collect(Arguments arguments) {
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
-    tell_when_lost(options.model);
     calibrate::Result result = calibrate::run(options, observer);
     observer.end_chunks();
     if (result.stopped) {

@@ -7,7 +7,6 @@
 #include "calibrate/inventory.h"
 #include "calibrate/missing_experts.h"
 #include "cli/commands.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -167,7 +166,6 @@ std::string coverage_text(const imatrix::Matrix& matrix, const std::string& mode
     std::vector<std::string> expected;
     std::string inventory;
     if (!model.empty()) {
-        tell_when_lost(model);
         const gguf::File file = gguf::File::open(model);
         const calibrate::Inventory taken = calibrate::take_inventory(file, model::build(file, {1}), matrix);
         expected = taken.unexplained();
@@ -194,7 +192,6 @@ int inspect_command(const Arguments& arguments) {
         throw Error(ErrorKind::Usage, "inspect", "--program is text; give --json or --program");
     if (arguments.layer && !arguments.program)
         throw Error(ErrorKind::Usage, "--layer", "is of --program, which is not given");
-    tell_when_lost(path);
     const std::string model = arguments.options.model.string();
     if (arguments.program) {
         print(program_text(gguf::File::open(path), arguments.options.n_ctx, arguments.layer));

@@ -1,43 +1,43 @@
 #include "cli/lost_file.h"
 
+#include <array>
 #include <atomic>
 #include <csignal>
-#include <fmt/format.h>
-#include <string>
+#include <cstring>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "core/mapped_files.h"
 
 namespace assay::cli {
 
 namespace {
 
-// A signal handler can reach nothing but variables of static life, and must not make a sentence itself.
-std::string& sentence() {
-    static std::string text;
-    return text;
-}
-const char* prepared = nullptr;
-std::size_t prepared_bytes = 0;
+// A signal handler can reach nothing but variables of static life.
+bool to_terminal = false;
 std::atomic_flag told = ATOMIC_FLAG_INIT;
 
+iovec part(const char* text) { return {const_cast<char*>(text), std::strlen(text)}; }
+
 extern "C" void on_lost_page(int, siginfo_t* info, void*) {
-    if (info->si_code != BUS_ADRERR) {  // not a page of a file: the access fails again, and kills as usual
+    const char* file = info->si_code == BUS_ADRERR ? mapped_file_at(info->si_addr) : nullptr;
+    if (file == nullptr) {  // not a page of a file of ours: the access fails again, and kills as usual
         std::signal(SIGBUS, SIG_DFL);
         return;
     }
     while (told.test_and_set()) ::pause();  // another thread is telling, and ends this one too
-    [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, prepared, prepared_bytes);
+    const std::array sentence{
+        part(to_terminal ? "\nassay: " : "assay: "), part(file),  // not onto a progress line
+        part(": cannot be read to its end any more: it became shorter while it was in use, or "
+             "its disk failed\n")};
+    [[maybe_unused]] const ssize_t ignored = ::writev(STDERR_FILENO, sentence.data(), sentence.size());
     ::_exit(1);
 }
 
 }  // namespace
 
-void tell_when_lost(const std::filesystem::path& file) {
-    sentence() = fmt::format(
-        "{}assay: {}: cannot be read to its end any more: it became shorter while it was in use, or its disk "
-        "failed\n",
-        ::isatty(STDERR_FILENO) == 1 ? "\n" : "", file.string());  // not onto a progress line
-    prepared = sentence().data();
-    prepared_bytes = sentence().size();
+void catch_lost_pages() {
+    to_terminal = ::isatty(STDERR_FILENO) == 1;
     struct sigaction action {};
     action.sa_sigaction = on_lost_page;
     action.sa_flags = SA_SIGINFO;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/dispatch.h"
+#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
     occupy_closed_streams();
     // A reader that goes away is an error of writing, told like any other.
     std::signal(SIGPIPE, SIG_IGN);
+    assay::cli::catch_lost_pages();
     try {
         return assay::cli::dispatch({argv + 1, argv + argc});
     } catch (const assay::Error& error) {

@@ -120,6 +120,11 @@ void isa(Arguments& a, const Value& v) {
         throw_error(ErrorKind::Usage, v.option,
                     "'{}' is no instruction set; expected scalar, avx2, avx512, avx512bf16 or amx", v.text);
 }
+void on_nan(Arguments& a, const Value& v) {
+    if (v.text != "stop" && v.text != "skip-chunk")
+        throw_error(ErrorKind::Usage, v.option, "'{}' is not stop or skip-chunk", v.text);
+    a.options.on_nan = v.text == "stop" ? calibrate::OnNan::Stop : calibrate::OnNan::SkipChunk;
+}
 void verbosity(Arguments& a, const Value& v) {
     const std::int64_t level = parse_integer(v.option, v.text, INT32_MIN);
     a.verbosity = static_cast<Verbosity>(std::clamp<std::int64_t>(level, 0, std::int64_t{4}));
@@ -191,6 +196,8 @@ constexpr Option kOptions[] = {
      set<&Arguments::asked_mode, Mode::Statistics>, kCalibrate, Matrix},
     {"--check-tensors --validate-quants -vq", "", "look for weights that are no numbers before the run",
      set<&Run::check_tensors>, kCalibrate, Matrix},
+    {"--on-nan", "WHAT", "when NaN or infinity arises: stop the run, or skip-chunk, which leaves that chunk out as if the text did "
+     "not have it (stop)", on_nan, kCalibrate, Matrix},
 
     {"--type", "TYPES", "round to these types, like q4_K,q5_0",
      [](Arguments& a, const Value& v) { add_types(a.sensitivity.types, v); }, kSensitivity, Rounding},

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -33,7 +32,6 @@ int recipe_command(const Arguments& arguments) {
     recipe::Options options = arguments.recipe;
     options.sensitivity = read_sensitivities(arguments);
     check_writable(arguments.rules, {model_path, matrix_path});
-    tell_when_lost(model_path);
     const gguf::File model = gguf::File::open(model_path);
     imatrix::Notes notes;
     const imatrix::Matrix matrix =

@@ -3,7 +3,6 @@
 
 #include "calibrate/extra.h"
 #include "cli/commands.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -71,7 +70,6 @@ int report_command(const Arguments& arguments) {
     warn(notes);
     ReportExtras extras;
     if (!model_path.empty()) {
-        tell_when_lost(model_path);
         const gguf::File model = gguf::File::open(model_path);
         extras.expected = recipe::weights_wanting_data(model);
         if (arguments.asks_for_recipe()) extras.recipe = recipe_of(arguments, model, matrices.front());

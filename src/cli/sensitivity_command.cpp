@@ -5,7 +5,6 @@
 #include "calibrate/sensitivity.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
 #include "core/error.h"
@@ -43,7 +42,6 @@ int sensitivity_command(const Arguments& arguments) {
 
     RunObserver observer(arguments);
     catch_interrupts();
-    tell_when_lost(options.run.model);
     const calibrate::SensitivityResult result = calibrate::run_sensitivity(options, observer);
     observer.end_progress();
     if (result.stopped)

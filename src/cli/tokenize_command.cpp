@@ -4,7 +4,6 @@
 
 #include "calibrate/chunks.h"
 #include "cli/commands.h"
-#include "cli/lost_file.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "gguf/file.h"
@@ -18,7 +17,6 @@ int tokenize_command(const Arguments& arguments) {
         throw Error(ErrorKind::Usage, "tokenize", "needs a text: -f FILE or -p TEXT");
     if (options.model.empty()) throw Error(ErrorKind::Usage, "--model", "is required: -m FILE");
     const std::string text = read_text(arguments);
-    tell_when_lost(options.model);
     const gguf::File file = gguf::File::open(options.model, options.metadata);
     const auto tokenizer = tokenizer::make_tokenizer(file.metadata());
     warn(tokenizer->vocabulary().warnings());

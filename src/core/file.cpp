@@ -12,6 +12,7 @@
 
 #include "core/descriptor.h"
 #include "core/error.h"
+#include "core/mapped_files.h"
 
 namespace assay {
 
@@ -35,6 +36,12 @@ Descriptor open_direct(const fs::path& path, bool& direct) {
     if (!direct && errno == EINVAL) fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw_errno(path, "cannot open");
     return Descriptor(fd);
+}
+
+std::uint64_t size_of(int fd, const fs::path& path) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) throw_errno(path, "cannot read its size");
+    return static_cast<std::uint64_t>(info.st_size);
 }
 
 std::pair<dev_t, ino_t> identity_of(int fd, const fs::path& path) {
@@ -71,9 +78,11 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
     void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
     if (mapping == MAP_FAILED) throw_errno(path, "cannot map");
     data_ = static_cast<const std::byte*>(mapping);
+    list_mapping(bytes(), path);
 }
 
 MappedFile::~MappedFile() {
+    unlist_mapping(data_);
     if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
@@ -139,16 +148,24 @@ void DirectFile::read(std::size_t offset_bytes, std::span<std::byte> to) const {
 
 void DirectFile::read_from(int fd, std::size_t offset_bytes, std::span<std::byte> to) const {
     constexpr std::size_t kPieceBytes = std::size_t{8} << 20;  // larger requests are no faster
-    std::size_t done = 0;
+    const std::uint64_t size = size_of(fd, path_);
+    std::size_t done = 0, cut_at = SIZE_MAX;
     while (done < to.size()) {
         const std::size_t piece = std::min(kPieceBytes, to.size() - done);
         const ssize_t n = ::pread(fd, to.data() + done, piece, static_cast<off_t>(offset_bytes + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) throw_errno(path_, "cannot read");
         done += static_cast<std::size_t>(n);
-        // A direct read comes short only at the end, and cannot go on from there.
-        if (n == 0 || (direct_ && static_cast<std::size_t>(n) % kAlignment != 0)) break;
+        if (n == 0 || offset_bytes + done >= size) break;
+        // A direct read that a bad sector cuts short cannot go on from there: the sector is asked for again,
+        // alone.
+        if (direct_ && done % kAlignment != 0) {
+            done -= done % kAlignment;
+            if (std::exchange(cut_at, done) == done) break;
+        }
     }
+    if (done < to.size() && offset_bytes + done < size)
+        throw_error(ErrorKind::Io, path_.string(), "cannot be read beyond byte {}", offset_bytes + done);
     if (to.size() - done >= kAlignment)
         throw_error(ErrorKind::Io, path_.string(), "ends at byte {}, but had more when it was opened",
                     offset_bytes + done);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/mapped_files.h"
 
 namespace assay {
 
@@ -39,9 +40,11 @@ ScratchFile::ScratchFile(const std::filesystem::path& folder, std::size_t size_b
     void* mapping = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
     if (mapping == MAP_FAILED) fail("cannot map a scratch file", errno);
     data_ = static_cast<std::byte*>(mapping);
+    list_mapping(bytes(), folder);
 }
 
 ScratchFile::~ScratchFile() {
+    unlist_mapping(data_);
     if (data_ != nullptr) ::munmap(data_, size_);
     ::close(fd_);
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/error.h"
+#include "engine/not_finite.h"
 
 namespace assay::engine {
 
@@ -24,11 +24,8 @@ void Observation::Expected::add(const Parcel& parcel, ActivationSink& sink) cons
     sums.occurrence = occurrence;
     for (const backend::Totals& totals : sink.on_input(sums))
         if (const auto bad = parcel.landing->add_chunks(places(parcel), chunks.count, totals))
-            throw_error(
-                ErrorKind::Numeric, weights.front(),
-                "its input holds NaN or infinity in chunk {}; the model file is broken or its architecture "
-                "is not run as it was meant",
-                chunks.first + *bad + 1);
+            throw NotFinite(chunks.first + *bad, weights.front(), "its input holds NaN or infinity",
+                            "; the model file is broken or its architecture is not run as it was meant");
 }
 
 std::int64_t Observation::next_occurrence(const Expected& expected) {

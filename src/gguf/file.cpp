@@ -1,6 +1,7 @@
 #include "gguf/file.h"
 
 #include "core/error.h"
+#include "gguf/limits.h"
 
 namespace assay::gguf {
 
@@ -34,10 +35,9 @@ void File::add_shard(const fs::path& path) {
 }
 
 void File::open_siblings(const fs::path& first, std::int64_t count) {
-    constexpr std::int64_t kMaxParts = 99999;  // five digits in the name
-    if (count < 1 || count > kMaxParts)
+    if (count < 1 || count > limits::kParts)
         throw_error(ErrorKind::BadFile, first.string(), "split.count is {}, expected 1 to {}", count,
-                    kMaxParts);
+                    limits::kParts);
     const std::string suffix = fmt::format("-00001-of-{:05}.gguf", count);
     const std::string name = first.filename().string();
     if (!name.ends_with(suffix))

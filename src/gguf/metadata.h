@@ -37,12 +37,36 @@ using Integers = std::vector<std::int64_t>;
 using Reals = std::vector<double>;
 using Strings = std::vector<std::string>;
 
+/// A variant that may be copied where memory is exhausted: in libstdc++ 12 a copy of std::variant that throws
+/// leaves the new one without a value, and its destructor, which takes that to be impossible for these types,
+/// goes astray.
+struct ValueData : std::variant<std::int64_t, double, std::string, Integers, Reals, Strings> {
+    using Variant = std::variant<std::int64_t, double, std::string, Integers, Reals, Strings>;
+    using Variant::Variant;
+    using Variant::operator=;
+    ValueData() = default;
+    ~ValueData() = default;
+    ValueData(ValueData&&) noexcept = default;
+    ValueData& operator=(ValueData&&) noexcept = default;
+    ValueData(const ValueData& other) : Variant(copy(other)) {}
+    ValueData& operator=(const ValueData& other) {
+        static_cast<Variant&>(*this) = copy(other);
+        return *this;
+    }
+
+  private:
+    /// What is in it is copied before there is a variant.
+    static Variant copy(const Variant& other) {
+        return std::visit([](auto value) { return Variant(std::move(value)); }, other);
+    }
+};
+
 /// One value. `type` is what the file says; for arrays `element` is the type of the elements (booleans are
 /// kept as integers there). A u64 above the range of int64 is kept modulo 2^64.
 struct Value {
     ValueType type = ValueType::U32;
     ValueType element = ValueType::U32;
-    std::variant<std::int64_t, double, std::string, Integers, Reals, Strings> data;
+    ValueData data;
 };
 
 /// Keys and values that take the place of a file's, or join them. In a key, `{arch}` at the beginning stands

@@ -6,6 +6,7 @@
 #include "core/bytes.h"
 #include "core/content.h"
 #include "gguf/file.h"
+#include "gguf/limits.h"
 
 namespace assay::gguf {
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr std::string_view kMagic = "GGUF";
 constexpr std::uint64_t kDefaultAlignment = 32;
-constexpr std::uint64_t kMaxNameBytes = 63;
 // The smallest records: key length, one byte of key, type, one byte of value; name length, dims, type,
 // offset.
 constexpr std::uint64_t kMinPairBytes = 8 + 1 + 4 + 1;
@@ -39,6 +39,12 @@ std::uint64_t scalar_bytes(ValueType type) {
 }
 
 bool is_real(ValueType type) { return type == ValueType::F32 || type == ValueType::F64; }
+
+/// Refuses what no file in use has, before memory is taken for it.
+void check_limit(std::uint64_t count, std::uint64_t most, const std::string& what, const std::string& where) {
+    if (count > most)
+        throw_error(ErrorKind::BadFile, where, "has {} {}, expected at most {}", count, what, most);
+}
 
 std::string read_string(ByteReader& in, std::string_view field) {
     const auto length = in.read<std::uint64_t>(field);
@@ -78,6 +84,8 @@ Value read_array(ByteReader& in, const std::string& key) {
                     "metadata key {} is an array of arrays, which GGUF readers refuse", key);
     const auto n = in.read<std::uint64_t>(key);
     in.check_count(n, scalar_bytes(value.element), "elements of " + key);
+    if (value.element == ValueType::String || scalar_bytes(value.element) < sizeof(float))
+        check_limit(n, limits::kSmallElements, "elements of " + key, in.where());
     if (value.element == ValueType::String) {
         Strings strings;
         strings.reserve(n);
@@ -144,13 +152,14 @@ std::uint64_t tensor_bytes(const Tensor& tensor, const std::string& where) {
 Tensor read_tensor(ByteReader& in) {
     Tensor tensor;
     tensor.name = read_string(in, "tensor name");
-    if (tensor.name.empty() || tensor.name.size() > kMaxNameBytes)
+    if (tensor.name.empty() || tensor.name.size() > limits::kNameBytes)
         throw_error(ErrorKind::BadFile, in.where(), "a tensor name has {} bytes, expected 1 to {}",
-                    tensor.name.size(), kMaxNameBytes);
+                    tensor.name.size(), limits::kNameBytes);
     tensor.n_dims = in.read<std::uint32_t>("number of dimensions");
-    if (tensor.n_dims > tensor.ne.size())
-        throw_error(ErrorKind::BadFile, in.where(), "tensor {} has {} dimensions, expected at most 4",
-                    tensor.name, tensor.n_dims);
+    static_assert(std::tuple_size_v<decltype(tensor.ne)> == limits::kDimensions);
+    if (tensor.n_dims > limits::kDimensions)
+        throw_error(ErrorKind::BadFile, in.where(), "tensor {} has {} dimensions, expected at most {}",
+                    tensor.name, tensor.n_dims, limits::kDimensions);
     for (std::uint32_t i = 0; i < tensor.n_dims; ++i) tensor.ne[i] = in.read<std::uint64_t>("dimension");
     const auto id = in.read<std::uint32_t>("tensor type");
     tensor.type = quant::find_type(id);
@@ -176,7 +185,7 @@ void check_version(std::uint32_t version, const std::string& where) {
 std::uint64_t alignment_of(const Metadata& metadata) {
     const auto alignment = metadata.find_integer("general.alignment");
     if (!alignment) return kDefaultAlignment;
-    if (*alignment <= 0 || *alignment > (std::int64_t{1} << 30) ||
+    if (*alignment <= 0 || *alignment > limits::kAlignment ||
         !std::has_single_bit(static_cast<std::uint64_t>(*alignment)))
         throw_error(ErrorKind::BadFile, metadata.where(), "general.alignment is {}, expected a power of two",
                     *alignment);
@@ -220,9 +229,11 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& where) 
     const auto n_tensors = in.read<std::uint64_t>("number of tensors");
     const auto n_pairs = in.read<std::uint64_t>("number of metadata pairs");
     in.check_count(n_pairs, kMinPairBytes, "metadata pairs");
+    check_limit(n_pairs, limits::kPairs, "metadata pairs", where);
     header.metadata = Metadata(where);
     for (std::uint64_t i = 0; i < n_pairs; ++i) read_pair(in, header.metadata);
     in.check_count(n_tensors, kMinTensorBytes, "tensors");
+    check_limit(n_tensors, limits::kTensors, "tensors", where);
     header.tensors.reserve(n_tensors);
     std::set<std::string_view> names;
     for (std::uint64_t i = 0; i < n_tensors; ++i) {

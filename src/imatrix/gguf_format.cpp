@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "gguf/file.h"
+#include "gguf/limits.h"
 #include "gguf/writer.h"
 #include "imatrix/formats.h"
 #include "imatrix/view_names.h"
@@ -17,7 +18,6 @@ constexpr std::string_view kSumSq = ".in_sum2";
 constexpr std::string_view kSumSqOld = ".sums";  // of files made while the format was being designed
 constexpr std::string_view kCounts = ".counts";
 constexpr std::string_view kSum = ".in_sum";
-constexpr std::size_t kMaxTensorName = 63;
 constexpr float kMaxCount = 0x1p62f;
 
 constexpr std::string_view kOurs = "assay.";
@@ -201,10 +201,10 @@ void add_exact(gguf::Writer& writer, const std::string& name, const Entry& entry
 }
 
 bool fits(const std::string& name, Notes& notes) {
-    if (name.size() + kSumSq.size() <= kMaxTensorName) return true;
+    if (name.size() + kSumSq.size() <= gguf::limits::kNameBytes) return true;
     notes.push_back(fmt::format(
         "entry {} is not stored: its name has {} bytes, and readers of GGUF accept {} after '{}' is added",
-        name, name.size(), kMaxTensorName - kSumSq.size(), kSumSq));
+        name, name.size(), gguf::limits::kNameBytes - kSumSq.size(), kSumSq));
     return false;
 }
 

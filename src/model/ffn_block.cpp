@@ -1,11 +1,10 @@
 #include "core/error.h"
+#include "gguf/limits.h"
 #include "model/blocks.h"
 
 namespace assay::model {
 
 namespace {
-
-constexpr std::int64_t kMaxExperts = 1024;
 
 Gating gating_of(const Builder& b, const RouterDefaults& defaults) {
     const std::int64_t kind = defaults.reads_gating ? b.hp().integer("expert_gating_func").value_or(0) : 0;
@@ -112,10 +111,10 @@ Router router_of(Builder& b, const RouterDefaults& defaults) {
     Router router;
     router.n_experts = hp.integer("expert_count").value_or(0);
     router.n_used = hp.integer("expert_used_count").value_or(0);
-    if (router.n_experts < 1 || router.n_experts > kMaxExperts || router.n_used < 1 ||
+    if (router.n_experts < 1 || router.n_experts > gguf::limits::kExperts || router.n_used < 1 ||
         router.n_used > router.n_experts)
         throw_error(ErrorKind::BadFile, b.where(), "{} of {} experts used, expected 1 to {} of at most {}",
-                    router.n_used, router.n_experts, router.n_experts, kMaxExperts);
+                    router.n_used, router.n_experts, router.n_experts, gguf::limits::kExperts);
     router.gating = gating_of(b, defaults);
     router.normalise = defaults.normalise ? *defaults.normalise : hp.flag("expert_weights_norm", false);
     if (const float scale = hp.number("expert_weights_scale", 0); scale != 0) router.weight_scale = scale;

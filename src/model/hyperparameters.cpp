@@ -3,12 +3,20 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "gguf/limits.h"
 
 namespace assay::model {
 
+namespace limits = gguf::limits;
+
 namespace {
-constexpr std::int64_t kMaxLayers = 4096;
-constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;
+
+float finite(double value, const std::string& key, const std::string& where) {
+    if (!std::isfinite(static_cast<float>(value)))
+        throw_error(ErrorKind::BadFile, where, "{} is {}, expected a finite number", key, value);
+    return static_cast<float>(value);
+}
+
 }  // namespace
 
 Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string architecture)
@@ -19,10 +27,10 @@ Hyperparameters::Hyperparameters(const gguf::Metadata& metadata, std::string arc
     context_length_ = positive("context_length", metadata_.get_integer(key("context_length")));
     const std::int64_t blocks = positive("block_count", metadata_.get_integer(key("block_count")));
     const std::int64_t ahead = integer("nextn_predict_layers").value_or(0);
-    if (ahead < 0 || ahead >= blocks || blocks - ahead > kMaxLayers)
+    if (ahead < 0 || ahead >= blocks || blocks - ahead > limits::kLayers)
         throw_error(ErrorKind::BadFile, metadata_.where(),
                     "{} blocks, {} of them for several tokens ahead, expected 1 to {} layers beside those",
-                    blocks, ahead, kMaxLayers);
+                    blocks, ahead, limits::kLayers);
     n_layers_ = blocks - ahead;
     n_blocks_ = blocks;
 }
@@ -54,18 +62,14 @@ bool Hyperparameters::flag(std::string_view name, bool otherwise) const {
 }
 
 float Hyperparameters::number(std::string_view name, double otherwise) const {
-    const double value = real(name).value_or(otherwise);
-    if (!std::isfinite(value))
-        throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected a finite number", key(name),
-                    value);
-    return static_cast<float>(value);
+    return finite(real(name).value_or(otherwise), key(name), metadata_.where());
 }
 
 float Hyperparameters::number_of_layer(std::string_view name, std::int64_t layer, double otherwise) const {
     const gguf::Value* value = metadata_.find(key(name));
     if (value == nullptr || value->type != gguf::ValueType::Array) return number(name, otherwise);
     const auto all = metadata_.find_reals(key(name));
-    return static_cast<float>((*all)[index_of_layer(name, all->size(), layer)]);
+    return finite((*all)[index_of_layer(name, all->size(), layer)], key(name), metadata_.where());
 }
 
 float Hyperparameters::epsilon(std::string_view name) const {
@@ -95,9 +99,9 @@ std::size_t Hyperparameters::index_of_layer(std::string_view name, std::size_t s
 }
 
 std::int64_t Hyperparameters::positive(std::string_view name, std::int64_t value) const {
-    if (value <= 0 || value > kMaxWidth)
+    if (value <= 0 || value > limits::kWidth)
         throw_error(ErrorKind::BadFile, metadata_.where(), "{} is {}, expected 1 to {}", key(name), value,
-                    kMaxWidth);
+                    limits::kWidth);
     return value;
 }
 

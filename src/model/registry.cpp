@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
+#include <string>
 #include <utility>
 
 #include "core/error.h"
@@ -157,8 +157,12 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
 
 /// Programs spell some names differently: glm5-next and glm5next, cohere2moe and cohere2_moe.
 bool same_name(std::string_view a, std::string_view b) {
-    const auto is_letter = [](char c) { return c != '-' && c != '_'; };
-    return std::ranges::equal(a | std::views::filter(is_letter), b | std::views::filter(is_letter));
+    const auto letters = [](std::string_view name) {
+        std::string kept(name);
+        std::erase_if(kept, [](char c) { return c == '-' || c == '_'; });
+        return kept;
+    };
+    return letters(a) == letters(b);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ TEST(LostFileDeathTest, AModelCutOffWhileItRunsEndsInASentence) {
     options.n_threads = 2;
     write_file_atomically(options.output, std::as_bytes(std::span("old")));
     const auto run = [&] {
-        tell_when_lost(model);
+        catch_lost_pages();
         Cutter cutter(model);
         calibrate::run(options, cutter);
     };
@@ -55,9 +55,26 @@ TEST(LostFileDeathTest, AModelCutOffWhileItRunsEndsInASentence) {
     EXPECT_EQ(read_file(options.output), std::string("old", 4)) << "nothing on disk is harmed";
 }
 
+TEST(LostFileDeathTest, TheFileThatIsCutIsTheOneNamed) {
+    const test::TempDir folder;
+    const auto names = {"first.gguf", "second.gguf", "third.gguf"};
+    const auto run = [&] {
+        std::vector<MappedFile> files;
+        for (const char* name : names) {
+            write_file_atomically(folder / name, std::vector<std::byte>(1 << 16));
+            files.emplace_back(folder / name);
+        }
+        files.erase(files.begin());  // moves the others
+        catch_lost_pages();
+        std::filesystem::resize_file(folder / "second.gguf", 0);
+        (void)*static_cast<const volatile std::byte*>(files.front().bytes().data());
+    };
+    EXPECT_EXIT(run(), testing::ExitedWithCode(1), "^assay: [^\n]*second.gguf: cannot be read[^\n]*\n$");
+}
+
 TEST(LostFileDeathTest, OtherBusErrorsKillAsUsual) {
     const auto run = [] {
-        tell_when_lost("model.gguf");
+        catch_lost_pages();
         std::raise(SIGBUS);
         std::raise(SIGBUS);
     };

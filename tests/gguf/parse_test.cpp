@@ -4,6 +4,7 @@
 #include "core/bytes.h"
 #include "core/error.h"
 #include "gguf/file.h"
+#include "gguf/limits.h"
 #include "gguf/writer.h"
 
 namespace assay::gguf {
@@ -150,6 +151,45 @@ TEST(Parse, NamesWhatAPairCannotBe) {
     for (const std::uint32_t bad : {0u, 24u, 1u << 31})
         EXPECT_THAT(Hand(0, 1).name("general.alignment").put(kU32).put(bad).refusal(),
                     HasSubstr("expected a power of two"));
+}
+
+TEST(Parse, NamesCountsBeyondTheLimits) {
+    using testing::HasSubstr;
+    constexpr std::uint32_t kU8 = 0, kString = 8, kArray = 9;
+    const std::string zeros(limits::kSmallElements * 8 + 64, '\0');  // enough for a string each
+    const auto refusal = [&](const ByteWriter& begin) {
+        std::vector<std::byte> bytes = begin.bytes();
+        const auto more = std::as_bytes(std::span(zeros));
+        bytes.insert(bytes.end(), more.begin(), more.end());
+        try {
+            parse_header(bytes, "large");
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string("nothing");
+    };
+    const auto begin = [](std::uint64_t n_tensors, std::uint64_t n_pairs) {
+        ByteWriter out;
+        out.write_text("GGUF");
+        out.write(std::uint32_t{3});
+        out.write(n_tensors);
+        out.write(n_pairs);
+        return out;
+    };
+    EXPECT_EQ(refusal(begin(limits::kTensors + 1, 0)), "large: has 131073 tensors, expected at most 131072");
+    EXPECT_EQ(refusal(begin(0, limits::kPairs + 1)),
+              "large: has 262145 metadata pairs, expected at most 262144");
+    for (const std::uint32_t element : {kU8, kString})
+        for (const std::uint64_t over : {0, 1}) {
+            ByteWriter out = begin(0, 1);
+            out.write(std::uint64_t{1});
+            out.write_text("k");
+            out.write(kArray);
+            out.write(element);
+            out.write(limits::kSmallElements + over);
+            EXPECT_EQ(refusal(out),
+                      over == 0 ? "nothing" : "large: has 4194305 elements of k, expected at most 4194304");
+        }
 }
 
 TEST(Parse, TellsOtherFilesApart) {

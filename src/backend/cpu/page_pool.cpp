@@ -1,6 +1,8 @@
 #include "backend/cpu/page_pool.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace assay::backend::cpu {
 
@@ -25,19 +27,29 @@ std::unique_ptr<const PageMemory> PagePool::State::find(std::size_t bytes) {
     return std::make_unique<const PageMemory>(bytes);
 }
 
-void PagePool::State::give_back(const PageMemory* memory) {
+void PagePool::State::give_back(std::unique_ptr<const PageMemory> memory) noexcept {
+    const std::size_t size = memory->bytes().size();
     const std::lock_guard lock(mutex);
-    used_bytes -= memory->bytes().size();
-    waiting_bytes += memory->bytes().size();
-    waiting.emplace_back(memory);
+    used_bytes -= size;
+    try {
+        waiting.push_back(std::move(memory));
+        waiting_bytes += size;
+    } catch (const std::bad_alloc&) {  // then it is freed
+    }
 }
 
 std::shared_ptr<const PageMemory> PagePool::take(std::size_t bytes) {
-    const std::lock_guard lock(state_->mutex);
-    std::unique_ptr<const PageMemory> memory = state_->find(bytes);
-    state_->used_bytes += memory->bytes().size();
-    state_->most_bytes = std::max(state_->most_bytes, state_->used_bytes);
-    return {memory.release(), [state = state_](const PageMemory* returned) { state->give_back(returned); }};
+    std::unique_ptr<const PageMemory> memory;
+    {
+        const std::lock_guard lock(state_->mutex);
+        memory = state_->find(bytes);
+        state_->used_bytes += memory->bytes().size();
+        state_->most_bytes = std::max(state_->most_bytes, state_->used_bytes);
+    }
+    // Without the lock: where there is no memory for the count of copies, it is given back at once.
+    return {memory.release(), [state = state_](const PageMemory* returned) {
+                state->give_back(std::unique_ptr<const PageMemory>(returned));
+            }};
 }
 
 }  // namespace assay::backend::cpu

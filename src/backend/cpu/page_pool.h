@@ -27,7 +27,7 @@ class PagePool {
         std::size_t most_bytes = 0;  ///< in use at one time
 
         std::unique_ptr<const PageMemory> find(std::size_t bytes);
-        void give_back(const PageMemory* memory);
+        void give_back(std::unique_ptr<const PageMemory> memory) noexcept;
     };
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };

@@ -1,17 +1,16 @@
 // Decoders that run their layers several times: hrm_text (Wang et al. 2025), nanbeige.
 #include "core/error.h"
+#include "gguf/limits.h"
 #include "model/arch/architectures.h"
 
 namespace assay::model {
 
 namespace {
 
-constexpr std::int64_t kMostPasses = 4096;
-
 void check_passes(const Builder& b, std::int64_t n) {
-    if (n < 1 || n > kMostPasses)
+    if (n < 1 || n > gguf::limits::kLayers)
         throw_error(ErrorKind::BadFile, b.where(), "{} passes through layers, expected 1 to {}", n,
-                    kMostPasses);
+                    gguf::limits::kLayers);
 }
 
 /// A layer without norm weights.
@@ -29,6 +28,7 @@ void build_hrm_text(Builder& b) {
     const Hyperparameters& hp = b.hp();
     const std::int64_t n_stack = hp.required("hrm.layers_per_stack"), n_high = hp.required("hrm.h_cycles"),
                        n_low = hp.required("hrm.l_cycles");
+    for (const std::int64_t n : {n_stack, n_high, n_low}) check_passes(b, n);
     check_passes(b, n_stack * n_high * (n_low + 1));
     b.use_norms(NormKind::Rms);
     const float scale = hp.number("embedding_scale", 0);
@@ -54,7 +54,7 @@ void build_hrm_text(Builder& b) {
 
 void build_nanbeige(Builder& b) {
     const std::int64_t n_loops = b.hp().integer("num_loops").value_or(1);
-    check_passes(b, b.hp().n_layers() * std::clamp<std::int64_t>(n_loops, 0, kMostPasses + 1));
+    check_passes(b, b.hp().n_layers() * std::clamp<std::int64_t>(n_loops, 0, gguf::limits::kLayers + 1));
     const bool normed = !b.hp().flag("skip_loop_final_norm", false);
     b.use_norms(NormKind::Rms);
     const Norm between = b.norm("output_norm");
