@@ -73,7 +73,7 @@ class KeptWave : public testing::TestWithParam<std::string> {
         const auto tokens = std::span(model_.tokens)
                                 .subspan(static_cast<std::size_t>(first * kContext),
                                          static_cast<std::size_t>(count * kContext));
-        team.run({first, count, tokens, tokens, &start}, sink, [](std::int64_t) {});
+        team.run({first, count, tokens, tokens, nullptr, &start}, sink, [](std::int64_t) {});
     }
 
     SmallModel model_{GetParam()};
@@ -95,7 +95,8 @@ TEST_P(KeptWave, GoesOnAsIfNothingHadHappened) {
         RecordingSink sink;
         // All boundaries of small models, several of others.
         Recording recording(*plan_, sink, 1 + plan_->stages().size() / (writers == 1 ? 8 : 4));
-        first.run({0, kChunks, model_.tokens, model_.tokens, nullptr, &recording}, sink, [](std::int64_t) {});
+        first.run({0, kChunks, model_.tokens, model_.tokens, nullptr, nullptr, &recording}, sink,
+                  [](std::int64_t) {});
         EXPECT_TRUE(sink == expected) << "keeping changes nothing";
         EXPECT_GE(recording.stages.size(), writers == 1 ? 3u : 1u);
         for (auto& [stage, kept] : recording.stages) {
@@ -122,7 +123,7 @@ TEST_P(KeptWave, EndsWhereTheKeeperSaysSo) {
         Team some = team(members, true);
         RecordingSink sink;
         try {
-            some.run({0, kChunks, model_.tokens, model_.tokens, nullptr, &refusing}, sink,
+            some.run({0, kChunks, model_.tokens, model_.tokens, nullptr, nullptr, &refusing}, sink,
                      [](std::int64_t) {});
             FAIL() << "it went on";
         } catch (const Error& error) {
