@@ -42,6 +42,7 @@ class TimedBackend final : public backend::Backend {
     const StageTotal& total(Stage stage) const { return totals_[static_cast<std::size_t>(stage)]; }
 
     std::string description() const override { return inner_.description(); }
+    std::string arithmetic() const override { return inner_.arithmetic(); }
     backend::DType operand_dtype() const noexcept override { return inner_.operand_dtype(); }
     backend::DType activation_dtype() const noexcept override { return inner_.activation_dtype(); }
     std::int64_t preferred_rows() const noexcept override { return inner_.preferred_rows(); }
@@ -50,6 +51,7 @@ class TimedBackend final : public backend::Backend {
     backend::BufferPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
     backend::BufferPtr upload(std::span<const float> values) override { return inner_.upload(values); }
     void download(const void* from, std::span<std::byte> to) override { inner_.download(from, to); }
+    void replace(void* to, std::span<const std::byte> from) override { inner_.replace(to, from); }
     backend::LandingPtr make_landing() override { return inner_.make_landing(); }
     void synchronize() override { inner_.synchronize(); }
     using Backend::prepare;

@@ -356,6 +356,8 @@ class Backend {
 
     /// "cpu (avx512bf16, bf16 products, 2 threads)"
     virtual std::string description() const = 0;
+    /// "cpu (avx512bf16 kernels, bf16 products)": backends that say the same give the same bits.
+    virtual std::string arithmetic() const = 0;
     /// The type that products take their input in.
     virtual DType operand_dtype() const noexcept = 0;
     /// The type of products' results between operations (never of the residual stream, which is f32).
@@ -373,6 +375,9 @@ class Backend {
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.
     virtual void download(const void* from, std::span<std::byte> to) = 0;
+    /// Brings bytes of the host's to existing memory, in its place among the operations; `from` may change
+    /// after the call.
+    virtual void replace(void* to, std::span<const std::byte> from) = 0;
     virtual LandingPtr make_landing() = 0;
     virtual void synchronize() = 0;
 

@@ -27,21 +27,22 @@ imatrix::Entry together(const std::vector<imatrix::Entry>& occurrences) {
 }  // namespace
 
 Collector::Collector(imatrix::Matrix start, Stacks stacks) : stacks_(std::move(stacks)) {
-    committed_.matrix = std::move(start);
+    state_.committed.matrix = std::move(start);
     for (const auto& [weight, n_heads] : stacks_)
-        if (const auto found = committed_.matrix.entries.find(weight);
-            found != committed_.matrix.entries.end())
-            stacks_before_[weight] = std::move(committed_.matrix.entries.extract(found).mapped());
+        if (const auto found = state_.committed.matrix.entries.find(weight);
+            found != state_.committed.matrix.entries.end())
+            state_.stacks_before[weight] = std::move(state_.committed.matrix.entries.extract(found).mapped());
 }
 
 imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
     const auto width = static_cast<std::uint64_t>(sums.width);
     const auto matrices = static_cast<std::uint64_t>(sums.n_matrices);
     const auto occurrence = static_cast<std::size_t>(sums.occurrence);
-    const auto apart = occurrences_.find(weight);
-    if (apart != occurrences_.end() && occurrence < apart->second.size()) return apart->second[occurrence];
-    const auto found = committed_.matrix.entries.find(weight);
-    if (found == committed_.matrix.entries.end() || occurrence > 0 || stacks_.contains(weight)) {
+    const auto apart = state_.occurrences.find(weight);
+    if (apart != state_.occurrences.end() && occurrence < apart->second.size())
+        return apart->second[occurrence];
+    const auto found = state_.committed.matrix.entries.find(weight);
+    if (found == state_.committed.matrix.entries.end() || occurrence > 0 || stacks_.contains(weight)) {
         imatrix::Entry entry;
         entry.width = width;
         entry.sum_sq.resize(width * matrices);
@@ -60,18 +61,19 @@ imatrix::Entry Collector::start_of(const std::string& weight, const engine::Inpu
     return entry;
 }
 
-std::vector<Collector::Shared*> Collector::touch(const engine::InputSums& sums) {
-    std::vector<Shared*> all;
-    std::vector<Shared*> fresh;
+std::vector<Touched*> Collector::touch(const engine::InputSums& sums) {
+    std::vector<Touched*> all;
+    std::vector<Touched*> fresh;
     for (const std::string& weight : sums.weights) {
-        Shared*& shared = shared_of_[{weight, sums.occurrence}];
+        Touched*& shared = touched_of_[{weight, sums.occurrence}];
         if (shared == nullptr) {
             imatrix::Entry start = start_of(weight, sums);
-            const auto same = std::ranges::find_if(fresh, [&](const Shared* s) { return s->entry == start; });
+            const auto same =
+                std::ranges::find_if(fresh, [&](const Touched* s) { return s->entry == start; });
             if (same != fresh.end()) {
                 shared = *same;
             } else {
-                shared = &touched_.emplace_back(Shared{{}, sums.occurrence, std::move(start)});
+                shared = &state_.touched.emplace_back(Touched{{}, sums.occurrence, std::move(start)});
                 fresh.push_back(shared);
             }
             shared->weights.push_back(weight);
@@ -87,7 +89,7 @@ std::vector<backend::Totals> Collector::on_input(const engine::InputSums& sums) 
     const auto width = static_cast<std::size_t>(sums.width);
     const std::lock_guard lock(mutex_);
     std::vector<backend::Totals> places;
-    for (Shared* shared : touch(sums)) {
+    for (Touched* shared : touch(sums)) {
         imatrix::Entry& entry = shared->entry;
         for (std::size_t i = 0; i < sums.counts.size(); ++i)
             entry.counts[first + i % matrices] += static_cast<std::uint64_t>(sums.counts[i]);
@@ -103,8 +105,8 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
         throw engine::NotFinite(sums.chunk, "similarity", "is not a number",
                                 fmt::format(", layer {}", sums.layer));
     const std::lock_guard lock(mutex_);
-    touched_similarity_.add(sums.kind, static_cast<int>(sums.layer),
-                            {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
+    state_.touched_similarity.add(sums.kind, static_cast<int>(sums.layer),
+                                  {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
 }
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
@@ -119,48 +121,58 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
         sums.add(losses.losses[i]);
     }
     const std::lock_guard lock(mutex_);
-    wave_losses_.push_back(sums);
+    state_.wave_losses.push_back(sums);
 }
 
 imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
-    const auto found = occurrences_.find(weight);
-    if (found == occurrences_.end() && occurrence == 0 && !stacks_.contains(weight))
-        return committed_.matrix.entries[weight];
-    std::vector<imatrix::Entry>& all = found != occurrences_.end()
-                                           ? found->second
-                                           : occurrences_[weight] = {committed_.matrix.entries[weight]};
+    const auto found = state_.occurrences.find(weight);
+    if (found == state_.occurrences.end() && occurrence == 0 && !stacks_.contains(weight))
+        return state_.committed.matrix.entries[weight];
+    std::vector<imatrix::Entry>& all =
+        found != state_.occurrences.end()
+            ? found->second
+            : state_.occurrences[weight] = {state_.committed.matrix.entries[weight]};
     all.resize(std::max(all.size(), static_cast<std::size_t>(occurrence) + 1));
     return all[static_cast<std::size_t>(occurrence)];
 }
 
 void Collector::commit() {
-    for (Shared& shared : touched_) {  // a weight's first occurrence was touched first
+    for (Touched& shared : state_.touched) {  // a weight's first occurrence was touched first
         for (std::size_t i = 1; i < shared.weights.size(); ++i)
             committed_of(shared.weights[i], shared.occurrence) = shared.entry;
         committed_of(shared.weights.front(), shared.occurrence) = std::move(shared.entry);
     }
-    for (const auto& [weight, occurrences] : occurrences_) {
+    for (const auto& [weight, occurrences] : state_.occurrences) {
         imatrix::Entry all = together(occurrences);
         if (const auto stack = stacks_.find(weight); stack != stacks_.end()) {
             all = imatrix::fold_heads(all, static_cast<std::uint64_t>(stack->second));
-            committed_.matrix.entries.erase(weight);
-            if (const auto before = stacks_before_.find(weight); before != stacks_before_.end())
-                committed_.matrix.entries[weight] = before->second;
-            imatrix::add_entry(committed_.matrix, weight, std::move(all));
+            state_.committed.matrix.entries.erase(weight);
+            if (const auto before = state_.stacks_before.find(weight); before != state_.stacks_before.end())
+                state_.committed.matrix.entries[weight] = before->second;
+            imatrix::add_entry(state_.committed.matrix, weight, std::move(all));
         } else {
-            committed_.matrix.entries[weight] = std::move(all);
+            state_.committed.matrix.entries[weight] = std::move(all);
         }
     }
-    committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
-    committed_.similarity = touched_similarity_;
+    state_.committed.chunk_losses.insert(state_.committed.chunk_losses.end(), state_.wave_losses.begin(),
+                                         state_.wave_losses.end());
+    state_.committed.similarity = state_.touched_similarity;
     abandon();
 }
 
 void Collector::abandon() {
-    touched_.clear();
-    shared_of_.clear();
-    wave_losses_.clear();
-    touched_similarity_ = committed_.similarity;
+    state_.touched.clear();
+    touched_of_.clear();
+    state_.wave_losses.clear();
+    state_.touched_similarity = state_.committed.similarity;
+}
+
+void Collector::restore(CollectorState state) {
+    state_ = std::move(state);
+    touched_of_.clear();
+    for (Touched& touched : state_.touched)
+        for (const std::string& weight : touched.weights)
+            touched_of_[{weight, touched.occurrence}] = &touched;
 }
 
 }  // namespace assay::calibrate

@@ -22,6 +22,27 @@ struct Collected {
     imatrix::Matrix matrix;
     std::vector<perplexity::Sums> chunk_losses;  ///< one per chunk, in order
     similarity::Similarity similarity;
+    std::vector<std::int64_t> skipped;  ///< chunks left out, by their numbers in the text, from 1, rising
+};
+
+/// Sums that a wave has changed.
+struct Touched {
+    /// Weights that always come together and began alike (q, k and v; gate and up): added once for all.
+    std::vector<std::string> weights;
+    std::int64_t occurrence = 0;
+    imatrix::Entry entry;  ///< from the first wave on
+};
+
+/// All that a collector has, and needs to go on.
+struct CollectorState {
+    Collected committed;
+    /// Weights with several inputs in a chunk: the sums of each, which `committed` holds together.
+    std::map<std::string, std::vector<imatrix::Entry>> occurrences;
+    std::map<std::string, imatrix::Entry> stacks_before;  ///< what the start holds of stacks
+    // Of the wave under way.
+    std::deque<Touched> touched;
+    std::vector<perplexity::Sums> wave_losses;
+    similarity::Similarity touched_similarity;  ///< from the first wave on
 };
 
 /// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops; between
@@ -41,33 +62,25 @@ class Collector final : public engine::ActivationSink {
     void commit();
     void abandon();
 
-    const Collected& committed() const noexcept { return committed_; }
-    Collected& committed() noexcept { return committed_; }
+    const Collected& committed() const noexcept { return state_.committed; }
+    Collected& committed() noexcept { return state_.committed; }
+
+    /// Between waves, or while nothing more of a wave is on its way here.
+    const CollectorState& state() const noexcept { return state_; }
+    void restore(CollectorState state);
 
   private:
-    /// Weights that always come together and began alike (q, k and v; gate and up): added once for all.
-    struct Shared {
-        std::vector<std::string> weights;
-        std::int64_t occurrence = 0;
-        imatrix::Entry entry;
-    };
     /// What earlier waves have given this occurrence of the weight; zeros where that is nothing.
     imatrix::Entry start_of(const std::string& weight, const engine::InputSums& sums) const;
     /// Those that hold the weights of these sums, each once.
-    std::vector<Shared*> touch(const engine::InputSums& sums);
+    std::vector<Touched*> touch(const engine::InputSums& sums);
     /// Where the committed sums of an occurrence are.
     imatrix::Entry& committed_of(const std::string& weight, std::int64_t occurrence);
 
-    Collected committed_;
+    CollectorState state_;
     const Stacks stacks_;
-    std::map<std::string, imatrix::Entry> stacks_before_;  ///< what the start holds of them
-    /// Weights with several inputs in a chunk: the sums of each, which committed_ holds together.
-    std::map<std::string, std::vector<imatrix::Entry>> occurrences_;
-    std::mutex mutex_;  ///< of what follows
-    std::deque<Shared> touched_;
-    std::map<std::pair<std::string, std::int64_t>, Shared*> shared_of_;
-    std::vector<perplexity::Sums> wave_losses_;
-    similarity::Similarity touched_similarity_;
+    std::mutex mutex_;  ///< of what a wave changes
+    std::map<std::pair<std::string, std::int64_t>, Touched*> touched_of_;
 };
 
 }  // namespace assay::calibrate

@@ -1,5 +1,7 @@
 #include "calibrate/extra.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace assay::calibrate {
@@ -88,6 +90,8 @@ void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extr
     gguf::Integers all;
     if (const gguf::Integers* before = extra.find_integers(kSkipped)) all = *before;
     all.insert(all.end(), chunks.begin(), chunks.end());
+    std::ranges::sort(all);
+    all.erase(std::ranges::unique(all).begin(), all.end());
     extra.set(kSkipped, {gguf::ValueType::Array, gguf::ValueType::U64, std::move(all)});
 }
 

@@ -5,14 +5,16 @@
 #include <fmt/format.h>
 
 #include "calibrate/check_tensors.h"
+#include "calibrate/checkpoint.h"
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
-#include "calibrate/extra.h"
-#include "calibrate/saver.h"
+#include "calibrate/saves.h"
 #include "calibrate/schedule.h"
+#include "calibrate/wave_checkpoint.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/new_file.h"
 #include "engine/not_finite.h"
 #include "engine/team.h"
 #include "model/registry.h"
@@ -32,9 +34,6 @@ double seconds_since(Clock::time_point start) {
 constexpr double kShareOfProducts = 0.75;
 constexpr double kProbeSeconds = 0.05;
 constexpr std::int64_t kProbeWidth = 2048;
-
-/// Thrown from the progress callback to leave a wave that the user no longer wants.
-struct Stopped {};
 
 imatrix::Matrix load_start(const Options& options, Observer& observer) {
     imatrix::Matrix start;
@@ -58,6 +57,7 @@ class Run {
         : options_(options),
           observer_(observer),
           format_(imatrix::format_for(options.output, options.format)),
+          lock_(options.output),
           file_(gguf::File::open(options.model, options.metadata)),
           program_(model::build(file_, {options.n_ctx})),
           devices_(options),
@@ -66,7 +66,10 @@ class Run {
           chunks_(tokenize(file_, options, observer)),
           pass_(file_, program_, *devices_.backends().front(), pass_options()),
           waves_(plan_team(options, devices_, pass_, chunks_.n_chunks)),
-          team_(pass_, devices_.backends(), placement()) {}
+          team_(pass_, devices_.backends(), placement()),
+          checkpoint_(options, [this] {
+              return identity_of(options_, file_, chunks_, *devices_.backends().front(), waves_.wave_chunks);
+          }) {}
 
     Result run();
 
@@ -89,30 +92,33 @@ class Run {
     std::int64_t smaller_wave(std::int64_t count, const Error& error);
     /// Takes the chunk out of those to come. False where it may not be left out, or no other is there.
     bool leave_out(const engine::NotFinite& error);
-    /// What was left out of the wave under way stays out.
-    void settle_skipped();
     void check_weights();
     /// What was asked for, or loaded, that this model does not have.
     void tell_mismatches();
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
+    /// Goes on from what an earlier run has kept, if anything. False: that one has ended.
+    bool look_for_state();
+    /// The end of the wave that comes next.
+    WaveEnd next_end(const SaveRules& rules) const;
+    void run_waves(const SaveRules& rules);
     void run_wave(std::int64_t first, std::int64_t count);
+    void run_part(std::int64_t first, std::int64_t count, const engine::WaveStart* start,
+                  WaveCheckpoint* keeper);
+    /// Drops what a wave has given that failed.
+    void undo_wave();
     void report_losses(std::int64_t first);
     void report_coverage();
-    /// What stands in for the sums of experts that no token has reached; `last` are the chunks of the last
-    /// wave.
-    void fill_missing_experts(engine::ChunkRange last);
-    /// Begins to write what is committed to these files, while the run goes on.
-    void save(std::vector<std::filesystem::path> paths);
-    /// Waits for what save() has begun, if anything, and tells of it. Where the disk refuses a file the run
-    /// goes on, since its sums are in memory and the `last` save may succeed; that one's failure is thrown.
-    void finish_save(bool last = false);
+    /// What stands in for the sums of experts that no token has reached.
+    void fill_missing_experts();
+    void force_missing_experts(imatrix::Matrix& matrix);
     /// Moves what was collected into the result.
     void finish(Result& result);
 
     const Options& options_;
     Observer& observer_;
     imatrix::Format format_;
+    TargetLock lock_;
     gguf::File file_;
     model::Program program_;
     Devices devices_;
@@ -121,13 +127,15 @@ class Run {
     plan::PassPlan pass_;
     WavePlan waves_;
     engine::Team team_;
+    Checkpoint checkpoint_;
+    std::unique_ptr<SavedState> begun_;  ///< of a wave that an earlier run has begun, until it is done
+    std::int64_t chunks_resumed_ = 0;
     std::int64_t chunks_done_ = 0;
+    std::int64_t wave_chunks_ = 0;  ///< at most
     bool wave_halved_ = false;
-    Saver saver_;  ///< reads what collector_ has committed
-    std::int64_t chunks_saved_ = 0;
-    /// Numbers in the text, from 1, of chunks that were left out: before the wave under way, and of it. Both
-    /// rise.
-    std::vector<std::int64_t> skipped_, skipped_in_wave_;
+    engine::ChunkRange last_;  ///< chunks of the last wave
+    bool filled_ = false;      ///< what no token has reached, by the run that this one goes on from
+    Saves saves_{options_, observer_, format_, pass_, collector_, checkpoint_};
     perplexity::Sums losses_;
     Clock::time_point start_ = Clock::now();
 };
@@ -175,7 +183,38 @@ void Run::announce(std::int64_t n_waves) {
     observer_.on_plan(shown);
 }
 
-void Run::run_wave(std::int64_t first, std::int64_t count) {
+bool Run::look_for_state() {
+    Found found = checkpoint_.look(collector_.committed().matrix.chunk_count);
+    for (const std::string& note : found.notes) observer_.on_note(note);
+    if (found.complete) {
+        observer_.on_state(fmt::format("the run is complete, and {} holds its result: nothing is left to do",
+                                       options_.output.string()));
+        return false;
+    }
+    if (!found.state) {
+        if (options_.resume)
+            observer_.on_state(fmt::format("nothing to resume in {}: the run starts from the beginning",
+                                           options_.checkpoint_folder.string()));
+        return true;
+    }
+    collector_.restore(found.state->sums());
+    std::int64_t first = options_.skip_chunks + 1;
+    for (const std::int64_t number : collector_.committed().skipped) {
+        if (number < first || number - first >= chunks_.n_chunks)
+            throw_error(ErrorKind::BadFile, options_.checkpoint_folder.string(),
+                        "the state leaves chunk {} out, which the text has not", number);
+        chunks_.leave_out(number - first++);
+    }
+    const StateHead& head = found.state->head();
+    chunks_done_ = chunks_resumed_ = head.position.chunks_done;
+    observer_.on_state(fmt::format("resuming {} of {}", standing_text(head.position), chunks_.n_chunks));
+    filled_ = head.position.filled();
+    if (head.position.wave_chunks > 0) begun_ = std::move(found.state);
+    return true;
+}
+
+void Run::run_part(std::int64_t first, std::int64_t count, const engine::WaveStart* start,
+                   WaveCheckpoint* keeper) {
     const auto progress = [&](std::int64_t steps) {
         Progress shown;
         shown.chunks_done = first;
@@ -183,21 +222,54 @@ void Run::run_wave(std::int64_t first, std::int64_t count) {
         shown.layers_done = steps;
         shown.n_layers = pass_.n_steps();
         const double in_wave = static_cast<double>(count * steps) / static_cast<double>(shown.n_layers);
-        shown.work_done = (static_cast<double>(first) + in_wave) / static_cast<double>(chunks_.n_chunks);
+        const double done = static_cast<double>(first) + in_wave;
+        shown.work_done = done / static_cast<double>(chunks_.n_chunks);
         shown.elapsed_seconds = seconds_since(start_);
-        shown.tokens_per_second =
-            shown.work_done * static_cast<double>(chunks_.n_chunks * options_.n_ctx) / shown.elapsed_seconds;
-        if (saver_.done()) finish_save();
+        shown.tokens_per_second = (done - static_cast<double>(chunks_resumed_)) *
+                                  static_cast<double>(options_.n_ctx) / shown.elapsed_seconds;
+        saves_.tell_when_done();
+        if (keeper != nullptr)
+            if (const auto failure = keeper->take_failure()) saves_.tell_state_failure(*failure);
         observer_.on_progress(shown);
-        if (observer_.stop_requested()) throw Stopped{};
+        if (!observer_.stop_requested()) return;
+        if (keeper == nullptr) throw Stopped();
+        keeper->stop();
     };
-    team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count)},
+    team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count), nullptr,
+               start, keeper},
               collector_, progress);
-    finish_save();  // which reads what commit() changes
+}
+
+void Run::run_wave(std::int64_t first, std::int64_t count) {
+    WaveCheckpoint keeper(checkpoint_, collector_, pass_, {first, count, 0});
+    WaveCheckpoint* const asked = checkpoint_.enabled() ? &keeper : nullptr;
+    try {
+        if (begun_) {
+            // Its chunks may have to go on in several runs, where memory is shorter than it was; between them
+            // the state is the one that they began with.
+            const engine::WaveStart start = begun_->wave_start(pass_);
+            for (std::int64_t next = first; next < first + count; next += wave_chunks_)
+                run_part(next, std::min(wave_chunks_, first + count - next), &start,
+                         count <= wave_chunks_ ? asked : nullptr);
+        } else {
+            run_part(first, count, nullptr, asked);
+        }
+    } catch (...) {
+        if (const auto failure = keeper.take_failure()) saves_.tell_state_failure(*failure);
+        throw;
+    }
+    saves_.finish();  // which reads what commit() changes
     collector_.commit();
+    begun_.reset();
     chunks_done_ = first + count;
-    settle_skipped();
     report_losses(first);
+}
+
+void Run::undo_wave() {
+    if (begun_)
+        collector_.restore(begun_->sums());
+    else
+        collector_.abandon();
 }
 
 void Run::report_losses(std::int64_t first) {
@@ -214,59 +286,48 @@ void Run::report_coverage() {
     if (!coverage.experts.empty()) observer_.on_coverage(coverage, chunks_done_);
 }
 
-void Run::fill_missing_experts(engine::ChunkRange last) {
-    finish_save();  // which reads what changes now
+void Run::fill_missing_experts() {
+    saves_.finish();  // which reads what changes now
+    if (filled_) return;
     imatrix::Matrix& matrix = collector_.committed().matrix;
     if (options_.complete) add_equal_weights(file_, program_, matrix);
-    if (options_.missing_experts == MissingExperts::One) return fill_with_ones(matrix);
+    if (options_.missing_experts == MissingExperts::One) fill_with_ones(matrix);
+    if (options_.missing_experts == MissingExperts::All) force_missing_experts(matrix);
+    saves_.filled();
+}
+
+void Run::force_missing_experts(imatrix::Matrix& matrix) {
     const engine::ExpertLists missing = missing_experts(program_, matrix);
-    if (options_.missing_experts == MissingExperts::Zero || missing.empty()) return;
+    if (missing.empty() || last_.count == 0) return;
     Collector forced((imatrix::Matrix()));
     const auto check_stop = [&](std::int64_t) {
         if (observer_.stop_requested()) throw Stopped{};
     };
-    team_.run({last.first, last.count, chunks_.input_range(last.first, last.count),
-               chunks_.target_range(last.first, last.count), &missing},
+    team_.run({last_.first, last_.count, chunks_.input_range(last_.first, last_.count),
+               chunks_.target_range(last_.first, last_.count), &missing},
               forced, check_stop);
     forced.commit();
     add_forced(matrix, forced.committed().matrix);
-}
-
-void Run::save(std::vector<std::filesystem::path> paths) {
-    finish_save();
-    Collected& collected = collector_.committed();
-    collected.matrix.recount_chunks();
-    store_model(program_, collected.matrix.extra);
-    store_losses(collected.chunk_losses, collected.matrix.extra);
-    store_similarity(collected.similarity, collected.matrix.extra);
-    chunks_saved_ = chunks_done_;
-    saver_.start(collected.matrix, format_, std::move(paths));
-}
-
-void Run::finish_save(bool last) {
-    if (!saver_.under_way()) return;
-    const Saver::Outcome outcome = saver_.finish();
-    for (const std::string& note : outcome.notes) observer_.on_note(note);
-    for (const Saver::File& file : outcome.files) {
-        if (!file.failure)
-            observer_.on_saved(file.path, format_, chunks_saved_);
-        else if (last)
-            throw Error(*file.failure);
-        else
-            observer_.on_note(fmt::format("{}; the run goes on without this file", file.failure->what()));
-    }
 }
 
 void Run::finish(Result& result) {
     result.n_chunks = chunks_.n_chunks;
     result.chunks_done = chunks_done_;
     result.tokens = chunks_done_ * options_.n_ctx;
+    result.chunks_resumed = chunks_resumed_;
     result.seconds = seconds_since(start_);
-    result.skipped = skipped_;
-    if (!skipped_.empty())
+    result.skipped = collector_.committed().skipped;
+    // Counted through the text, chunks that were left out included.
+    result.next_chunk = options_.skip_chunks + chunks_done_ + 1;
+    for (const std::int64_t number : result.skipped) result.next_chunk += number <= result.next_chunk;
+    --result.next_chunk;
+    if (!result.skipped.empty())
         observer_.on_note(
             fmt::format("{} of {} chunks of the text were left out, since they gave no numbers: {}",
-                        skipped_.size(), chunks_done_ + std::ssize(skipped_), fmt::join(skipped_, ", ")));
+                        result.skipped.size(), chunks_done_ + std::ssize(result.skipped),
+                        fmt::join(result.skipped, ", ")));
+    result.checkpoints = checkpoint_.cost();
+    result.resumable = checkpoint_.can_resume();
     const engine::PassTimes& times = team_.member(0).times();
     result.passes = {times.total, times.reading, times.waiting_for_weights, times.waiting_for_sink};
     result.matrix = std::move(collector_.committed().matrix);
@@ -295,19 +356,14 @@ std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
 
 bool Run::leave_out(const engine::NotFinite& error) {
     if (options_.on_nan == OnNan::Stop || chunks_.n_chunks <= 1) return false;
+    checkpoint_.settle_identity();  // which is that of the whole text
+    std::vector<std::int64_t>& skipped = collector_.committed().skipped;
     std::int64_t number = options_.skip_chunks + error.chunk() + 1;
-    for (const auto* skipped : {&skipped_, &skipped_in_wave_})
-        for (const std::int64_t before : *skipped) number += before <= number;
+    for (const std::int64_t before : skipped) number += before <= number;
     observer_.on_note(fmt::format("chunk {} of the text is left out: {}", number, error.finding()));
     chunks_.leave_out(error.chunk());
-    skipped_in_wave_.insert(std::ranges::upper_bound(skipped_in_wave_, number), number);
+    skipped.insert(std::ranges::upper_bound(skipped, number), number);
     return true;
-}
-
-void Run::settle_skipped() {
-    store_skipped(skipped_in_wave_, collector_.committed().matrix.extra);
-    skipped_.insert(skipped_.end(), skipped_in_wave_.begin(), skipped_in_wave_.end());
-    skipped_in_wave_.clear();
 }
 
 void Run::check_weights() {
@@ -338,10 +394,50 @@ void Run::tell_mismatches() {
                         n_strange, loaded.size(), std::ranges::find_if(loaded, is_strange)->first));
 }
 
+WaveEnd Run::next_end(const SaveRules& rules) const {
+    if (!begun_) return next_wave(chunks_done_, chunks_.n_chunks, wave_chunks_, rules);
+    // The wave ends where it was to end when it began.
+    const std::int64_t count = begun_->head().position.wave_chunks;
+    const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, count, rules);
+    return end.chunks_done == chunks_done_ + count ? end : WaveEnd{chunks_done_ + count, true, false};
+}
+
+void Run::run_waves(const SaveRules& rules) {
+    while (chunks_done_ < chunks_.n_chunks) {
+        if (chunks_done_ > 0 && observer_.stop_requested()) throw Stopped();
+        const WaveEnd end = next_end(rules);
+        const std::int64_t count = end.chunks_done - chunks_done_;
+        try {
+            run_wave(chunks_done_, count);
+        } catch (const engine::NotFinite& error) {
+            undo_wave();
+            if (!leave_out(error))
+                explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
+            // Its hidden states hold the chunk.
+            if (begun_) collector_.abandon();
+            begun_.reset();
+            continue;
+        } catch (const Error& error) {
+            undo_wave();
+            if (error.kind() != ErrorKind::DeviceMemory) throw;
+            wave_chunks_ = smaller_wave(std::min(count, wave_chunks_), error);
+            continue;
+        }
+        last_ = {chunks_done_ - count, count};
+        if (last_.first == 0 || chunks_done_ == chunks_.n_chunks) report_coverage();
+        saves_.after_wave(end, chunks_done_ == chunks_.n_chunks);
+    }
+}
+
 Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
+    Result result;
+    if (!look_for_state()) {
+        result.complete = true;
+        return result;
+    }
     check_weights();
     tell_mismatches();
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
@@ -349,52 +445,29 @@ Result Run::run() {
                     devices_.backends().front()->description());
     SaveRules rules{options_.save_every,
                     options_.save_every_given || (!waves_.streamed && waves_.device_bytes == 0),
-                    options_.snapshot_every, collector_.committed().matrix.chunk_count};
+                    options_.snapshot_every, checkpoint_.chunks_before()};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
-    announce(std::ssize(schedule(chunks_.n_chunks, waves_.wave_chunks, rules)));
+    wave_chunks_ = waves_.wave_chunks;
+    const std::vector<WaveEnd> ends = schedule(chunks_.n_chunks, waves_.wave_chunks, rules);
+    announce(std::ssize(ends));
+    if (ends.size() == 1) last_.first = 0;
+    if (ends.size() > 1) last_.first = ends[ends.size() - 2].chunks_done;
+    last_.count = chunks_.n_chunks - last_.first;  // where all was done before
     start_ = Clock::now();
-    Result result;
-    std::int64_t wave_chunks = waves_.wave_chunks;
-    engine::ChunkRange last;
+    report_losses(0);
     try {
-        while (chunks_done_ < chunks_.n_chunks) {
-            const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, wave_chunks, rules);
-            const std::int64_t count = end.chunks_done - chunks_done_;
-            try {
-                run_wave(chunks_done_, count);
-            } catch (const engine::NotFinite& error) {
-                collector_.abandon();
-                if (!leave_out(error))
-                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
-                continue;
-            } catch (const Error& error) {
-                collector_.abandon();
-                if (error.kind() != ErrorKind::DeviceMemory) throw;
-                wave_chunks = smaller_wave(count, error);
-                continue;
-            }
-            last = {chunks_done_ - count, count};
-            if (last.first == 0 || chunks_done_ == chunks_.n_chunks) report_coverage();
-            std::vector<std::filesystem::path> paths;
-            if (end.save && chunks_done_ < chunks_.n_chunks) paths.push_back(options_.output);
-            if (end.snapshot)
-                paths.emplace_back(
-                    fmt::format("{}.at_{}", options_.output.string(), rules.chunks_before + end.chunks_done));
-            if (!paths.empty()) save(std::move(paths));
-        }
-        finish_save();  // which reads what follows changes
-        settle_skipped();
-        fill_missing_experts(last);
-        save({options_.output});
+        run_waves(rules);
+        fill_missing_experts();
+        saves_.at_end(chunks_done_);
+        checkpoint_.finish(chunks_done_);
     } catch (const Stopped&) {
         collector_.abandon();
         result.stopped = true;
-        if (chunks_done_ > 0) save({options_.output});
+        saves_.at_stop(chunks_done_);
     } catch (...) {
-        finish_save();  // what went before is of use to who reads of the failure
+        saves_.at_failure(chunks_done_);  // what went before is of use to who reads of the failure
         throw;
     }
-    finish_save(true);
     if (chunks_done_ > 0)
         observer_.on_inventory(take_inventory(file_, program_, collector_.committed().matrix));
     finish(result);

@@ -52,6 +52,12 @@ struct Options {
     bool save_every_given = false;    ///< asked for, so waves must end there
     std::int64_t snapshot_every = 0;  ///< chunks; 0: never
 
+    /// Folder where the state of the run is kept now and then; empty: nowhere.
+    std::filesystem::path checkpoint_folder;
+    bool checkpoint_folder_given = false;      ///< asked for by name
+    std::optional<double> checkpoint_seconds;  ///< between two states; absent: as much as costs little
+    bool resume = false;                       ///< go on from the state in that folder
+
     std::string device = "auto";  ///< as backend::list_devices() takes it; chunks are dealt to all
     std::optional<std::int64_t> main_device;  ///< of these only the one with this number
     backend::Precision precision = backend::Precision::Auto;
@@ -117,7 +123,10 @@ class Observer {
     /// At the end.
     virtual void on_inventory(const Inventory& inventory) = 0;
     virtual void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) = 0;
-    /// True when the user asked to stop: the job saves what whole waves have given and returns.
+    /// What became of the run's state: where it goes on, or that there is none.
+    virtual void on_state(const std::string& sentence) = 0;
+    /// True when the user asked to stop: the job keeps its state, saves what whole waves have given and
+    /// returns.
     virtual bool stop_requested() const = 0;
 };
 
@@ -129,18 +138,29 @@ struct PassSeconds {
     double waiting_for_sums = 0;  ///< until the collector has taken those of earlier chunks
 };
 
+/// Of the states that a run has written.
+struct CheckpointCost {
+    std::int64_t n_written = 0;
+    double seconds = 0;       ///< that writing took, in all
+    std::uint64_t bytes = 0;  ///< of the last one
+};
+
 struct Result {
     std::int64_t chunks_done = 0;
+    std::int64_t chunks_resumed = 0;  ///< of these, by the run that this one went on from
     std::int64_t n_chunks = 0;
     std::int64_t tokens = 0;
-    std::vector<std::int64_t>
-        skipped;                       ///< chunks left out before those, by their numbers in the text, from 1
-    bool stopped = false;              ///< before the last chunk, on request
-    std::optional<double> perplexity;  ///< absent when not asked for, or its variance is not positive
+    std::vector<std::int64_t> skipped;  ///< chunks left out, by their numbers in the text, from 1
+    std::int64_t next_chunk = 0;        ///< of the text, from 0: what a later run would begin with
+    bool complete = false;              ///< the run had ended before: nothing was done
+    bool stopped = false;               ///< before the last chunk, on request
+    bool resumable = false;             ///< its state is there to go on from
+    std::optional<double> perplexity;   ///< absent when not asked for, or its variance is not positive
     double perplexity_error = 0;
     bool negative_variance = false;
     double seconds = 0;
     PassSeconds passes;
+    CheckpointCost checkpoints;
     imatrix::Matrix matrix;
     similarity::Similarity similarity;  ///< empty unless asked for
 };

@@ -12,13 +12,13 @@ Saver::~Saver() {
 }
 
 void Saver::start(const imatrix::Matrix& matrix, imatrix::Format format,
-                  std::vector<std::filesystem::path> paths) {
+                  std::vector<std::filesystem::path> paths, std::function<void()> after) {
     outcome_ = {};
     for (std::filesystem::path& path : paths) outcome_.files.push_back({std::move(path), {}});
     failure_ = nullptr;
     done_ = false;
     under_way_ = true;
-    const auto work = [this, &matrix, format] { write(matrix, format); };
+    const auto work = [this, &matrix, format, after = std::move(after)] { write(matrix, format, after); };
     try {
         thread_ = start_thread(work);
     } catch (const Error&) {
@@ -26,17 +26,29 @@ void Saver::start(const imatrix::Matrix& matrix, imatrix::Format format,
     }
 }
 
-void Saver::write(const imatrix::Matrix& matrix, imatrix::Format format) {
-    try {
-        const std::vector<std::byte> bytes = imatrix::serialise(matrix, format, outcome_.notes);
-        for (File& file : outcome_.files) {
-            try {
-                write_file_atomically(file.path, bytes);
-            } catch (const Error& error) {
-                if (error.kind() != ErrorKind::Io) throw;
-                file.failure = error;
-            }
+void Saver::write_files(const imatrix::Matrix& matrix, imatrix::Format format) {
+    if (outcome_.files.empty()) return;
+    const std::vector<std::byte> bytes = imatrix::serialise(matrix, format, outcome_.notes);
+    for (File& file : outcome_.files) {
+        try {
+            write_file_atomically(file.path, bytes);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::Io) throw;
+            file.failure = error;
         }
+    }
+}
+
+void Saver::write(const imatrix::Matrix& matrix, imatrix::Format format, const std::function<void()>& after) {
+    try {
+        write_files(matrix, format);
+    } catch (...) {
+        failure_ = std::current_exception();
+    }
+    try {
+        if (after) after();
+    } catch (const Error& error) {
+        outcome_.state_failure = error;
     } catch (...) {
         failure_ = std::current_exception();
     }

@@ -1,9 +1,10 @@
-// Writes the matrix on a thread of its own, while the next wave computes.
+// Writes the matrix, and the state of the run, on a thread of its own, while the next wave computes.
 #pragma once
 
 #include <atomic>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -23,6 +24,7 @@ class Saver {
     struct Outcome {
         imatrix::Notes notes;
         std::vector<File> files;
+        std::optional<Error> state_failure;  ///< what after() threw
     };
 
     Saver() = default;
@@ -31,10 +33,10 @@ class Saver {
     Saver(const Saver&) = delete;
     Saver& operator=(const Saver&) = delete;
 
-    /// Begins to write the matrix to each of the paths, as imatrix::save(). Nobody changes the matrix until
-    /// finish(), and nothing else is under way.
+    /// Begins to write the matrix to each of the paths, as imatrix::save(), and then, whatever became of
+    /// them, calls after(). Nobody changes the matrix until finish(), and nothing else is under way.
     void start(const imatrix::Matrix& matrix, imatrix::Format format,
-               std::vector<std::filesystem::path> paths);
+               std::vector<std::filesystem::path> paths, std::function<void()> after = {});
     /// Between start() and finish().
     bool under_way() const noexcept { return under_way_; }
     /// Whether finish() need not wait.
@@ -43,7 +45,8 @@ class Saver {
     Outcome finish();
 
   private:
-    void write(const imatrix::Matrix& matrix, imatrix::Format format);
+    void write(const imatrix::Matrix& matrix, imatrix::Format format, const std::function<void()>& after);
+    void write_files(const imatrix::Matrix& matrix, imatrix::Format format);
 
     Outcome outcome_;
     std::exception_ptr failure_;

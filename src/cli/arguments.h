@@ -49,6 +49,7 @@ struct Arguments {
     bool escape = false;
     bool add_special = true;
     std::filesystem::path report;  ///< empty: none
+    bool checkpoint = true;        ///< the run keeps its state
 
     // Settings that work together; parse_arguments() joins them in `options`.
     gguf::Overrides rotary;

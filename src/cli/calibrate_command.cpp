@@ -54,16 +54,16 @@ void print_result(const Arguments& arguments, const calibrate::Result& result) {
 }
 
 void tell_stopped(const calibrate::Result& result, const calibrate::Options& options, RunObserver& observer) {
-    if (result.chunks_done == 0) {
-        observer.tell(Verbosity::Errors,
-                      "assay: stopped as asked before any chunk was complete, nothing is written");
-        return;
-    }
-    observer.tell(
-        Verbosity::Errors,
-        fmt::format("assay: stopped as asked after {} of {} chunks; go on with --in-file {} --chunk {}",
-                    result.chunks_done, result.n_chunks, options.output.string(),
-                    options.skip_chunks + result.chunks_done + std::ssize(result.skipped)));
+    std::string text =
+        fmt::format("assay: stopped as asked after {} of {} chunks; ", result.chunks_done, result.n_chunks);
+    if (result.resumable)
+        text += fmt::format("the same command with --resume goes on (its state is in {})",
+                            options.checkpoint_folder.string());
+    else if (result.chunks_done > 0)
+        text += fmt::format("go on with --in-file {} --chunk {}", options.output.string(), result.next_chunk);
+    else
+        text += "nothing is written";
+    observer.tell(Verbosity::Errors, text);
 }
 
 /// Whether the disk, the weights' preparation or the collector bounds a run.
@@ -73,6 +73,35 @@ std::string times_text(const calibrate::PassSeconds& passes) {
     if (passes.reading > 0)
         text += fmt::format(", disk busy {:.0f} % of the time", 100 * passes.reading / passes.total);
     return text;
+}
+
+/// What keeping the state has cost.
+std::string checkpoints_text(const calibrate::Result& result) {
+    return fmt::format("state kept {} times, {:.1f} s in all ({:.2f} % of the time), {} the last one",
+                       result.checkpoints.n_written, result.checkpoints.seconds,
+                       100 * result.checkpoints.seconds / result.seconds,
+                       size_text(static_cast<double>(result.checkpoints.bytes)));
+}
+
+/// Beside the output, unless that is a device or a pipe.
+void choose_checkpoint_folder(const Arguments& arguments, calibrate::Options& options) {
+    if (!arguments.checkpoint) {
+        if (options.resume)
+            throw Error(ErrorKind::Usage, "--resume", "needs the state that --no-checkpoint does without");
+        options.checkpoint_folder.clear();
+        return;
+    }
+    options.checkpoint_folder_given = !options.checkpoint_folder.empty();
+    std::error_code failure;
+    const bool is_file = std::filesystem::is_regular_file(options.output, failure) ||
+                         !std::filesystem::exists(options.output, failure);
+    if (!options.checkpoint_folder_given && is_file)
+        options.checkpoint_folder = options.output.string() + ".checkpoint";
+    if (options.resume && options.checkpoint_folder.empty())
+        throw_error(ErrorKind::Usage, "--resume",
+                    "{} is no file that a state could be beside; --checkpoint DIR decides "
+                    "where it is",
+                    options.output.string());
 }
 
 /// Fails now rather than after the run, and before anything that is still needed would be replaced.
@@ -90,14 +119,16 @@ void check_outputs(const Arguments& arguments) {
 int collect(Arguments arguments) {
     const calibrate::Options& options = arguments.options;
     check_outputs(arguments);
+    choose_checkpoint_folder(arguments, arguments.options);
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
     calibrate::Result result = calibrate::run(options, observer);
+    if (result.complete) return 0;
     observer.end_chunks();
     if (result.stopped) {
         tell_stopped(result, options, observer);
-        return kStopped;
+        return stopped_code();
     }
     if (!arguments.report.empty()) {
         const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
@@ -106,10 +137,12 @@ int collect(Arguments arguments) {
         observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
     }
     print_result(arguments, result);
-    const double speed = result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0;
-    observer.tell(Verbosity::Info, fmt::format("{} tokens in {}, {:.0f} tokens/s", result.tokens,
-                                               time_text(result.seconds), speed));
+    const std::int64_t tokens = result.tokens - result.chunks_resumed * options.n_ctx;
+    const double speed = result.seconds > 0 ? static_cast<double>(tokens) / result.seconds : 0;
+    observer.tell(Verbosity::Info,
+                  fmt::format("{} tokens in {}, {:.0f} tokens/s", tokens, time_text(result.seconds), speed));
     observer.tell(Verbosity::Trace, times_text(result.passes));
+    if (result.checkpoints.n_written > 0) observer.tell(Verbosity::Info, checkpoints_text(result));
     observer.tell(Verbosity::Errors, written_text(options.output, observer.format(), result.chunks_done,
                                                   options.format.has_value()));
     return 0;

@@ -25,12 +25,13 @@ constexpr Command kCommands[] = {
 effect. Variables of the environment, in brackets above, stand in for options that are not given. A list has
 commas between its parts; a part with a comma in it is put in quotes: '"a,b.gguf",c.gguf'.
 
-Results go to standard output, everything else to standard error. Ctrl-C saves the chunks that are complete,
-and so does a terminal that goes away; a second Ctrl-C ends at once. The exit code is 0, 1 after an error,
-130 after Ctrl-C.
+Results go to standard output, everything else to standard error. A run keeps its state every two minutes, and
+Ctrl-C, SIGTERM or a terminal that goes away end it with its state kept: the same command with --resume goes
+on. A second Ctrl-C ends at once. The exit code is 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM.
 
 examples
   assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf
+  assay -m model-f16.gguf -f calibration.txt -o model.imatrix.gguf --resume
   assay -m model-f16.gguf -f more.txt --in-file model.imatrix.gguf -o both.imatrix.gguf
   assay -m experts.gguf -f calibration.txt -okv qwen3moe.expert_used_count=int:16
   assay --in-file old.dat -c 512 -o new.gguf

@@ -7,10 +7,10 @@ namespace assay::cli {
 namespace {
 
 // A signal handler can reach nothing but a variable of static life.
-volatile std::sig_atomic_t interrupt_count = 0;
+volatile std::sig_atomic_t first_signal = 0;
 
 extern "C" void on_interrupt(int number) {
-    interrupt_count = 1;
+    if (first_signal == 0) first_signal = number;
     if (number == SIGHUP) return;  // it often comes twice, from the terminal and from the shell
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
@@ -30,6 +30,8 @@ void catch_interrupts() {
     if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
-bool interrupted() noexcept { return interrupt_count != 0; }
+bool interrupted() noexcept { return first_signal != 0; }
+
+int stopped_code() noexcept { return 128 + (first_signal != 0 ? first_signal : SIGINT); }
 
 }  // namespace assay::cli

@@ -4,11 +4,11 @@
 
 namespace assay::cli {
 
-/// The exit code of a command that stopped as asked: what shells return for a program that SIGINT ended.
-inline constexpr int kStopped = 130;
-
 /// From now on SIGINT, SIGTERM and SIGHUP set a flag; SIGHUP not where it is ignored, as under nohup.
 void catch_interrupts();
 bool interrupted() noexcept;
+/// The exit code of a command that stopped as asked: what shells return for a program that the signal ended,
+/// 130, 143 or 129.
+int stopped_code() noexcept;
 
 }  // namespace assay::cli

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
     // A reader that goes away is an error of writing, told like any other.
     std::signal(SIGPIPE, SIG_IGN);
     assay::cli::catch_lost_pages();
+    std::signal(SIGXFSZ, SIG_IGN);  // so is a file that grows past the limit
     try {
         return assay::cli::dispatch({argv + 1, argv + argc});
     } catch (const assay::Error& error) {

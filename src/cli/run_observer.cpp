@@ -143,6 +143,8 @@ void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format fo
          fmt::format("save_imatrix: stored collected data after {} chunks in {}", chunks, path.string()));
 }
 
+void RunObserver::on_state(const std::string& sentence) { tell(Verbosity::Errors, sentence); }
+
 bool RunObserver::stop_requested() const { return interrupted() || lost_output_; }
 
 void RunObserver::end_progress() { put_stderr(progress_.erase()); }

@@ -26,6 +26,7 @@ class RunObserver : public calibrate::Observer {
     void on_coverage(const stats::Coverage& coverage, std::int64_t chunks) override;
     void on_inventory(const calibrate::Inventory& inventory) override;
     void on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) override;
+    void on_state(const std::string& sentence) override;
     bool stop_requested() const override;
 
     /// A message on stderr if the user wants to hear that much.

@@ -47,7 +47,7 @@ int sensitivity_command(const Arguments& arguments) {
     if (result.stopped)
         observer.tell(Verbosity::Errors,
                       fmt::format("assay: stopped as asked after {} chunks", result.table.n_chunks));
-    if (result.table.n_chunks == 0) return kStopped;
+    if (result.table.n_chunks == 0) return stopped_code();
     if (!output.empty()) {
         const std::string text = report::sensitivity_json(result.table);
         write_file_atomically(output, std::as_bytes(std::span(text)));
@@ -56,7 +56,7 @@ int sensitivity_command(const Arguments& arguments) {
     print_table(result.table, arguments.numbers);
     observer.tell(Verbosity::Info, fmt::format("{} tokens through {} variants in {}", result.tokens,
                                                result.table.units.size(), time_text(result.seconds)));
-    return result.stopped ? kStopped : 0;
+    return result.stopped ? stopped_code() : 0;
 }
 
 }  // namespace assay::cli

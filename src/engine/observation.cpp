@@ -79,6 +79,14 @@ backend::Sums Observation::expect_experts(std::vector<std::string> weights, std:
     return place(std::move(expected));
 }
 
+void Observation::pass_over(std::vector<std::string> weights, ChunkRange chunks, std::int64_t first) {
+    Expected expected;
+    expected.weights = std::move(weights);
+    expected.chunks = chunks;
+    expected.first_matrix = first;
+    next_occurrence(expected);
+}
+
 void Observation::deliver() {
     for (Pending& pending : pending_) {
         Expected& expected = pending.expected;

@@ -28,6 +28,10 @@ class Observation {
                                  std::int64_t first, std::int64_t count, std::int64_t n_experts,
                                  const backend::Routing& routing);
 
+    /// These inputs, of a stage that the wave does not go through here, have been told of before: those that
+    /// follow of the same weights are other occurrences. first: of the experts' batch, otherwise 0.
+    void pass_over(std::vector<std::string> weights, ChunkRange chunks, std::int64_t first = 0);
+
     /// Sends what the operations left: it is added where the sink says, in the order of expect(), while the
     /// operations that follow run. A sum that is not finite is an Error{Numeric} of the delivery.
     void deliver();

@@ -27,16 +27,18 @@ Pass::Pass(const plan::PassPlan& plan, backend::Backend& backend, Placement plac
         plan_.file().shard(shard).expect_scattered_reads();
 }
 
-std::vector<std::unique_ptr<gguf::StreamReader>> Pass::open_streams(std::size_t n_passes) const {
+std::vector<std::unique_ptr<gguf::StreamReader>> Pass::open_streams(const Wave& wave,
+                                                                    std::size_t n_passes) const {
     if (!placement_.stream || kept_.size() == plan_.pieces().size())
         return std::vector<std::unique_ptr<gguf::StreamReader>>(n_passes);
     std::vector<std::vector<gguf::TensorRange>> reads;
-    for (const plan::Piece& piece : plan_.pieces()) reads.push_back(piece.reads);
+    for (const plan::Piece& piece : plan_.pieces())
+        if (piece.stage >= first_stage(wave)) reads.push_back(piece.reads);
     return gguf::open_stream(plan_.file(), reads, n_passes * plan_.stream_bytes(), n_passes);
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
-    run(wave, sink, progress, std::move(open_streams(1).front()), nullptr);
+    run(wave, sink, progress, std::move(open_streams(wave, 1).front()), nullptr);
 }
 
 void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
@@ -54,7 +56,12 @@ void Pass::run(const Wave& wave, ActivationSink& sink, const std::function<void(
 void Pass::run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
                         const std::function<void(std::int64_t, double)>& progress) {
     NoSink no_sink;
-    run_wave(wave, variants, no_sink, &sink, progress, std::move(open_streams(1).front()), nullptr);
+    run_wave(wave, variants, no_sink, &sink, progress, std::move(open_streams(wave, 1).front()), nullptr);
+}
+
+/// Only a wave through all stages takes all units.
+KeptUnits* Pass::kept_units(const Wave& wave, bool has_variants) {
+    return placement_.keep_weights && !has_variants && first_stage(wave) == 0 ? &kept_ : nullptr;
 }
 
 void Pass::run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
@@ -66,8 +73,7 @@ void Pass::run_wave(const Wave& wave, std::span<Replacement* const> variants, Ac
     const std::uint64_t waiting =
         turns != nullptr ? plan_.waiting_bytes_per_chunk() * static_cast<std::uint64_t>(wave.n_chunks) : 0;
     Delivery delivery(backend_, sink, parcels_, plan_.delivery_bytes() + waiting, turns);
-    Loader loader(plan_.file(), run.jobs(),
-                  {plan_.pieces_ahead(), placement_.keep_weights && variants.empty() ? &kept_ : nullptr},
+    Loader loader(plan_.file(), run.jobs(), {plan_.pieces_ahead(), kept_units(wave, !variants.empty())},
                   std::move(reader));
     run.run(loader, delivery, progress);
     delivery.finish();

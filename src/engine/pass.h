@@ -17,6 +17,7 @@
 #include "engine/loader.h"
 #include "engine/replacement.h"
 #include "engine/variants.h"
+#include "engine/wave_keeper.h"
 #include "plan/plan.h"
 
 namespace assay::engine {
@@ -42,7 +43,13 @@ struct Wave {
     /// Null, or borrowed: these experts take every row too, beside those that the router chose, and only what
     /// they see is summed. The values of the pass are the same as without.
     const ExpertLists* forced = nullptr;
+    const WaveStart* start = nullptr;  ///< null: from the first stage
+    WaveKeeper* keeper = nullptr;      ///< null: nobody asks between stages
 };
+
+inline std::size_t first_stage(const Wave& wave) noexcept {
+    return wave.start != nullptr ? wave.start->stage : 0;
+}
 
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
@@ -69,8 +76,10 @@ class Pass {
     /// other.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
              std::unique_ptr<gguf::StreamReader> reader, Turns* turns);
-    /// Readers for so many passes; null where weights are not streamed, or kept from an earlier wave.
-    std::vector<std::unique_ptr<gguf::StreamReader>> open_streams(std::size_t n_passes) const;
+    /// Readers for so many passes over the wave; null where weights are not streamed, or kept from an earlier
+    /// wave.
+    std::vector<std::unique_ptr<gguf::StreamReader>> open_streams(const Wave& wave,
+                                                                  std::size_t n_passes) const;
 
     /// Runs the wave through the model and, at the same time, through variants of it: each weight is read
     /// once and rounded where a variant says so. A variant's hidden states begin as a copy of the model's at
@@ -83,6 +92,7 @@ class Pass {
     const PassTimes& times() const noexcept { return times_; }
 
   private:
+    KeptUnits* kept_units(const Wave& wave, bool has_variants);
     void run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
                   VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
                   std::unique_ptr<gguf::StreamReader> reader, Turns* turns);

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
+#include "engine/gathering.h"
 #include "engine/turns.h"
 
 namespace assay::engine {
@@ -15,17 +16,23 @@ namespace assay::engine {
 namespace {
 
 /// The part of a wave that one member takes.
-Wave part_of(const Wave& wave, const ChunkRange& chunks, std::int64_t n_ctx) {
+Wave part_of(const Wave& wave, const ChunkRange& chunks, std::int64_t n_ctx, WaveKeeper* keeper) {
     const auto first = static_cast<std::size_t>((chunks.first - wave.first_chunk) * n_ctx);
     const auto count = static_cast<std::size_t>(chunks.count * n_ctx);
-    return {chunks.first, chunks.count, wave.inputs.subspan(first, count), wave.targets.subspan(first, count),
-            wave.forced};
+    return {chunks.first,
+            chunks.count,
+            wave.inputs.subspan(first, count),
+            wave.targets.subspan(first, count),
+            wave.forced,
+            wave.start,
+            keeper};
 }
 
 /// How far the members are, and whether they should go on.
 class Standing {
   public:
-    Standing(std::size_t n_members, Turns& turns) : steps_(n_members, 0), turns_(turns) {}
+    Standing(std::size_t n_members, Turns& turns, Gathering& gathering)
+        : steps_(n_members, 0), turns_(turns), gathering_(gathering) {}
 
     void step(std::size_t member, std::int64_t steps) {
         const std::lock_guard lock(mutex_);
@@ -41,6 +48,7 @@ class Standing {
             changed_.notify_all();
         }
         turns_.cancel();
+        gathering_.cancel();
     }
     /// Waits until all members have done more than `steps`, and says how many; `steps` itself after a
     /// failure.
@@ -60,6 +68,7 @@ class Standing {
     std::vector<std::int64_t> steps_;
     std::exception_ptr failure_;
     Turns& turns_;
+    Gathering& gathering_;
 };
 
 }  // namespace
@@ -86,14 +95,16 @@ void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(
     const std::vector<ChunkRange> parts = deal_chunks(wave.first_chunk, wave.n_chunks, members_.size());
     if (parts.size() <= 1) return members_.front()->run(wave, sink, progress);
     Turns turns(wave.first_chunk);
-    Standing standing(parts.size(), turns);
-    std::vector<std::unique_ptr<gguf::StreamReader>> readers = members_.front()->open_streams(parts.size());
+    Gathering gathering(wave.keeper, parts.size());
+    Standing standing(parts.size(), turns, gathering);
+    std::vector<std::unique_ptr<gguf::StreamReader>> readers =
+        members_.front()->open_streams(wave, parts.size());
     std::vector<std::thread> threads;
     const auto run_member = [&](std::size_t i, std::unique_ptr<gguf::StreamReader> reader) {
         try {
             members_[i]->run(
-                part_of(wave, parts[i], n_ctx_), sink, [&](std::int64_t steps) { standing.step(i, steps); },
-                std::move(reader), &turns);
+                part_of(wave, parts[i], n_ctx_, wave.keeper != nullptr ? &gathering : nullptr), sink,
+                [&](std::int64_t steps) { standing.step(i, steps); }, std::move(reader), &turns);
         } catch (...) {
             standing.fail(std::current_exception());
         }

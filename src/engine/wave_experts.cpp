@@ -7,6 +7,14 @@ namespace assay::engine {
 
 namespace {
 
+/// Those that take the experts' input.
+std::vector<std::string> input_weights(const model::Experts& experts) {
+    std::vector<std::string> names;
+    for (const model::Linear* linear : {&experts.gate, &experts.up})
+        if (linear->present()) names.push_back(linear->weight.name);
+    return names;
+}
+
 backend::ExpertBatch batch_of(const model::Experts& experts, const Unit& unit) {
     const StepWeights& weights = unit.steps.front();
     backend::ExpertBatch batch;
@@ -28,10 +36,7 @@ void expect_experts(Observation& observation, backend::ExpertBatch& batch, const
         return observation.expect_experts(std::move(names), width, chunks, batch.first,
                                           std::ssize(batch.gate_up), experts.router.n_experts, routing);
     };
-    std::vector<std::string> names;
-    for (const model::Linear* linear : {&experts.gate, &experts.up})
-        if (linear->present()) names.push_back(linear->weight.name);
-    batch.input_sums = expect(std::move(names), experts.x.cols);
+    batch.input_sums = expect(input_weights(experts), experts.x.cols);
     if (experts.down.present())
         batch.down_sums = expect({experts.down.weight.name}, experts.down.weight.n_in);
 }
@@ -122,6 +127,14 @@ void WaveRun::run_forced(const model::Step& step, Line& line, backend::ExpertBat
         backend_.experts(rows_of(experts.x), *routing, one, group.rows, dropped);
         forced_observation_->deliver();
     }
+}
+
+void WaveRun::pass_over_experts(const plan::Piece& piece) {
+    const model::Experts* experts = plan_.stages()[piece.stage].stage->experts();
+    if (experts == nullptr) return;
+    const ChunkRange chunks{wave_.first_chunk, wave_.n_chunks};
+    observation_->pass_over(input_weights(*experts), chunks, piece.first);
+    if (experts->down.present()) observation_->pass_over({experts->down.weight.name}, chunks, piece.first);
 }
 
 }  // namespace assay::engine

@@ -1,6 +1,7 @@
 #include "engine/wave_run.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 #include "engine/stage_run.h"
@@ -47,13 +48,15 @@ WaveRun::WaveRun(const plan::PassPlan& plan, backend::Backend& backend, const Pl
 
 std::vector<Job> WaveRun::jobs() const {
     std::vector<Job> jobs;
-    for (const plan::Piece& piece : plan_.pieces())
+    for (const plan::Piece& piece : plan_.pieces()) {
+        if (piece.stage < first_stage(wave_)) continue;
         for (const Line& line : lines_) {
             if (line.replacement == nullptr)
                 jobs.push_back(line.sources.job(piece));
             else if (line.has_weights(piece.stage))
                 jobs.push_back(of_variant(line.sources.job(piece), *line.replacement));
         }
+    }
     return jobs;
 }
 
@@ -139,11 +142,14 @@ void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) 
     arena_ = Rows2d::allocate(backend_, std::min(plan_.group_chunks(), wave_.n_chunks) * n_ctx_,
                               widest / backend::size_of(backend::DType::F32), backend::DType::F32);
     const std::vector<double> work_of = work();
-    double total = 0, done = 0;
-    for (const double part : work_of) total += part;
+    const double total = std::accumulate(work_of.begin(), work_of.end(), 0.0);
+    double done = 0;
     for (std::size_t s = 0; s < plan_.stages().size(); ++s) {
-        run_stage(s, loader);
         done += work_of[s];
+        if (s < first_stage(wave_)) continue;
+        if (s == first_stage(wave_) && s > 0) take_slots();
+        if (s > first_stage(wave_)) keep(s);
+        run_stage(s, loader);
         const std::int64_t layer = plan_.stages()[s].layer;
         if (layer >= 0 && s + 1 < plan_.stages().size() && plan_.stages()[s + 1].layer != layer)
             progress(layer + 1, total > 0 ? done / total : 0);

@@ -36,6 +36,11 @@ class WaveRun {
     template <typename Body>
     void with_units(std::size_t stage, bool has_piece, Loader& loader, const Body& body);
     void start_lines(std::size_t stage);
+    /// Where the wave begins in the middle.
+    void take_slots();
+    void pass_over_stages();
+    void pass_over_experts(const plan::Piece& piece);
+    void keep(std::size_t stage);
     void run_groups(std::size_t stage, Line& line, const Unit& unit);
     void run_stage(std::size_t stage, Loader& loader);
     void run_experts(std::size_t stage, Loader& loader);

@@ -1,5 +1,7 @@
 #include "gguf/writer.h"
 
+#include <array>
+
 #include "core/bytes.h"
 
 namespace assay::gguf {
@@ -7,6 +9,10 @@ namespace assay::gguf {
 namespace {
 
 constexpr std::size_t kAlignment = 32;
+
+constexpr std::uint64_t padded(std::uint64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 void write_string(ByteWriter& out, const std::string& text) {
     out.write<std::uint64_t>(text.size());
@@ -54,16 +60,22 @@ void write_value(ByteWriter& out, const Value& value) {
 
 void Writer::add_tensor(std::string name, std::vector<std::uint64_t> ne, quant::TypeId type,
                         std::span<const std::byte> data) {
-    while (ne.size() > 1 && ne.back() == 1) ne.pop_back();
-    std::uint64_t expected = quant::row_bytes(quant::type_info(type), ne.at(0));
-    for (std::size_t i = 1; i < ne.size(); ++i) expected *= ne[i];
-    if (data.size() != expected)
-        throw_error(ErrorKind::Shape, name, "has {} bytes of data, its type and shape ask for {}",
-                    data.size(), expected);
-    tensors_.push_back({std::move(name), std::move(ne), type, data});
+    add_tensor(std::move(name), std::move(ne), type, [data](const Out& out) { out(data); });
+    const Entry& added = tensors_.back();
+    if (data.size() != added.size_bytes)
+        throw_error(ErrorKind::Shape, added.name, "has {} bytes of data, its type and shape ask for {}",
+                    data.size(), added.size_bytes);
 }
 
-std::vector<std::byte> Writer::bytes() const {
+void Writer::add_tensor(std::string name, std::vector<std::uint64_t> ne, quant::TypeId type,
+                        std::function<void(const Out&)> put) {
+    while (ne.size() > 1 && ne.back() == 1) ne.pop_back();
+    std::uint64_t size_bytes = quant::row_bytes(quant::type_info(type), ne.at(0));
+    for (std::size_t i = 1; i < ne.size(); ++i) size_bytes *= ne[i];
+    tensors_.push_back({std::move(name), std::move(ne), type, size_bytes, std::move(put)});
+}
+
+std::vector<std::byte> Writer::header() const {
     ByteWriter out;
     out.write_text("GGUF");
     out.write<std::uint32_t>(3);
@@ -80,14 +92,39 @@ std::vector<std::byte> Writer::bytes() const {
         for (const std::uint64_t n : tensor.ne) out.write(n);
         out.write(static_cast<std::uint32_t>(tensor.type));
         out.write(offset);
-        offset += (tensor.data.size() + kAlignment - 1) / kAlignment * kAlignment;
+        offset += padded(tensor.size_bytes);
     }
     out.pad(kAlignment);
-    for (const Entry& tensor : tensors_) {
-        out.write_bytes(tensor.data);
-        out.pad(kAlignment);
-    }
     return out.bytes();
+}
+
+std::uint64_t Writer::size_bytes() const {
+    std::uint64_t size = header().size();
+    for (const Entry& tensor : tensors_) size += padded(tensor.size_bytes);
+    return size;
+}
+
+void Writer::write(const Out& out) const {
+    constexpr std::array<std::byte, kAlignment> kZeros{};
+    out(header());
+    for (const Entry& tensor : tensors_) {
+        std::uint64_t given = 0;
+        tensor.put([&](std::span<const std::byte> bytes) {
+            given += bytes.size();
+            out(bytes);
+        });
+        if (given != tensor.size_bytes)
+            throw_error(ErrorKind::Internal, tensor.name, "gave {} bytes, expected {}", given,
+                        tensor.size_bytes);
+        out(std::span(kZeros).first(padded(given) - given));
+    }
+}
+
+std::vector<std::byte> Writer::bytes() const {
+    std::vector<std::byte> all;
+    all.reserve(size_bytes());
+    write([&](std::span<const std::byte> piece) { all.insert(all.end(), piece.begin(), piece.end()); });
+    return all;
 }
 
 }  // namespace assay::gguf

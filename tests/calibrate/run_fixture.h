@@ -30,11 +30,13 @@ class Recorder : public Observer {
     void on_saved(const std::filesystem::path& path, imatrix::Format, std::int64_t) override {
         saved.push_back(path);
     }
+    void on_state(const std::string& sentence) override { states.push_back(sentence); }
     bool stop_requested() const override {
         return stop_after >= 0 && static_cast<std::int64_t>(perplexities.size()) >= stop_after;
     }
 
     std::vector<std::string> notes;
+    std::vector<std::string> states;
     std::vector<double> perplexities;
     std::vector<std::pair<std::int64_t, stats::Coverage>> coverages;  ///< with the chunks behind them
     std::vector<std::filesystem::path> saved;

@@ -25,6 +25,7 @@ class Cutter final : public calibrate::Observer {
     void on_coverage(const stats::Coverage&, std::int64_t) override {}
     void on_inventory(const calibrate::Inventory&) override {}
     void on_saved(const std::filesystem::path&, imatrix::Format, std::int64_t) override {}
+    void on_state(const std::string&) override {}
     bool stop_requested() const override { return false; }
 
   private:

@@ -391,12 +391,15 @@ std::string interrupted(const std::string& signals) {
 }
 
 TEST_F(Program, InterruptSavesWholeChunksAndTellsHowToGoOn) {
-    for (const char* signals : {"kill -INT $pid", "kill -HUP $pid; kill -HUP $pid"}) {
-        const Outcome o = run(interrupted(signals));
-        EXPECT_EQ(o.code, 130) << o.err;
-        EXPECT_THAT(o.err, ContainsRegex(
-                               "assay: stopped as asked after [0-9]+ of [0-9]+ chunks; go on with --in-file "
-                               "m.gguf --chunk [0-9]+"));
+    const std::string resume =
+        "the same command with --resume goes on \\(its state is in m.gguf.checkpoint\\)";
+    const std::string add = "go on with --in-file m.gguf --chunk [0-9]+";
+    for (const auto& [signals, code, advice] : {std::tuple{"kill -INT $pid", 130, resume},
+                                                std::tuple{"kill -HUP $pid; kill -HUP $pid", 129, resume},
+                                                std::tuple{"kill -TERM $pid", 143, add}}) {
+        const Outcome o = run((advice == add ? "RUN=\"$RUN --no-checkpoint\"; " : "") + interrupted(signals));
+        EXPECT_EQ(o.code, code) << o.err;
+        EXPECT_THAT(o.err, ContainsRegex("assay: stopped as asked after [0-9]+ of [0-9]+ chunks; " + advice));
         EXPECT_THAT(text_of(file("live")), Not(HasSubstr("Final estimate")));
         EXPECT_FALSE(test::read_matrix(file("m.gguf")).empty());
     }

@@ -31,12 +31,17 @@ class ObservationTest : public testing::Test {
         return static_cast<float>(std::exp2(20 * std::sin(37 * seed)));
     }
 
-    /// Two layers of `stages` over some chunks, as a pass goes through them.
-    void pass(const Stages& stages, ChunkRange chunks, std::int64_t group, Turns* turns = nullptr) {
+    /// Two layers of `stages` over some chunks, as a pass goes through them; or those from `first_layer` on
+    /// and before `end`.
+    void pass(const Stages& stages, ChunkRange chunks, std::int64_t group, Turns* turns = nullptr,
+              std::size_t first_layer = 0, std::size_t end = 2) {
         ParcelPool pool;
         Delivery delivery(*backend_, sink_, pool, 1 << 20, turns);
         Observation observation(delivery, true);
-        for (std::size_t layer = 0; layer < 2; ++layer)
+        for (std::size_t layer = 0; layer < first_layer; ++layer)
+            for (const auto& inputs : stages)
+                for (const Input& input : inputs) observation.pass_over(input, chunks);
+        for (std::size_t layer = first_layer; layer < end; ++layer)
             for (std::size_t stage = 0; stage < stages.size(); ++stage)
                 for (std::int64_t at = 0; at < chunks.count; at += group) {
                     const ChunkRange some{chunks.first + at, std::min(group, chunks.count - at)};
@@ -89,6 +94,15 @@ TEST_F(ObservationTest, NorDoTheyDependOnTheNumberOfDevices) {
         later.join();
         EXPECT_EQ(sink_.inputs, expected) << first_part;
     }
+}
+
+TEST_F(ObservationTest, NorOnWhereAWaveWasGoneOnWith) {
+    const auto expected = totals(kSeveral, 6, 2);
+    sink_ = {};
+    pass(kSeveral, {0, 6}, 2, nullptr, 0, 1);
+    pass(kSeveral, {0, 4}, 3, nullptr, 1, 2);
+    pass(kSeveral, {4, 2}, 1, nullptr, 1, 2);
+    EXPECT_EQ(sink_.inputs, expected);
 }
 
 TEST_F(ObservationTest, NamesTheChunkThatHoldsNoNumber) {

@@ -49,12 +49,17 @@ CpuBackend::CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, Thread
       rope_tables_(chunk_tokens),
       scratch_(static_cast<std::size_t>(pool.size())) {}
 
-std::string CpuBackend::description() const {
+std::string CpuBackend::arithmetic() const {
     const char* products = operand_dtype() == DType::F32     ? "f32 products"
                            : has_bf16_products(kernels_.isa) ? "bf16 products"
                                                              : "f32 products of bf16 operands";
-    return fmt::format("cpu ({} kernels, {}, {} thread{})", to_string(kernels_.isa), products, pool_.size(),
-                       pool_.size() == 1 ? "" : "s");
+    return fmt::format("cpu ({} kernels, {})", to_string(kernels_.isa), products);
+}
+
+std::string CpuBackend::description() const {
+    std::string text = arithmetic();
+    text.pop_back();  // the parenthesis
+    return fmt::format("{}, {} thread{})", text, pool_.size(), pool_.size() == 1 ? "" : "s");
 }
 
 std::int64_t CpuBackend::preferred_rows() const noexcept {
@@ -72,6 +77,10 @@ BufferPtr CpuBackend::upload(std::span<const float> values) {
 
 void CpuBackend::download(const void* from, std::span<std::byte> to) {
     std::memcpy(to.data(), from, to.size());
+}
+
+void CpuBackend::replace(void* to, std::span<const std::byte> from) {
+    std::memcpy(to, from.data(), from.size());
 }
 
 LandingPtr CpuBackend::make_landing() { return std::make_unique<CpuLanding>(); }

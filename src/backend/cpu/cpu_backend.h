@@ -23,6 +23,7 @@ class CpuBackend : public Backend {
     CpuBackend(Isa isa, DType operand, std::int64_t chunk_tokens, ThreadPool& pool);
 
     std::string description() const override;
+    std::string arithmetic() const override;
     DType operand_dtype() const noexcept override { return gemm_.operand_dtype(); }
     DType activation_dtype() const noexcept override { return DType::F32; }
     std::int64_t preferred_rows() const noexcept override;
@@ -31,6 +32,7 @@ class CpuBackend : public Backend {
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
+    void replace(void* to, std::span<const std::byte> from) override;
     LandingPtr make_landing() override;
     void synchronize() override {}
     using Backend::prepare;

@@ -59,7 +59,7 @@ std::unique_ptr<Backend> open_cuda(int device, Precision precision, std::uint64_
     const bool f32 = precision == Precision::F32;
     return std::make_unique<cuda::CudaBackend>(
         std::make_shared<const cuda::Device>(device), f32 ? DType::F32 : DType::Bf16, memory_bytes,
-        fmt::format("cuda:{} ({}, {} products, {:.0f} GiB)", device, info.name, f32 ? "f32" : "bf16",
+        fmt::format("{}, {} products, {:.0f} GiB", info.name, f32 ? "f32" : "bf16",
                     static_cast<double>(info.total_bytes) / (1 << 30)));
 }
 

@@ -25,12 +25,12 @@ std::int64_t rows_for(std::size_t total_bytes) {
 
 }  // namespace
 
-CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string description)
+CudaBackend::CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string kind)
     : device_(std::move(device)),
       dtype_(dtype),
       memory_bytes_(memory_bytes == 0 ? device_->total_bytes()
                                       : std::min<std::uint64_t>(memory_bytes, device_->total_bytes())),
-      description_(std::move(description)),
+      kind_(std::move(kind)),
       preferred_rows_(rows_for(device_->total_bytes())),
       loader_(device_),
       products_(device_),
@@ -73,6 +73,20 @@ void CudaBackend::download(const void* from, std::span<std::byte> to) {
         std::memcpy(to.data(), landing_.data(), n);
         source += n;
         to = to.subspan(n);
+    }
+}
+
+void CudaBackend::replace(void* to, std::span<const std::byte> from) {
+    device_->use();
+    auto* target = static_cast<std::byte*>(to);
+    while (!from.empty()) {
+        const std::size_t n = std::min(from.size(), kLandingBytes);
+        std::memcpy(landing_.data(), from.data(), n);
+        check(cudaMemcpyAsync(target, landing_.data(), n, cudaMemcpyHostToDevice, device_->compute()),
+              "bringing rows");
+        check(cudaStreamSynchronize(device_->compute()), "waiting for rows");
+        from = from.subspan(n);
+        target += n;
     }
 }
 

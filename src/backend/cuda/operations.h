@@ -1,6 +1,8 @@
 // The operations over one CUDA device.
 #pragma once
 
+#include <fmt/format.h>
+
 #include "backend/backend.h"
 #include "backend/cuda/device.h"
 #include "backend/cuda/products.h"
@@ -18,10 +20,12 @@ constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;
 class CudaBackend final : public Backend {
   public:
     /// dtype: of operands and activations. memory_bytes: to be taken at most; 0: what is free.
-    CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string description);
+    /// kind: the device's name, its products and its memory, by which algorithms are chosen.
+    CudaBackend(DevicePtr device, DType dtype, std::uint64_t memory_bytes, std::string kind);
     ~CudaBackend() override;
 
-    std::string description() const override { return description_; }
+    std::string description() const override { return fmt::format("cuda:{} ({})", device_->index(), kind_); }
+    std::string arithmetic() const override { return fmt::format("cuda ({})", kind_); }
     DType operand_dtype() const noexcept override { return dtype_; }
     DType activation_dtype() const noexcept override { return dtype_; }
     std::int64_t preferred_rows() const noexcept override { return preferred_rows_; }
@@ -31,6 +35,7 @@ class CudaBackend final : public Backend {
     BufferPtr allocate(std::size_t bytes) override;
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
+    void replace(void* to, std::span<const std::byte> from) override;
     LandingPtr make_landing() override;
     void synchronize() override;
 
@@ -83,7 +88,7 @@ class CudaBackend final : public Backend {
     DevicePtr device_;
     DType dtype_;
     std::uint64_t memory_bytes_;  ///< to be taken of the device's
-    std::string description_;
+    std::string kind_;
     std::int64_t preferred_rows_;
     Loader loader_;
     Products products_;

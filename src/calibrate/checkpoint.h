@@ -1,0 +1,98 @@
+// The folder where a run keeps its state, so that whatever ends it costs minutes: when a state is due, which
+// of two files takes it, and what a later run finds there.
+//   state-0, state-1   the newest state and the one before, by turns
+//   complete           of a run that has ended: what it was and wrote; the states are gone then
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calibrate/job.h"
+#include "calibrate/saved_state.h"
+#include "core/descriptor.h"
+
+namespace assay::calibrate {
+
+/// What a folder held when the run began.
+struct Found {
+    std::unique_ptr<SavedState> state;  ///< to go on from; null: there is none
+    bool complete = false;              ///< the run has ended well, and its output is there
+    std::vector<std::string> notes;     ///< what is damaged, or will be replaced
+};
+
+/// write() and due() may be called from several threads.
+class Checkpoint {
+  public:
+    /// `options` are borrowed. Makes the folder where it was asked for by name. Throws Error{Io}, also where
+    /// another process uses it.
+    Checkpoint(const Options& options, std::function<Identity()> identity);
+
+    bool enabled() const noexcept { return !options_.checkpoint_folder.empty(); }
+
+    /// Once, before all else. `chunks_before`: those of the matrices that the run starts from. Throws
+    /// Error{Usage} where the folder cannot serve this run.
+    Found look(std::int64_t chunks_before);
+    /// After look(): those that the run, or the one that it goes on from, began with.
+    std::int64_t chunks_before() const noexcept { return chunks_before_; }
+
+    /// Before what the run is known by changes: chunks of its text may be left out.
+    void settle_identity() {
+        if (enabled()) identity();
+    }
+    /// Whether a state should be written now: the interval is over, and the time that writing takes stays
+    /// under 1 % of the run's, unless the interval was asked for.
+    bool due() const;
+    /// Between these calls files are written that a run which goes on would not write again: no state is due,
+    /// and write() waits.
+    void begin_files();
+    void end_files();
+    /// Nothing where an earlier run of the same kind has come further, whose state is as good. Throws
+    /// Error{Io}: the states before are as they were.
+    void write(const Position& position, const CollectorState& sums, const plan::PassPlan& plan,
+               std::span<const engine::WavePart> parts = {});
+    /// The run has ended, and its output is written: states go, and a record is left where there were any, or
+    /// where the folder or a continuation was asked for.
+    void finish(std::int64_t n_chunks);
+
+    CheckpointCost cost() const;
+    /// Whether there is a state of this run.
+    bool can_resume() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    std::filesystem::path state_path(int which) const;
+    std::filesystem::path record_path() const { return options_.checkpoint_folder / "complete"; }
+    void open_folder();
+    const Identity& identity();
+    bool is_complete(Found& found);
+    void read_states(Found& found);
+    void choose(Found& found);
+    void remove_states();
+
+    const Options& options_;
+    const std::function<Identity()> make_identity_;
+    std::optional<Identity> identity_;
+    std::int64_t chunks_before_ = 0;
+    mutable std::mutex mutex_;  ///< of what follows
+    std::optional<Descriptor> lock_;
+    std::unique_ptr<SavedState> states_[2];  ///< until choose()
+    bool files_under_way_ = false;
+    std::condition_variable files_written_;
+    int newest_ = 1;  ///< the other file is the next to be written
+    std::int64_t sequence_ = 0;
+    std::optional<Position> farthest_;  ///< of a state that is there
+    Clock::time_point start_ = Clock::now();
+    Clock::time_point last_ = start_;
+    double last_seconds_ = 0;  ///< that writing took
+    CheckpointCost cost_;
+};
+
+}  // namespace assay::calibrate

@@ -1,0 +1,202 @@
+#include "calibrate/saved_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+#include "calibrate/extra.h"
+#include "core/error.h"
+
+namespace assay::calibrate {
+
+namespace {
+
+class Reader {
+  public:
+    explicit Reader(const SealedFile& file) : file_(file), keys_(file.metadata()) {}
+
+    Identity identity() const {
+        if (keys_.find_string("general.type").value_or("") != kStateType) refuse("is no state of a run");
+        Identity identity;
+        const gguf::Strings& names = strings("state.identity.names");
+        const gguf::Strings& values = strings("state.identity.values");
+        if (names.size() != values.size()) refuse("has keys that do not fit together");
+        for (std::size_t i = 0; i < names.size(); ++i) identity.push_back({names[i], values[i]});
+        return identity;
+    }
+
+    std::int64_t count(const char* key) const {
+        const std::int64_t value = keys_.get_integer(key);
+        if (value < 0)
+            throw_error(ErrorKind::BadFile, keys_.where(), "{} is {}, expected a count", key, value);
+        return value;
+    }
+
+    /// use(weights, occurrence, entry)
+    template <typename Use> void entries(const std::string& group, Use use) const {
+        const gguf::Strings& weights = strings("state." + group + ".weights");
+        const gguf::Integers& n_weights = numbers("state." + group + ".n_weights");
+        const gguf::Integers& occurrences = numbers("state." + group + ".occurrences");
+        const gguf::Integers& widths = numbers("state." + group + ".widths");
+        if (n_weights.size() != widths.size() || occurrences.size() != widths.size())
+            refuse("has keys that do not fit together");
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < widths.size(); ++i) {
+            if (n_weights[i] < 1 || static_cast<std::uint64_t>(n_weights[i]) > weights.size() - at)
+                refuse("has fewer weights than it says");
+            const auto first = weights.begin() + static_cast<std::ptrdiff_t>(at);
+            use(gguf::Strings(first, first + n_weights[i]), occurrences[i],
+                entry(fmt::format("{}.{}", group, i), widths[i]));
+            at += static_cast<std::size_t>(n_weights[i]);
+        }
+    }
+
+    std::vector<perplexity::Sums> losses(const std::string& prefix) const {
+        return read_losses(without(prefix));
+    }
+    similarity::Similarity similarity(const std::string& prefix) const {
+        return read_similarity(without(prefix));
+    }
+
+    [[noreturn]] void refuse(std::string_view why) const {
+        throw Error(ErrorKind::BadFile, keys_.where(), why);
+    }
+
+  private:
+    const gguf::Strings& strings(const std::string& key) const {
+        const gguf::Strings* found = keys_.find_strings(key);
+        if (found == nullptr) throw_error(ErrorKind::BadFile, keys_.where(), "has no key {}", key);
+        return *found;
+    }
+    const gguf::Integers& numbers(const std::string& key) const {
+        const gguf::Integers* found = keys_.find_integers(key);
+        if (found == nullptr) throw_error(ErrorKind::BadFile, keys_.where(), "has no key {}", key);
+        return *found;
+    }
+
+    imatrix::Entry entry(const std::string& prefix, std::int64_t width) const {
+        imatrix::Entry entry;
+        entry.width = static_cast<std::uint64_t>(width);
+        read(prefix + ".squares", quant::TypeId::F64, entry.sum_sq);
+        read(prefix + ".plain", quant::TypeId::F64, entry.sum);
+        read(prefix + ".counts", quant::TypeId::I64, entry.counts);
+        const bool fits = width > 0 && !entry.counts.empty() && entry.sum_sq.size() % entry.width == 0 &&
+                          entry.sum_sq.size() % entry.counts.size() == 0 &&
+                          (entry.sum.empty() || entry.sum.size() == entry.sum_sq.size());
+        if (!fits) refuse("has sums that do not fit together: " + prefix);
+        return entry;
+    }
+
+    /// Nothing where there is no such tensor.
+    template <typename T> void read(const std::string& name, quant::TypeId type, std::vector<T>& to) const {
+        static_assert(sizeof(T) == sizeof(double));
+        const gguf::Tensor* tensor = file_.find(name);
+        if (tensor == nullptr) return;
+        if (tensor->type->id != type) refuse("has a tensor of another type than expected: " + name);
+        to.resize(tensor->elements());
+        std::memcpy(to.data(), file_.data(*tensor).data(), tensor->size_bytes);
+    }
+
+    /// The keys that begin so, without that beginning.
+    gguf::Metadata without(const std::string& prefix) const {
+        gguf::Metadata found(keys_.where());
+        for (auto it = keys_.values().lower_bound(prefix);
+             it != keys_.values().end() && it->first.starts_with(prefix); ++it)
+            found.set(it->first.substr(prefix.size()), it->second);
+        return found;
+    }
+
+    const SealedFile& file_;
+    const gguf::Metadata& keys_;
+};
+
+}  // namespace
+
+bool Position::is_behind(const Position& other) const noexcept {
+    const auto work = [](const Position& p) { return std::tuple(p.chunks_done, p.wave_chunks * p.stage); };
+    return work(*this) < work(other);
+}
+
+std::string standing_text(const Position& position) {
+    std::string text = fmt::format("after {} chunks", position.chunks_done);
+    if (position.wave_chunks > 0)
+        text += fmt::format(" and {} stages of the next {}", position.stage, position.wave_chunks);
+    return text;
+}
+
+SavedState::SavedState(const std::filesystem::path& path) : file_(path) {
+    const Reader reader(file_);
+    identity_ = reader.identity();
+    head_.sequence = reader.count("state.sequence");
+    head_.position.chunks_done = reader.count("state.chunks_done");
+    head_.position.wave_chunks = reader.count("state.wave_chunks");
+    head_.position.stage = reader.count("state.stage");
+    head_.chunks_before = reader.count("state.chunks_before");
+}
+
+CollectorState SavedState::sums() const {
+    const Reader reader(file_);
+    CollectorState sums;
+    imatrix::Matrix& matrix = sums.committed.matrix;
+    if (const gguf::Strings* datasets = file_.metadata().find_strings("imatrix.datasets"))
+        matrix.datasets = *datasets;
+    matrix.chunk_count = static_cast<std::uint32_t>(reader.count("imatrix.chunk_count"));
+    matrix.chunk_size = static_cast<std::uint32_t>(reader.count("imatrix.chunk_size"));
+    for (const auto& [key, value] : file_.metadata().values())
+        if (key.starts_with("assay.")) matrix.extra.set(key, value);
+    reader.entries("committed", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
+        matrix.entries[weights.front()] = std::move(entry);
+    });
+    reader.entries("occurrence", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
+        sums.occurrences[weights.front()].push_back(std::move(entry));
+    });
+    reader.entries("before", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
+        sums.stacks_before[weights.front()] = std::move(entry);
+    });
+    if (const gguf::Integers* skipped = file_.metadata().find_integers("state.skipped"))
+        sums.committed.skipped = *skipped;
+    sums.committed.chunk_losses = reader.losses("state.");
+    sums.committed.similarity = reader.similarity("state.");
+    if (head_.position.wave_chunks == 0) {
+        sums.touched_similarity = sums.committed.similarity;
+        return sums;
+    }
+    reader.entries("touched", [&](gguf::Strings weights, std::int64_t occurrence, imatrix::Entry entry) {
+        sums.touched.push_back({std::move(weights), occurrence, std::move(entry)});
+    });
+    sums.wave_losses = reader.losses("wave.");
+    sums.touched_similarity = reader.similarity("wave.");
+    return sums;
+}
+
+engine::WaveStart SavedState::wave_start(const plan::PassPlan& plan) const {
+    const Reader reader(file_);
+    const std::int64_t n_ctx = plan.options().n_ctx;
+    const auto stage = static_cast<std::size_t>(head_.position.stage);
+    if (stage == 0 || stage >= plan.stages().size())
+        reader.refuse("stands at a stage that the model has not");
+    for (const std::int32_t slot : plan.live_slots(stage)) {
+        const plan::Slot& shape = plan.slots()[static_cast<std::size_t>(slot)];
+        const gguf::Tensor* tensor = file_.find(fmt::format("slot.{}", slot));
+        const auto row_bytes = static_cast<std::uint64_t>(shape.cols * backend::size_of(shape.type));
+        if (tensor == nullptr || tensor->row_bytes() != row_bytes ||
+            tensor->rows() != static_cast<std::uint64_t>(head_.position.wave_chunks * n_ctx))
+            reader.refuse("has not the hidden states that the model needs");
+    }
+    const auto rows = [this, n_ctx](std::int32_t slot, std::int64_t chunk, std::span<std::byte> to) {
+        const gguf::Tensor& tensor = *file_.find(fmt::format("slot.{}", slot));
+        const auto first_row = static_cast<std::uint64_t>((chunk - head_.position.chunks_done) * n_ctx);
+        const auto from = file_.data(tensor).subspan(first_row * tensor.row_bytes(), to.size());
+        std::memcpy(to.data(), from.data(), to.size());
+    };
+    return {stage, rows};
+}
+
+Record read_record(const std::filesystem::path& path) {
+    const SealedFile file(path);
+    const Reader reader(file);
+    return {reader.identity(), static_cast<std::uint64_t>(file.metadata().get_integer("state.output")),
+            reader.count("state.chunks_done")};
+}
+
+}  // namespace assay::calibrate

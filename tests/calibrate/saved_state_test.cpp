@@ -1,0 +1,138 @@
+// States on disk: all that was written comes back, and nothing that is damaged or does not fit is taken.
+#include "calibrate/saved_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "backend/open.h"
+#include "core/error.h"
+#include "model/registry.h"
+#include "support/fixture.h"
+
+namespace assay::calibrate {
+namespace {
+
+std::vector<std::byte> bytes_of(const std::filesystem::path& path) {
+    const MappedFile file(path);
+    return {file.bytes().begin(), file.bytes().end()};
+}
+
+class SavedStateTest : public testing::Test {
+  protected:
+    SavedStateTest() {
+        sums_.committed.matrix.chunk_size = 64;
+        sums_.committed.matrix.datasets = {"a.txt", "b.txt"};
+        sums_.committed.matrix.extra.set("assay.model.name", gguf::text("model"));
+        sums_.committed.matrix.entries["dense"] = {2, {1.0 / 3, 1e300}, {-1.0 / 3, 0}, {(1ull << 60) + 1}};
+        sums_.committed.matrix.entries["experts"] = {1, {1, 2}, {}, {3, 0}};
+        sums_.occurrences["dense"] = {{2, {1, 2}, {3, 4}, {5}}, {2, {6, 7}, {8, 9}, {10}}};
+        sums_.stacks_before["stack"] = {2, {1, 2}, {}, {3}};
+        sums_.committed.chunk_losses = {{1.5, 2.5, 3}, {4.5, 5.5, 6}};
+        sums_.committed.similarity.add(similarity::Kind::Layer, 1, {0.1, 0.2, 7});
+    }
+    StateContent content(const Position& position) { return {{3, position, 11}, identity_, sums_, plan_}; }
+
+    test::TempDir folder_;
+    const std::filesystem::path path_ = folder_ / "state";
+    test::Fixture fixture_{"llama-dense"};
+    const gguf::File file_ = gguf::File::open(fixture_.model());
+    const model::Program program_ = model::build(file_, {64});
+    ThreadPool pool_{1};
+    const std::unique_ptr<backend::Backend> backend_ =
+        backend::open({"cpu", backend::Precision::F32, {}, 64}, pool_);
+    const plan::PassPlan plan_{file_, program_, *backend_, {.n_ctx = 64, .observed_output = {}}};
+    const Identity identity_{{"one", "1"}, {"two", "2"}};
+    CollectorState sums_;
+};
+
+TEST_F(SavedStateTest, HoldsAllThatWasThere) {
+    EXPECT_EQ(write_state(path_, content({5, 0, 0})) + 8, std::filesystem::file_size(path_));
+    const SavedState state(path_);
+    EXPECT_EQ(state.head().sequence, 3);
+    EXPECT_EQ(state.head().position, (Position{5, 0, 0}));
+    EXPECT_EQ(state.head().chunks_before, 11);
+    EXPECT_FALSE(difference(state.identity(), identity_));
+    const CollectorState found = state.sums();
+    EXPECT_EQ(found.committed.matrix.entries, sums_.committed.matrix.entries);
+    EXPECT_EQ(found.committed.matrix.datasets, sums_.committed.matrix.datasets);
+    EXPECT_EQ(found.committed.matrix.chunk_size, 64u);
+    EXPECT_EQ(found.committed.matrix.extra.find_string("assay.model.name").value_or(""), "model");
+    EXPECT_EQ(found.occurrences, sums_.occurrences);
+    EXPECT_EQ(found.stacks_before, sums_.stacks_before);
+    ASSERT_EQ(found.committed.chunk_losses.size(), 2u);
+    EXPECT_EQ(found.committed.chunk_losses[1].nll_squared, 5.5);
+    EXPECT_EQ(found.touched_similarity.sums(similarity::Kind::Layer).at(1).count, 7u);
+}
+
+TEST_F(SavedStateTest, EveryDamageIsSeen) {
+    write_state(path_, content({5, 0, 0}));
+    const std::vector<std::byte> whole = bytes_of(path_);
+    const auto refused = [&](const std::vector<std::byte>& bytes) {
+        write_file_atomically(path_, bytes);
+        try {
+            SavedState state(path_);
+        } catch (const Error& error) {
+            return error.kind() == ErrorKind::BadFile;
+        }
+        return false;
+    };
+    for (std::size_t at = 0; at < whole.size(); at += 61) {
+        std::vector<std::byte> bytes = whole;
+        bytes[at] ^= std::byte{4};
+        EXPECT_TRUE(refused(bytes)) << "byte " << at;
+        bytes = whole;
+        bytes.resize(at);
+        EXPECT_TRUE(refused(bytes)) << at << " bytes";
+    }
+}
+
+TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
+    gguf::Writer empty;
+    write_sealed(path_, empty);
+    EXPECT_THROW(SavedState state(path_), Error);
+    sums_.committed.matrix.entries["dense"].sum.pop_back();
+    write_state(path_, content({5, 0, 0}));
+    EXPECT_THROW(SavedState(path_).sums(), Error);
+    sums_.committed.matrix.entries["dense"].sum.clear();
+    const std::size_t stage = plan_.stages().size() - 1;
+    const auto zeros = [](std::int32_t, const auto& out) { out(std::vector<std::byte>(64)); };
+    const engine::WavePart part{{5, 1}, zeros};
+    StateContent wave = content({5, 1, static_cast<std::int64_t>(stage)});
+    wave.parts = {&part, 1};
+    EXPECT_THROW(write_state(path_, wave), Error) << "a part that gives other bytes than its slot has";
+    write_state(path_, content({5, 0, 0}));
+    EXPECT_THROW(SavedState(path_).wave_start(plan_), Error) << "a state between waves";
+}
+
+TEST(Position, OfMoreWorkIsAhead) {
+    const std::vector<Position> rising{{0, 8, 1}, {0, 8, 2}, {8, 0, 0}, {8, 4, 3}, {12, 0, 0}};
+    for (std::size_t a = 0; a < rising.size(); ++a)
+        for (std::size_t b = 0; b < rising.size(); ++b)
+            EXPECT_EQ(rising[a].is_behind(rising[b]), a < b) << a << ' ' << b;
+}
+
+TEST(Identity, NamesTheFirstDifference) {
+    const Identity one{{"a", "1"}, {"b", "2"}};
+    EXPECT_FALSE(difference(one, one));
+    EXPECT_EQ(difference(one, {{"a", "1"}, {"b", "3"}}), "b was 2, is 3 now");
+    EXPECT_EQ(difference(one, {{"a", "1"}}), "b was 2, is unknown now");
+    EXPECT_EQ(difference({{"a", "1"}}, one), "b was unknown, is 2 now");
+    EXPECT_EQ(difference(one, {{"a", "1"}, {"c", "2"}}), "c is asked for now, b was then");
+}
+
+TEST_F(SavedStateTest, IdentitySeesEachTensor) {
+    Options options;
+    options.model = fixture_.model();
+    const Chunks chunks;
+    const Identity before = identity_of(options, file_, chunks, *backend_, 1);
+    std::vector<std::byte> bytes = bytes_of(fixture_.model());
+    const gguf::Tensor& tensor = file_.tensors().back();
+    bytes[tensor.offset_bytes + tensor.size_bytes - 1] ^= std::byte{1};
+    write_file_atomically(folder_ / "other.gguf", bytes);
+    const gguf::File other = gguf::File::open(folder_ / "other.gguf");
+    EXPECT_THAT(difference(before, identity_of(options, other, chunks, *backend_, 1)).value_or(""),
+                testing::HasSubstr("the model's weights (samples) was "));
+}
+
+}  // namespace
+}  // namespace assay::calibrate
