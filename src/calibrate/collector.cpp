@@ -119,7 +119,9 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
         sums.add(losses.losses[i]);
     }
     const std::lock_guard lock(mutex_);
-    wave_losses_.push_back(sums);
+    const auto ahead = static_cast<std::size_t>(losses.ahead);
+    wave_losses_.resize(std::max(wave_losses_.size(), ahead + 1));
+    wave_losses_[ahead].push_back(sums);
 }
 
 imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
@@ -151,7 +153,11 @@ void Collector::commit() {
             committed_.matrix.entries[weight] = std::move(all);
         }
     }
-    committed_.chunk_losses.insert(committed_.chunk_losses.end(), wave_losses_.begin(), wave_losses_.end());
+    for (std::size_t ahead = 0; ahead < wave_losses_.size(); ++ahead) {
+        committed_.nextn_losses.resize(std::max(committed_.nextn_losses.size(), ahead));
+        auto& all = ahead == 0 ? committed_.chunk_losses : committed_.nextn_losses[ahead - 1];
+        all.insert(all.end(), wave_losses_[ahead].begin(), wave_losses_[ahead].end());
+    }
     committed_.similarity = touched_similarity_;
     abandon();
 }

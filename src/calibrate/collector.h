@@ -21,6 +21,8 @@ namespace assay::calibrate {
 struct Collected {
     imatrix::Matrix matrix;
     std::vector<perplexity::Sums> chunk_losses;  ///< one per chunk, in order
+    /// The same by blocks that predict ahead.
+    std::vector<std::vector<perplexity::Sums>> nextn_losses;
     similarity::Similarity similarity;
 };
 
@@ -66,7 +68,7 @@ class Collector final : public engine::ActivationSink {
     std::mutex mutex_;  ///< of what follows
     std::deque<Shared> touched_;
     std::map<std::pair<std::string, std::int64_t>, Shared*> shared_of_;
-    std::vector<perplexity::Sums> wave_losses_;
+    std::vector<std::vector<perplexity::Sums>> wave_losses_;  ///< by tokens ahead
     similarity::Similarity touched_similarity_;
 };
 

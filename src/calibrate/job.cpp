@@ -9,6 +9,7 @@
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
 #include "calibrate/extra.h"
+#include "calibrate/model_file.h"
 #include "calibrate/saver.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
@@ -58,8 +59,8 @@ class Run {
         : options_(options),
           observer_(observer),
           format_(imatrix::format_for(options.output, options.format)),
-          file_(gguf::File::open(options.model, options.metadata)),
-          program_(model::build(file_, {options.n_ctx})),
+          file_(open_model(options.model, options.metadata, options.draft)),
+          program_(model::build(file_, {options.n_ctx, options.nextn || !options.draft.empty()})),
           devices_(options),
           collector_(load_start(options, observer),
                      options.complete ? stacked_weights(file_, program_) : Stacks{}),
@@ -92,8 +93,12 @@ class Run {
     /// What was left out of the wave under way stays out.
     void settle_skipped();
     void check_weights();
+    /// Layers, and blocks behind them.
+    std::size_t n_blocks() const { return program_.layers.size() + program_.nextn.size(); }
     /// What was asked for, or loaded, that this model does not have.
     void tell_mismatches();
+    /// The matrix says how many blocks that predict ahead it is of; what was loaded comes first.
+    void set_nextn();
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     void run_wave(std::int64_t first, std::int64_t count);
@@ -156,6 +161,7 @@ void Run::announce(std::int64_t n_waves) {
     for (const backend::Backend* backend : devices_.backends())
         shown.backends.push_back(backend->description());
     shown.n_layers = static_cast<std::int64_t>(program_.layers.size());
+    shown.n_nextn = std::ssize(program_.nextn);
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
@@ -237,7 +243,7 @@ void Run::save(std::vector<std::filesystem::path> paths) {
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
     store_model(program_, collected.matrix.extra);
-    store_losses(collected.chunk_losses, collected.matrix.extra);
+    store_losses(collected, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);
     chunks_saved_ = chunks_done_;
     saver_.start(collected.matrix, format_, std::move(paths));
@@ -274,9 +280,16 @@ void Run::finish(Result& result) {
     if (!options_.perplexity) return;
     const auto estimate = losses_.finish();
     result.negative_variance = !estimate;
-    if (!estimate) return;
-    result.perplexity = estimate->perplexity;
-    result.perplexity_error = estimate->error;
+    if (estimate) {
+        result.perplexity = estimate->perplexity;
+        result.perplexity_error = estimate->error;
+    }
+    for (std::size_t i = 0; i < program_.nextn.size() && i < collector_.committed().nextn_losses.size();
+         ++i) {
+        perplexity::Sums sums;
+        for (const perplexity::Sums& chunk : collector_.committed().nextn_losses[i]) sums.merge(chunk);
+        result.nextn.push_back({program_.nextn[i].block, program_.nextn[i].ahead + 1, sums.finish()});
+    }
 }
 
 std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
@@ -312,10 +325,8 @@ void Run::settle_skipped() {
 
 void Run::check_weights() {
     if (options_.perplexity && !options_.check_tensors) return;
-    check_tensors(
-        file_,
-        options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, program_.layers.size()),
-        options_.n_threads);
+    check_tensors(file_, options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, n_blocks()),
+                  options_.n_threads);
 }
 
 void Run::tell_mismatches() {
@@ -325,6 +336,8 @@ void Run::tell_mismatches() {
                         "to be collected; "
                         "--output-tensor-name decides",
                         program_.output.linear.weight.name, options_.output_tensor_name));
+    if (options_.nextn || !options_.draft.empty())
+        if (const auto why = why_no_nextn(file_, program_)) observer_.on_note(*why);
     const auto& loaded = collector_.committed().matrix.entries;
     const auto latent = latent_entries(file_, program_);
     const auto is_strange = [&](const auto& item) {
@@ -338,12 +351,24 @@ void Run::tell_mismatches() {
                         n_strange, loaded.size(), std::ranges::find_if(loaded, is_strange)->first));
 }
 
+void Run::set_nextn() {
+    std::uint32_t& stored = collector_.committed().matrix.n_layer_nextn;
+    const auto n = static_cast<std::uint32_t>(program_.nextn.size());
+    if (stored != 0 && n != 0 && stored != n)
+        observer_.on_note(
+            fmt::format("the matrices loaded are of {} NextN blocks, the model has {}; the result "
+                        "says {}",
+                        stored, n, stored));
+    if (stored == 0) stored = n;
+}
+
 Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
     check_weights();
     tell_mismatches();
+    set_nextn();
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
@@ -364,8 +389,7 @@ Result Run::run() {
                 run_wave(chunks_done_, count);
             } catch (const engine::NotFinite& error) {
                 collector_.abandon();
-                if (!leave_out(error))
-                    explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
+                if (!leave_out(error)) explain_not_finite(file_, n_blocks(), error, options_.n_threads);
                 continue;
             } catch (const Error& error) {
                 collector_.abandon();
