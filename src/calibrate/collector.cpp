@@ -121,7 +121,9 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
         sums.add(losses.losses[i]);
     }
     const std::lock_guard lock(mutex_);
-    state_.wave_losses.push_back(sums);
+    const auto ahead = static_cast<std::size_t>(losses.ahead);
+    state_.wave_losses.resize(std::max(state_.wave_losses.size(), ahead + 1));
+    state_.wave_losses[ahead].push_back(sums);
 }
 
 imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
@@ -154,9 +156,13 @@ void Collector::commit() {
             state_.committed.matrix.entries[weight] = std::move(all);
         }
     }
-    state_.committed.chunk_losses.insert(state_.committed.chunk_losses.end(), state_.wave_losses.begin(),
-                                         state_.wave_losses.end());
-    state_.committed.similarity = state_.touched_similarity;
+    Collected& done = state_.committed;
+    for (std::size_t ahead = 0; ahead < state_.wave_losses.size(); ++ahead) {
+        done.nextn_losses.resize(std::max(done.nextn_losses.size(), ahead));
+        auto& all = ahead == 0 ? done.chunk_losses : done.nextn_losses[ahead - 1];
+        all.insert(all.end(), state_.wave_losses[ahead].begin(), state_.wave_losses[ahead].end());
+    }
+    done.similarity = state_.touched_similarity;
     abandon();
 }
 

@@ -21,6 +21,8 @@ namespace assay::calibrate {
 struct Collected {
     imatrix::Matrix matrix;
     std::vector<perplexity::Sums> chunk_losses;  ///< one per chunk, in order
+    /// The same by blocks that predict ahead.
+    std::vector<std::vector<perplexity::Sums>> nextn_losses;
     similarity::Similarity similarity;
     std::vector<std::int64_t> skipped;  ///< chunks left out, by their numbers in the text, from 1, rising
 };
@@ -41,8 +43,8 @@ struct CollectorState {
     std::map<std::string, imatrix::Entry> stacks_before;  ///< what the start holds of stacks
     // Of the wave under way.
     std::deque<Touched> touched;
-    std::vector<perplexity::Sums> wave_losses;
-    similarity::Similarity touched_similarity;  ///< from the first wave on
+    std::vector<std::vector<perplexity::Sums>> wave_losses;  ///< by tokens ahead
+    similarity::Similarity touched_similarity;               ///< from the first wave on
 };
 
 /// A wave is all or nothing: its sums go to copies, which commit() puts in place and abandon() drops; between

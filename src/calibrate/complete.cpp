@@ -9,9 +9,8 @@ namespace assay::calibrate {
 namespace {
 
 template <typename Body> void for_each_step(const model::Program& program, const Body& body) {
-    for (const model::Layer& layer : program.layers)
-        for (const model::Stage& stage : layer.stages)
-            for (const model::Step& step : stage.steps) body(step.operation);
+    for (const model::Stage* stage : model::collected_stages(program))
+        for (const model::Step& step : stage->steps) body(step.operation);
 }
 
 }  // namespace

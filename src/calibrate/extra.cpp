@@ -55,7 +55,17 @@ Columns read(const std::string& prefix, std::string_view first, std::string_view
     return columns;
 }
 
-constexpr const char* kLosses = "assay.perplexity";
+std::string losses_prefix(std::size_t block) {
+    return block == 0 ? "assay.perplexity" : fmt::format("assay.nextn.perplexity.{}", block);
+}
+
+void store_chunks(const std::vector<perplexity::Sums>& chunks, std::size_t block, gguf::Metadata& extra) {
+    if (chunks.empty()) return;
+    Columns columns;
+    for (const perplexity::Sums& sums : chunks) columns.push(sums.nll, sums.nll_squared, sums.count);
+    store(std::move(columns), losses_prefix(block), "nll", "nll_squared", extra);
+}
+
 std::string similarity_prefix(similarity::Kind kind) {
     return fmt::format("assay.similarity.{}", word(kind));
 }
@@ -67,11 +77,10 @@ void store_model(const model::Program& program, gguf::Metadata& extra) {
     extra.set("assay.model.architecture", gguf::text(program.architecture));
 }
 
-void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra) {
-    if (chunks.empty()) return;
-    Columns columns;
-    for (const perplexity::Sums& sums : chunks) columns.push(sums.nll, sums.nll_squared, sums.count);
-    store(std::move(columns), kLosses, "nll", "nll_squared", extra);
+void store_losses(const Collected& collected, gguf::Metadata& extra) {
+    store_chunks(collected.chunk_losses, 0, extra);
+    for (std::size_t i = 0; i < collected.nextn_losses.size(); ++i)
+        store_chunks(collected.nextn_losses[i], i + 1, extra);
 }
 
 void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra) {
@@ -95,8 +104,8 @@ void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extr
     extra.set(kSkipped, {gguf::ValueType::Array, gguf::ValueType::U64, std::move(all)});
 }
 
-std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra) {
-    const Columns columns = read(kLosses, "nll", "nll_squared", extra);
+std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra, std::size_t block) {
+    const Columns columns = read(losses_prefix(block), "nll", "nll_squared", extra);
     std::vector<perplexity::Sums> chunks;
     for (std::size_t i = 0; i < columns.counts.size(); ++i)
         chunks.push_back(

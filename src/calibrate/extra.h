@@ -1,6 +1,9 @@
 // What a run keeps in the matrix file beside the sums: keys under `assay.`, which other readers ignore.
 //   assay.model.name, assay.model.architecture                          strings
 //   assay.perplexity.{nll, nll_squared, count}                          one entry per chunk
+//   assay.nextn.perplexity.N.{nll, nll_squared, count}                  the same by the N-th block that
+//   predicts
+//                                                                       ahead, from 1
 //   assay.similarity.KIND.{cosine, relative_change, count}              one entry per layer
 //   assay.skipped_chunks                numbers in the text, from 1, of chunks left out since they gave no
 //   numbers
@@ -15,13 +18,14 @@
 namespace assay::calibrate {
 
 void store_model(const model::Program& program, gguf::Metadata& extra);
-void store_losses(const std::vector<perplexity::Sums>& chunks, gguf::Metadata& extra);
+void store_losses(const Collected& collected, gguf::Metadata& extra);
 /// Adds them to those that are there.
 void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extra);
 void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra);
 
 /// Empty when nothing was stored. Throws Error{BadFile} when the arrays do not fit together.
-std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra);
+/// `block` from 1: by that block that predicts ahead; 0: by the model.
+std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra, std::size_t block = 0);
 similarity::Similarity read_similarity(const gguf::Metadata& extra);
 
 }  // namespace assay::calibrate

@@ -93,6 +93,7 @@ Identity identity_of(const Options& options, const gguf::File& file, const Chunk
          options.process_output ? options.output_tensor_name : "not collected"},
         {"the perplexity (--no-ppl)", yes_or_no(options.perplexity)},
         {"the similarity (-lsim)", yes_or_no(options.similarity)},
+        {"blocks that predict ahead (--nextn, -md)", yes_or_no(options.nextn || !options.draft.empty())},
         {"the arithmetic (--device, --precision, --isa)", backend.arithmetic()},
         {"the number of matrices started from (--in-file)", std::to_string(options.in_files.size())},
     };

@@ -23,9 +23,9 @@ struct Uses {
 
     explicit Uses(const model::Program& program) : output(program.output.linear.weight.name) {
         add(program.start);
-        for (const model::Layer& layer : program.layers)
-            for (const model::Stage& stage : layer.stages) add(stage);
+        for (const model::Stage* stage : model::collected_stages(program)) add(*stage);
         add(program.head);
+        for (const model::NextN& block : program.nextn) add(block.head);
     }
 
   private:
@@ -67,7 +67,7 @@ std::string counted_reasons(const std::map<std::string, int>& reasons) {
 Inventory take_inventory(const gguf::File& file, const model::Program& program,
                          const imatrix::Matrix& matrix) {
     const Uses uses(program);
-    const std::int64_t nextn = first_nextn_block(file);
+    const std::int64_t nextn = program.nextn.empty() ? first_nextn_block(file) : INT64_MAX;
     Inventory inventory;
     for (const gguf::Tensor& tensor : file.tensors()) {
         TensorData& data = inventory.tensors.emplace_back();

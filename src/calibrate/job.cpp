@@ -9,6 +9,7 @@
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
+#include "calibrate/model_file.h"
 #include "calibrate/saves.h"
 #include "calibrate/schedule.h"
 #include "calibrate/wave_checkpoint.h"
@@ -58,8 +59,8 @@ class Run {
           observer_(observer),
           format_(imatrix::format_for(options.output, options.format)),
           lock_(options.output),
-          file_(gguf::File::open(options.model, options.metadata)),
-          program_(model::build(file_, {options.n_ctx})),
+          file_(open_model(options.model, options.metadata, options.draft)),
+          program_(model::build(file_, {options.n_ctx, options.nextn || !options.draft.empty()})),
           devices_(options),
           collector_(load_start(options, observer),
                      options.complete ? stacked_weights(file_, program_) : Stacks{}),
@@ -93,8 +94,12 @@ class Run {
     /// Takes the chunk out of those to come. False where it may not be left out, or no other is there.
     bool leave_out(const engine::NotFinite& error);
     void check_weights();
+    /// Layers, and blocks behind them.
+    std::size_t n_blocks() const { return program_.layers.size() + program_.nextn.size(); }
     /// What was asked for, or loaded, that this model does not have.
     void tell_mismatches();
+    /// The matrix says how many blocks that predict ahead it is of; what was loaded comes first.
+    void set_nextn();
     double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     /// Goes on from what an earlier run has kept, if anything. False: that one has ended.
@@ -164,6 +169,7 @@ void Run::announce(std::int64_t n_waves) {
     for (const backend::Backend* backend : devices_.backends())
         shown.backends.push_back(backend->description());
     shown.n_layers = static_cast<std::int64_t>(program_.layers.size());
+    shown.n_nextn = std::ssize(program_.nextn);
     shown.n_tokens = chunks_.n_tokens;
     shown.n_chunks = chunks_.n_chunks;
     shown.n_ctx = options_.n_ctx;
@@ -335,9 +341,16 @@ void Run::finish(Result& result) {
     if (!options_.perplexity) return;
     const auto estimate = losses_.finish();
     result.negative_variance = !estimate;
-    if (!estimate) return;
-    result.perplexity = estimate->perplexity;
-    result.perplexity_error = estimate->error;
+    if (estimate) {
+        result.perplexity = estimate->perplexity;
+        result.perplexity_error = estimate->error;
+    }
+    for (std::size_t i = 0; i < program_.nextn.size() && i < collector_.committed().nextn_losses.size();
+         ++i) {
+        perplexity::Sums sums;
+        for (const perplexity::Sums& chunk : collector_.committed().nextn_losses[i]) sums.merge(chunk);
+        result.nextn.push_back({program_.nextn[i].block, program_.nextn[i].ahead + 1, sums.finish()});
+    }
 }
 
 std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
@@ -368,10 +381,8 @@ bool Run::leave_out(const engine::NotFinite& error) {
 
 void Run::check_weights() {
     if (options_.perplexity && !options_.check_tensors) return;
-    check_tensors(
-        file_,
-        options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, program_.layers.size()),
-        options_.n_threads);
+    check_tensors(file_, options_.check_tensors ? all_tensors(file_) : unobserved_tensors(file_, n_blocks()),
+                  options_.n_threads);
 }
 
 void Run::tell_mismatches() {
@@ -381,6 +392,8 @@ void Run::tell_mismatches() {
                         "to be collected; "
                         "--output-tensor-name decides",
                         program_.output.linear.weight.name, options_.output_tensor_name));
+    if (options_.nextn || !options_.draft.empty())
+        if (const auto why = why_no_nextn(file_, program_)) observer_.on_note(*why);
     const auto& loaded = collector_.committed().matrix.entries;
     const auto latent = latent_entries(file_, program_);
     const auto is_strange = [&](const auto& item) {
@@ -411,8 +424,7 @@ void Run::run_waves(const SaveRules& rules) {
             run_wave(chunks_done_, count);
         } catch (const engine::NotFinite& error) {
             undo_wave();
-            if (!leave_out(error))
-                explain_not_finite(file_, program_.layers.size(), error, options_.n_threads);
+            if (!leave_out(error)) explain_not_finite(file_, n_blocks(), error, options_.n_threads);
             // Its hidden states hold the chunk.
             if (begun_) collector_.abandon();
             begun_.reset();
@@ -429,6 +441,17 @@ void Run::run_waves(const SaveRules& rules) {
     }
 }
 
+void Run::set_nextn() {
+    std::uint32_t& stored = collector_.committed().matrix.n_layer_nextn;
+    const auto n = static_cast<std::uint32_t>(program_.nextn.size());
+    if (stored != 0 && n != 0 && stored != n)
+        observer_.on_note(
+            fmt::format("the matrices loaded are of {} NextN blocks, the model has {}; the result "
+                        "says {}",
+                        stored, n, stored));
+    if (stored == 0) stored = n;
+}
+
 Result Run::run() {
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
@@ -440,6 +463,7 @@ Result Run::run() {
     }
     check_weights();
     tell_mismatches();
+    set_nextn();
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());

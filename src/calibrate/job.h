@@ -14,6 +14,7 @@
 #include "calibrate/missing_experts.h"
 #include "gguf/metadata.h"
 #include "imatrix/file.h"
+#include "perplexity/perplexity.h"
 #include "similarity/similarity.h"
 #include "stats/coverage.h"
 
@@ -28,9 +29,11 @@ enum class OnNan {
 /// What to do. Defaults are llama-imatrix's.
 struct Options {
     std::filesystem::path model;
-    gguf::Overrides metadata;  ///< in place of the model's
-    std::string text;          ///< the calibration text itself, one trailing newline already dropped
-    std::string dataset;       ///< name stored in the matrix; empty: none
+    gguf::Overrides metadata;     ///< in place of the model's
+    bool nextn = false;           ///< the blocks that predict ahead are calibrated too
+    std::filesystem::path draft;  ///< these are in a file of their own; implies `nextn`
+    std::string text;             ///< the calibration text itself, one trailing newline already dropped
+    std::string dataset;          ///< name stored in the matrix; empty: none
     std::filesystem::path output = "imatrix.gguf";
     std::optional<imatrix::Format> format;  ///< absent: by suffix
     std::vector<std::filesystem::path> in_files;
@@ -79,6 +82,7 @@ struct Plan {
     std::vector<std::string> overrides;  ///< of metadata, that took hold: "KEY = VALUE (the file: VALUE)"
     std::vector<std::string> backends;   ///< one per device
     std::int64_t n_layers = 0;
+    std::int64_t n_nextn = 0;   ///< blocks behind them that predict ahead
     std::int64_t n_tokens = 0;  ///< of the text
     std::int64_t n_chunks = 0;
     std::int64_t n_ctx = 0;
@@ -145,6 +149,13 @@ struct CheckpointCost {
     std::uint64_t bytes = 0;  ///< of the last one
 };
 
+/// How well a block that predicts ahead does, on the tokens that the model is scored by.
+struct NextNResult {
+    std::int64_t block = 0;
+    std::int64_t tokens = 0;  ///< it predicts the token so many after the last one that the model has seen
+    std::optional<perplexity::Estimate> estimate;  ///< absent: its variance is not positive
+};
+
 struct Result {
     std::int64_t chunks_done = 0;
     std::int64_t chunks_resumed = 0;  ///< of these, by the run that this one went on from
@@ -158,6 +169,7 @@ struct Result {
     std::optional<double> perplexity;   ///< absent when not asked for, or its variance is not positive
     double perplexity_error = 0;
     bool negative_variance = false;
+    std::vector<NextNResult> nextn;  ///< empty where no perplexity was asked for
     double seconds = 0;
     PassSeconds passes;
     CheckpointCost checkpoints;

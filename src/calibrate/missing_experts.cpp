@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "model/visit.h"
 
 namespace assay::calibrate {
 
@@ -62,15 +63,14 @@ void set_expert(imatrix::Entry& entry, std::int64_t expert, double square, std::
 
 engine::ExpertLists missing_experts(const model::Program& program, const imatrix::Matrix& matrix) {
     engine::ExpertLists missing;
-    for (const model::Layer& layer : program.layers)
-        for (const model::Stage& stage : layer.stages) {
-            const model::Experts* experts = stage.experts();
-            if (experts == nullptr) continue;
-            const auto entry = matrix.entries.find(experts->up.weight.name);
-            if (entry == matrix.entries.end()) continue;
-            if (auto list = without_rows(entry->second); !list.empty())
-                missing[experts->up.weight.name] = std::move(list);
-        }
+    for (const model::Stage* stage : model::collected_stages(program)) {
+        const model::Experts* experts = stage->experts();
+        if (experts == nullptr) continue;
+        const auto entry = matrix.entries.find(experts->up.weight.name);
+        if (entry == matrix.entries.end()) continue;
+        if (auto list = without_rows(entry->second); !list.empty())
+            missing[experts->up.weight.name] = std::move(list);
+    }
     return missing;
 }
 

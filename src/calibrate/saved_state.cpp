@@ -51,8 +51,9 @@ class Reader {
         }
     }
 
-    std::vector<perplexity::Sums> losses(const std::string& prefix) const {
-        return read_losses(without(prefix));
+    /// `block` as read_losses() takes it.
+    std::vector<perplexity::Sums> losses(const std::string& prefix, std::size_t block) const {
+        return read_losses(without(prefix), block);
     }
     similarity::Similarity similarity(const std::string& prefix) const {
         return read_similarity(without(prefix));
@@ -142,6 +143,7 @@ CollectorState SavedState::sums() const {
         matrix.datasets = *datasets;
     matrix.chunk_count = static_cast<std::uint32_t>(reader.count("imatrix.chunk_count"));
     matrix.chunk_size = static_cast<std::uint32_t>(reader.count("imatrix.chunk_size"));
+    matrix.n_layer_nextn = static_cast<std::uint32_t>(reader.count("imatrix.n_layer_nextn"));
     for (const auto& [key, value] : file_.metadata().values())
         if (key.starts_with("assay.")) matrix.extra.set(key, value);
     reader.entries("committed", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
@@ -155,7 +157,9 @@ CollectorState SavedState::sums() const {
     });
     if (const gguf::Integers* skipped = file_.metadata().find_integers("state.skipped"))
         sums.committed.skipped = *skipped;
-    sums.committed.chunk_losses = reader.losses("state.");
+    sums.committed.chunk_losses = reader.losses("state.", 0);
+    for (std::size_t block = 1; block <= matrix.n_layer_nextn; ++block)
+        sums.committed.nextn_losses.push_back(reader.losses("state.", block));
     sums.committed.similarity = reader.similarity("state.");
     if (head_.position.wave_chunks == 0) {
         sums.touched_similarity = sums.committed.similarity;
@@ -164,7 +168,6 @@ CollectorState SavedState::sums() const {
     reader.entries("touched", [&](gguf::Strings weights, std::int64_t occurrence, imatrix::Entry entry) {
         sums.touched.push_back({std::move(weights), occurrence, std::move(entry)});
     });
-    sums.wave_losses = reader.losses("wave.");
     sums.touched_similarity = reader.similarity("wave.");
     return sums;
 }

@@ -31,7 +31,7 @@ void Saves::save(std::vector<std::filesystem::path> paths, std::int64_t chunks_d
     Collected& collected = collector_.committed();
     collected.matrix.recount_chunks();
     store_model(plan_.program(), collected.matrix.extra);
-    store_losses(collected.chunk_losses, collected.matrix.extra);
+    store_losses(collected, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);
     store_skipped(collected.skipped, collected.matrix.extra);
     chunks_saved_ = chunks_done;

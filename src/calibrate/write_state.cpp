@@ -59,11 +59,10 @@ class EntryGroup {
 };
 
 /// Losses and similarity, as a matrix file has them but with `prefix` before their keys.
-void add_numbers(gguf::Writer& writer, const std::string& prefix, const std::vector<perplexity::Sums>& losses,
-                 const similarity::Similarity& similarity) {
+void add_numbers(gguf::Writer& writer, const std::string& prefix, const Collected& collected) {
     gguf::Metadata keys;
-    store_losses(losses, keys);
-    store_similarity(similarity, keys);
+    store_losses(collected, keys);
+    store_similarity(collected.similarity, keys);
     for (const auto& [key, value] : keys.values()) writer.add(prefix + key, value);
 }
 
@@ -74,6 +73,7 @@ void add_committed(gguf::Writer& writer, const CollectorState& sums) {
     writer.add("imatrix.datasets", gguf::texts(matrix.datasets));
     writer.add("imatrix.chunk_count", integer(matrix.chunk_count));
     writer.add("imatrix.chunk_size", integer(matrix.chunk_size));
+    writer.add("imatrix.n_layer_nextn", integer(matrix.n_layer_nextn));
     for (const auto& [key, value] : matrix.extra.values()) writer.add(key, value);
     EntryGroup committed(writer, "committed");
     for (const auto& [name, entry] : matrix.entries) committed.add({name}, 0, entry);
@@ -86,14 +86,16 @@ void add_committed(gguf::Writer& writer, const CollectorState& sums) {
     EntryGroup before(writer, "before");
     for (const auto& [name, entry] : sums.stacks_before) before.add({name}, 0, entry);
     before.end();
-    add_numbers(writer, "state.", sums.committed.chunk_losses, sums.committed.similarity);
+    add_numbers(writer, "state.", sums.committed);
 }
 
 void add_wave(gguf::Writer& writer, const StateContent& content) {
     EntryGroup touched(writer, "touched");
     for (const Touched& one : content.sums.touched) touched.add(one.weights, one.occurrence, one.entry);
     touched.end();
-    add_numbers(writer, "wave.", content.sums.wave_losses, content.sums.touched_similarity);
+    Collected wave;  // losses come when all stages are done
+    wave.similarity = content.sums.touched_similarity;
+    add_numbers(writer, "wave.", wave);
     const std::int64_t rows = content.head.position.wave_chunks * content.plan.options().n_ctx;
     for (const std::int32_t slot :
          content.plan.live_slots(static_cast<std::size_t>(content.head.position.stage))) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "calibrate/model_file.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
@@ -31,6 +32,11 @@ std::string result_json(const Arguments& arguments, const calibrate::Result& res
     out["seconds"] = result.seconds;
     out["perplexity"] = result.perplexity ? Json(*result.perplexity) : Json();
     out["perplexity_error"] = result.perplexity ? Json(result.perplexity_error) : Json();
+    for (const calibrate::NextNResult& block : result.nextn)
+        out["nextn"].push_back({{"block", block.block},
+                                {"tokens_ahead", block.tokens},
+                                {"perplexity", block.estimate ? Json(block.estimate->perplexity) : Json()},
+                                {"perplexity_error", block.estimate ? Json(block.estimate->error) : Json()}});
     if (arguments.options.similarity)
         out["similarity"] = Json::parse(report::similarity_json(result.similarity));
     return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -43,6 +49,8 @@ std::string result_text(const Arguments& arguments, const calibrate::Result& res
         std::optional<perplexity::Estimate> estimate;
         if (result.perplexity) estimate = perplexity::Estimate{*result.perplexity, result.perplexity_error};
         out += report::estimate_text(estimate);
+        for (const calibrate::NextNResult& block : result.nextn)
+            out += report::nextn_text(block.block, block.tokens, block.estimate);
     }
     if (arguments.options.similarity) out += report::similarity_text(result.similarity);
     return out;
@@ -108,6 +116,7 @@ void choose_checkpoint_folder(const Arguments& arguments, calibrate::Options& op
 void check_outputs(const Arguments& arguments) {
     const calibrate::Options& options = arguments.options;
     std::vector<std::filesystem::path> kept{options.model};
+    if (!options.draft.empty()) kept.push_back(options.draft);
     if (arguments.text_from != TextFrom::Prompt) kept.emplace_back(arguments.text_source);
     check_writable(options.output, kept);
     if (arguments.report.empty()) return;
@@ -132,7 +141,7 @@ int collect(Arguments arguments) {
     }
     if (!arguments.report.empty()) {
         const LabelledMatrix labelled{options.output.string(), std::move(result.matrix)};
-        const gguf::File model = gguf::File::open(arguments.options.model);
+        const gguf::File model = calibrate::open_model(options.model, {}, options.draft);
         write_report(arguments.report, {&labelled, 1}, {recipe::weights_wanting_data(model), {}});
         observer.tell(Verbosity::Errors, "wrote " + arguments.report.string());
     }

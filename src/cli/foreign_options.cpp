@@ -46,7 +46,7 @@ constexpr std::string_view kControl =
 constexpr std::string_view kExperts = "experts are chosen as the model says, and no others";
 constexpr std::string_view kSparse = "attention is computed over all tokens, as the model was trained";
 constexpr std::string_view kAhead =
-    "blocks that predict several tokens ahead, in this file or another, are not run";
+    "blocks that predict ahead go into the same matrix, with --nextn or --model-draft";
 
 /// YaRN's settings below 0 are the model's.
 void leave_to_model(Arguments&, const Value& v) {
@@ -101,8 +101,6 @@ constexpr Option kOptions[] = {
     ignored("--yarn-attn-factor", "X", kModels, leave_to_model, "LLAMA_ARG_YARN_ATTN_FACTOR"),
     ignored("--yarn-beta-slow", "X", kModels, leave_to_model, "LLAMA_ARG_YARN_BETA_SLOW"),
     ignored("--yarn-beta-fast", "X", kModels, leave_to_model, "LLAMA_ARG_YARN_BETA_FAST"),
-    refused("--nextn", kAhead),
-    refused("--model-draft -md --spec-draft-model", kAhead),
     refused("--multi-token-prediction -mtp", kAhead),
     ignored("--no-multi-token-prediction -no-mtp", "", kAhead),
     refused("--output-draft --draft-output --draft-output-file", kAhead),

@@ -122,7 +122,7 @@ std::string gguf_json(const gguf::File& file) {
 }
 
 std::string program_text(const gguf::File& file, std::int64_t n_ctx, std::optional<std::int64_t> layer) {
-    const model::Program program = model::build(file, {n_ctx});
+    const model::Program program = model::build(file, {n_ctx, true});
     const auto n_layers = static_cast<std::int64_t>(program.layers.size());
     if (layer && *layer >= n_layers)
         throw_error(ErrorKind::Usage, "--layer", "{} is none of the {} layers, which count from 0", *layer,

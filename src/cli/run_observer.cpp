@@ -67,8 +67,11 @@ void RunObserver::on_tokenized(double milliseconds) {
 
 void RunObserver::on_plan(const calibrate::Plan& plan) {
     n_chunks_ = plan.n_chunks;
-    tell(Verbosity::Info, fmt::format("model    {}, {}, {} layers, {}", plan.model_name, plan.architecture,
-                                      plan.n_layers, size_text(static_cast<double>(plan.model_bytes))));
+    std::string blocks = fmt::format("{} layers", plan.n_layers);
+    if (plan.n_nextn > 0)
+        blocks += fmt::format(" and {} NextN block{}", plan.n_nextn, plan.n_nextn == 1 ? "" : "s");
+    tell(Verbosity::Info, fmt::format("model    {}, {}, {}, {}", plan.model_name, plan.architecture, blocks,
+                                      size_text(static_cast<double>(plan.model_bytes))));
     for (const std::string& text : plan.overrides) tell(Verbosity::Info, "override " + text);
     for (const std::string& backend : plan.backends)
         tell(Verbosity::Info, fmt::format("backend  {}", backend));

@@ -36,9 +36,11 @@ struct SimilaritySums {
     double relative_change = 0;
 };
 
-/// The losses of one chunk: -log p of the scored positions, in order.
+/// The losses of one chunk: -log p of the scored tokens, in order, by the trunk, or by the block that
+/// predicts `ahead` tokens further.
 struct ChunkLosses {
     std::int64_t chunk = 0;
+    std::int64_t ahead = 0;
     std::span<const double> losses;
 };
 

@@ -77,16 +77,27 @@ LookupTables::LookupTables(const plan::PassPlan& plan, const WeightSources& sour
         }
 }
 
-void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first,
+void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, const TokenRows& rows,
                          backend::View out) const {
-    const auto part = [&](std::span<const std::int32_t> all) {
-        return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
-    };
     if (const auto rounded = rounded_.find(&lookup); rounded != rounded_.end())
-        return backend.embed(rounded->second.source, part(rounded->second.rows), lookup.scale, lookup.first,
-                             out);
-    backend.embed(sources_.mapped(lookup.table), model::table_rows(lookup, part(tokens_), n_ctx_),
+        return backend.embed(rounded->second.source, rows.of(rounded->second.rows), lookup.scale,
+                             lookup.first, out);
+    const std::span<const std::int32_t> chunks =
+        tokens_.subspan(static_cast<std::size_t>(rows.first_chunk * rows.n_ctx),
+                        static_cast<std::size_t>(rows.n_chunks * rows.n_ctx));
+    const TokenRows within{0, rows.n_chunks, rows.n_ctx, rows.ahead};
+    backend.embed(sources_.mapped(lookup.table), within.of(model::table_rows(lookup, chunks, rows.n_ctx)),
                   lookup.scale, lookup.first, out);
+}
+
+std::vector<std::int32_t> TokenRows::of(std::span<const std::int32_t> wave) const {
+    std::vector<std::int32_t> found;
+    for (std::int64_t chunk = first_chunk; chunk < first_chunk + n_chunks; ++chunk) {
+        const auto tokens = wave.subspan(static_cast<std::size_t>(chunk * n_ctx + ahead),
+                                         static_cast<std::size_t>(n_ctx - ahead));
+        found.insert(found.end(), tokens.begin(), tokens.end());
+    }
+    return found;
 }
 
 Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
@@ -95,7 +106,7 @@ Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* r
       sources(plan, backend, replacement_),
       tables(plan, sources, replacement_, tokens) {
     const std::size_t n_stages = plan.stages().size();
-    changed.assign(n_stages + 1, false);
+    changed.assign(n_stages + plan.projections().size(), false);
     if (replacement == nullptr) return;
     start = n_stages;
     for (std::size_t s = n_stages; s-- > 0;) {
@@ -103,7 +114,8 @@ Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* r
         changed[s] = replaces_any(*replacement, stage);
         if (changed[s] || replaces_table(*replacement, stage)) start = s;
     }
-    changed[n_stages] = replacement->replaces(plan.program().output.linear.weight.name);
+    for (std::size_t p = 0; p < plan.projections().size(); ++p)
+        changed[n_stages + p] = replacement->replaces(plan.projections()[p]->linear.weight.name);
 }
 
 void allocate_slots(Line& line, const plan::PassPlan& plan, backend::Backend& backend, std::int64_t n_rows,

@@ -16,6 +16,17 @@
 
 namespace assay::engine {
 
+/// Chunks of a wave from their token `ahead` on.
+struct TokenRows {
+    std::int64_t first_chunk = 0;  ///< within the wave
+    std::int64_t n_chunks = 0;
+    std::int64_t n_ctx = 0;
+    std::int64_t ahead = 0;
+
+    /// Their entries of something that has one for each token of the wave.
+    std::vector<std::int32_t> of(std::span<const std::int32_t> wave) const;
+};
+
 /// The tables of Lookups as a line has them: of one that a variant rounds, only the rows that the wave uses.
 class LookupTables {
   public:
@@ -23,9 +34,8 @@ class LookupTables {
     LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
                  std::span<const std::int32_t> tokens);
 
-    /// out [tokens, cols] for tokens [first, first + out.rows) of the wave, whole chunks. The lookup is one
-    /// of the program's.
-    void embed(backend::Backend& backend, const model::Lookup& lookup, std::int64_t first,
+    /// out [rows, cols] for the tokens of these rows. The lookup is one of the program's.
+    void embed(backend::Backend& backend, const model::Lookup& lookup, const TokenRows& rows,
                backend::View out) const;
 
   private:
@@ -57,7 +67,7 @@ struct Line {
     std::vector<Rows2d> slots;
     std::vector<const SpilledRows*> spilled;  ///< of the slots
     backend::RoutingPtr routing;              ///< of the stage of experts under way
-    Rows2d scored;                            ///< operand of the output projection
+    std::vector<Rows2d> scored;               ///< by PassPlan::scorings(): operands of output projections
 };
 
 /// Room for a line's slots. spill_folder: empty, or where they go to disk.

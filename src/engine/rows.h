@@ -31,18 +31,22 @@ struct Group {
     backend::Rows rows;
     ChunkRange chunks;  ///< of the run
 
+    std::int64_t first_chunk() const noexcept { return first_row / rows.chunk_tokens; }  ///< within the wave
+
     backend::View of(const backend::View& wave_view) const {
         return wave_view.row_range(first_row, rows.count());
     }
 };
 
 /// Positions of a chunk whose next token is scored: its second half, but for the last, whose next token
-/// belongs to another chunk.
+/// belongs to another chunk. A block that predicts `ahead` tokens further scores the same tokens from rows as
+/// much before.
 struct Scored {
     std::int64_t first = 0;
     std::int64_t count = 0;
 
     static Scored of(std::int64_t n_ctx) { return {n_ctx / 2, n_ctx - n_ctx / 2 - 1}; }
+    std::int64_t first_row(std::int64_t ahead) const noexcept { return first - ahead; }
 };
 
 }  // namespace assay::engine

@@ -16,8 +16,7 @@ StageRun::StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, bac
       unit_(unit),
       line_(line),
       group_(group),
-      arena_(arena),
-      n_ctx_(plan.options().n_ctx) {}
+      arena_(arena) {}
 
 void StageRun::run() {
     for (const plan::Instruction& instruction : stage_.instructions) run(instruction);
@@ -31,7 +30,7 @@ void StageRun::run(const plan::Instruction& instruction) {
             return backend_.observe(plain(instruction.x), group_.rows, produced(instruction, instruction.x));
         case plan::Instruction::Kind::Compare:
             return compare_rows(backend_, delivery_, instruction.similarity, instruction.layer, group_.chunks,
-                                n_ctx_, plain(instruction.x), plain(instruction.y));
+                                stage_.n_rows, plain(instruction.x), plain(instruction.y));
     }
 }
 
@@ -48,7 +47,9 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
         const StepWeights& w;
 
         void operator()(const model::Lookup& op) const {
-            run.line_.tables.embed(run.backend_, op, run.group_.first_row, to());
+            run.line_.tables.embed(
+                run.backend_, op,
+                {run.group_.first_chunk(), r.n_chunks, run.plan_.options().n_ctx, run.stage_.ahead}, to());
         }
         void operator()(const model::Normalise& op) const {
             run.backend_.norm(run.plain(op.x), run.norm(op.norm, op.x.cols, op.n_slices), r, produce());
@@ -65,6 +66,7 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
             run.backend_.rotate_heads(to(), op.n_heads, run.norm(op.norm, to().cols, op.n_heads),
                                       op.norm_last, rope, r);
         }
+        void operator()(const model::HandOn& op) const { run.run_hand_on(op, to()); }
         void operator()(const model::CopyHeads& op) const {
             run.backend_.copy_heads(run.plain(op.x),
                                     {op.n_heads, op.first, op.count, op.out_first, op.spread}, to());
@@ -122,6 +124,16 @@ void StageRun::run_product(const model::Product& op, backend::View out, const St
         backend_.linear(x.col_range(h * n_in, n_in), *weights.matrices[static_cast<std::size_t>(h)],
                         weights.bias ? weights.bias_data() + h * n_out : nullptr, op.adds,
                         out.col_range(h * width, n_out));
+}
+
+/// Chunks of the part before have one row more, whose token none follows.
+void StageRun::run_hand_on(const model::HandOn& op, backend::View out) {
+    const auto slot = static_cast<std::size_t>(plan_.slot_of(op.x.id));
+    const backend::View x = line_.slots.at(slot).view.col_range(op.x.first, op.x.cols);
+    const std::int64_t rows = stage_.n_rows;
+    for (std::int64_t chunk = 0; chunk < group_.rows.n_chunks; ++chunk)
+        backend_.copy_heads(x.row_range((group_.first_chunk() + chunk) * (rows + 1), rows),
+                            {.n_heads = 1, .count = x.cols}, out.row_range(chunk * rows, rows));
 }
 
 void StageRun::run_attend(const model::Attend& op, const backend::Produced& out) {
@@ -217,7 +229,7 @@ backend::Produced StageRun::produced(const plan::Instruction& instruction, const
     if (instruction.plain)
         out.plain = plain(instruction.kind == plan::Instruction::Kind::Observe ? instruction.y : value);
     if (!instruction.observed.empty())
-        out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, n_ctx_);
+        out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, stage_.n_rows);
     return out;
 }
 

@@ -25,6 +25,7 @@ class StageRun {
     void run(const plan::Instruction& instruction);
     void run(const model::Step& step, const plan::Instruction& instruction, const StepWeights& weights);
     void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
+    void run_hand_on(const model::HandOn& op, backend::View out);
     void run_attend(const model::Attend& op, const backend::Produced& out);
     void run_scan(const model::Scan& op, backend::View out);
     void run_chain(const model::Chain& op, const backend::Produced& out);
@@ -47,7 +48,6 @@ class StageRun {
     const Line& line_;
     const Group& group_;
     const backend::Buffer& arena_;
-    const std::int64_t n_ctx_;
 };
 
 /// A router's numbers as the backend takes them; `unit` holds its vectors.

@@ -55,18 +55,21 @@ backend::RouteArgs forced_route(const model::Router& router, std::span<const std
 
 }  // namespace
 
-void WaveRun::route(const model::Experts& experts, Line& line, const Unit& unit) {
+void WaveRun::route(std::size_t stage, Line& line, const Unit& unit) {
+    const plan::StagePlan& planned = plan_.stages()[stage];
+    const model::Experts& experts = *planned.stage->experts();
     backend::RouteArgs args = route_args(experts.router, unit);
     std::vector<std::int32_t> chosen;
     if (experts.router.lookup.present()) {
         const gguf::Tensor& table = plan_.file().get(experts.router.lookup.name);
         const auto* rows = reinterpret_cast<const std::int32_t*>(plan_.file().data(table).data());
-        for (const std::int32_t token : wave_.inputs)
+        const TokenRows tokens{0, wave_.n_chunks, n_ctx_, planned.ahead};
+        for (const std::int32_t token : tokens.of(wave_.inputs))
             for (std::int64_t i = 0; i < args.n_used; ++i)
                 chosen.push_back(rows[static_cast<std::int64_t>(token) * args.n_used + i]);
         args.chosen = chosen;
     }
-    line.routing = backend_.route(slot(line, experts.logits), args, {wave_.n_chunks, n_ctx_});
+    line.routing = backend_.route(slot(line, stage, experts.logits), args, {wave_.n_chunks, planned.n_rows});
 }
 
 void WaveRun::run_experts(std::size_t stage, Loader& loader) {
@@ -74,12 +77,12 @@ void WaveRun::run_experts(std::size_t stage, Loader& loader) {
     const auto& experts = std::get<model::Experts>(step.operation);
     if (!experts.adds)
         for (Line& line : lines_)
-            if (line.living) backend_.clear(slot(line, step.out));
+            if (line.living) backend_.clear(slot(line, stage, step.out));
     for (Line& line : lines_) line.routing.reset();
     for (std::int64_t next = 0; next < experts.router.n_experts;) {
         std::int64_t count = 0;
         with_units(stage, true, loader, [&](Line& line, const Unit& unit) {
-            if (!line.routing) route(experts, line, unit);
+            if (!line.routing) route(stage, line, unit);
             run_expert_batch(stage, line, unit);
             count = static_cast<std::int64_t>(unit.steps.front().matrices.size());
         });
@@ -92,8 +95,8 @@ void WaveRun::run_expert_batch(std::size_t stage, Line& line, const Unit& unit) 
     const auto& experts = std::get<model::Experts>(step.operation);
     backend::ExpertBatch batch = batch_of(experts, unit);
     expect_experts(*observation_, batch, experts, {wave_.first_chunk, wave_.n_chunks}, *line.routing);
-    backend_.experts(slot(line, experts.x), *line.routing, batch, {wave_.n_chunks, n_ctx_},
-                     slot(line, step.out));
+    backend_.experts(slot(line, stage, experts.x), *line.routing, batch,
+                     {wave_.n_chunks, plan_.stages()[stage].n_rows}, slot(line, stage, step.out));
     observation_->deliver();
     if (wave_.forced == nullptr) return;
     const auto forced = wave_.forced->find(experts.up.weight.name);
@@ -107,17 +110,18 @@ void WaveRun::run_expert_batch(std::size_t stage, Line& line, const Unit& unit) 
         if (!batch.down.empty()) one.down = batch.down.subspan(static_cast<std::size_t>(place), 1);
         if (batch.gate_up_bias != nullptr) one.gate_up_bias += place * one.gate_up.front()->n_out();
         if (batch.down_bias != nullptr) one.down_bias += place * one.down.front()->n_out();
-        run_forced(step, line, one);
+        run_forced(stage, line, one);
     }
 }
 
-void WaveRun::run_forced(const model::Step& step, Line& line, backend::ExpertBatch one) {
+void WaveRun::run_forced(std::size_t stage, Line& line, backend::ExpertBatch one) {
+    const model::Step& step = plan_.stages()[stage].stage->steps.front();
     const auto& experts = std::get<model::Experts>(step.operation);
-    for (const Group& group : groups()) {
+    for (const Group& group : groups(stage)) {
         const std::int64_t n_rows = group.rows.count();
         const std::vector<std::int32_t> chosen(static_cast<std::size_t>(n_rows),
                                                static_cast<std::int32_t>(one.first));
-        const auto rows_of = [&](const model::Value& value) { return group.of(slot(line, value)); };
+        const auto rows_of = [&](const model::Value& value) { return group.of(slot(line, stage, value)); };
         const backend::RoutingPtr routing =
             backend_.route(rows_of(experts.logits), forced_route(experts.router, chosen), group.rows);
         expect_experts(*forced_observation_, one, experts, group.chunks, *routing);

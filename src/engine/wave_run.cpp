@@ -61,11 +61,12 @@ std::vector<Job> WaveRun::jobs() const {
 }
 
 std::vector<double> WaveRun::work() const {
-    std::vector<double> work(plan_.stages().size() + 1, 0);
+    const std::size_t n_stages = plan_.stages().size();
+    std::vector<double> work(n_stages + plan_.projections().size(), 0);
     for (const plan::Piece& piece : plan_.pieces()) {
         double bytes = 0;
         for (const gguf::TensorRange& range : piece.reads) bytes += static_cast<double>(range.size_bytes);
-        if (piece.stage == plan_.stages().size()) {
+        if (piece.stage >= n_stages) {
             bytes /= 2;  // half of the positions are scored
         } else if (const auto* experts = plan_.stages()[piece.stage].stage->experts()) {
             bytes *=
@@ -78,18 +79,21 @@ std::vector<double> WaveRun::work() const {
     return work;
 }
 
-std::vector<Group> WaveRun::groups() const {
+std::vector<Group> WaveRun::groups(std::size_t stage) const {
+    const std::int64_t rows = plan_.stages()[stage].n_rows;
     std::vector<Group> groups;
     for (std::int64_t first = 0; first < wave_.n_chunks; first += plan_.group_chunks()) {
         const std::int64_t count = std::min(plan_.group_chunks(), wave_.n_chunks - first);
-        groups.push_back({first * n_ctx_, {count, n_ctx_}, {wave_.first_chunk + first, count}});
+        groups.push_back({first * rows, {count, rows}, {wave_.first_chunk + first, count}});
     }
     return groups;
 }
 
-backend::View WaveRun::slot(const Line& line, const model::Value& value) const {
+backend::View WaveRun::slot(const Line& line, std::size_t stage, const model::Value& value) const {
     const auto index = static_cast<std::size_t>(plan_.slot_of(value.id));
-    return line.slots.at(index).view.col_range(value.first, value.cols);
+    return line.slots.at(index)
+        .view.row_range(0, wave_.n_chunks * plan_.stages()[stage].n_rows)
+        .col_range(value.first, value.cols);
 }
 
 /// Lines that begin at this stage take over what the model's has come to.
@@ -106,15 +110,15 @@ void WaveRun::start_lines(std::size_t stage) {
 }
 
 void WaveRun::run_groups(std::size_t stage, Line& line, const Unit& unit) {
-    const bool is_head = stage + 1 == plan_.stages().size();
-    for (const Group& group : groups()) {
+    const plan::StagePlan& planned = plan_.stages()[stage];
+    for (const Group& group : groups(stage)) {
         const std::int64_t next = group.first_row + group.rows.count();
         for (const SpilledRows* rows : line.spilled)
             rows->will_need(next, std::min(group.rows.count(), n_rows_ - next));
-        StageRun run(plan_, plan_.stages()[stage], backend_, *delivery_, *observation_, unit, line, group,
-                     *arena_.memory);
+        StageRun run(plan_, planned, backend_, *delivery_, *observation_, unit, line, group, *arena_.memory);
         run.run();
-        if (is_head && plan_.options().losses) keep_scored(line, group, run.plain(plan_.program().final));
+        if (planned.leaves.present() && plan_.options().losses)
+            keep_scored(line, static_cast<std::size_t>(planned.ahead), group, run.plain(planned.leaves));
         observation_->deliver();
         for (const SpilledRows* rows : line.spilled) rows->write_back(group.first_row, group.rows.count());
     }
@@ -143,19 +147,24 @@ void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) 
                               widest / backend::size_of(backend::DType::F32), backend::DType::F32);
     const std::vector<double> work_of = work();
     const double total = std::accumulate(work_of.begin(), work_of.end(), 0.0);
+    const auto leaves = [](const plan::StagePlan& stage) { return stage.leaves.present(); };
+    const auto head =
+        static_cast<std::size_t>(std::ranges::find_if(plan_.stages(), leaves) - plan_.stages().begin());
     double done = 0;
     for (std::size_t s = 0; s < plan_.stages().size(); ++s) {
         done += work_of[s];
         if (s < first_stage(wave_)) continue;
         if (s == first_stage(wave_) && s > 0) take_slots();
-        if (s > first_stage(wave_)) keep(s);
+        // Rows that are scored, and those of blocks that predict ahead, are in no slot.
+        if (s > first_stage(wave_) && s <= head) keep(s);
         run_stage(s, loader);
         const std::int64_t layer = plan_.stages()[s].layer;
         if (layer >= 0 && s + 1 < plan_.stages().size() && plan_.stages()[s + 1].layer != layer)
             progress(layer + 1, total > 0 ? done / total : 0);
     }
     for (Line& line : lines_) line.slots.clear();
-    run_output(loader);
+    if (!plan_.options().losses || scored_.count == 0) return;
+    for (std::size_t p = 0; p < plan_.projections().size(); ++p) run_projection(p, loader);
 }
 
 }  // namespace assay::engine

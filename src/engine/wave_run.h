@@ -46,15 +46,15 @@ class WaveRun {
     void run_experts(std::size_t stage, Loader& loader);
     void run_expert_batch(std::size_t stage, Line& line, const Unit& unit);
     /// Every row of the wave through one expert of the batch, for its sums; what it gives is dropped.
-    void run_forced(const model::Step& step, Line& line, backend::ExpertBatch one);
-    void route(const model::Experts& experts, Line& line, const Unit& unit);
-    void run_output(Loader& loader);
-    void allocate_scored(Line& line);
-    void keep_scored(Line& line, const Group& group, backend::View final);
+    void run_forced(std::size_t stage, Line& line, backend::ExpertBatch one);
+    void route(std::size_t stage, Line& line, const Unit& unit);
+    void run_projection(std::size_t projection, Loader& loader);
+    void keep_scored(Line& line, std::size_t scoring, const Group& group, backend::View final);
     std::vector<std::int32_t> scored_targets() const;
-    void deliver_losses(std::vector<double> losses);
-    std::vector<Group> groups() const;
-    backend::View slot(const Line& line, const model::Value& value) const;
+    void deliver_losses(std::int64_t ahead, std::vector<double> losses);
+    std::vector<Group> groups(std::size_t stage) const;
+    /// All rows that a stage has of a value.
+    backend::View slot(const Line& line, std::size_t stage, const model::Value& value) const;
     /// What a stage reads of the weights, times the lines that pass through it.
     std::vector<double> work() const;
 

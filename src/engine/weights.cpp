@@ -122,7 +122,7 @@ Unit WeightSources::make_stage(const plan::Piece& piece, const gguf::TensorBytes
 }
 
 Unit WeightSources::make_panel(const plan::Piece& piece, const gguf::TensorBytes& bytes) const {
-    const model::Linear& output = plan_.program().output.linear;
+    const model::Linear& output = plan_.projections().at(piece.stage - plan_.stages().size())->linear;
     const backend::WeightSource panel = source(bytes, output.weight, piece.first, piece.count);
     StepWeights weights;
     weights.matrices.push_back(backend_.prepare(std::span(&panel, 1)));
@@ -141,7 +141,7 @@ Job WeightSources::job(const plan::Piece& piece) const {
     Job job;
     job.reads = piece.reads;
     job.make = [this, &piece](const gguf::TensorBytes& bytes) {
-        return piece.stage == plan_.stages().size() ? make_panel(piece, bytes) : make_stage(piece, bytes);
+        return piece.stage >= plan_.stages().size() ? make_panel(piece, bytes) : make_stage(piece, bytes);
     };
     return job;
 }

@@ -65,6 +65,19 @@ File File::open(const fs::path& path, const Overrides& overrides) {
     return file;
 }
 
+void File::adopt(File other, const std::function<bool(const Tensor&)>& wanted, const Overrides& metadata) {
+    const auto first = static_cast<std::uint32_t>(shards_.size());
+    for (Tensor& tensor : other.tensors_) {
+        if (!wanted(tensor)) continue;
+        tensor.shard += first;
+        if (!index_.emplace(tensor.name, tensors_.size()).second)
+            throw_error(ErrorKind::BadFile, other.where(), "tensor {} is also in {}", tensor.name, where());
+        tensors_.push_back(std::move(tensor));
+    }
+    for (MappedFile& shard : other.shards_) shards_.push_back(std::move(shard));
+    for (const auto& [key, value] : metadata) metadata_.set(key, value);
+}
+
 const Tensor* File::find(std::string_view name) const {
     const auto it = index_.find(name);
     return it == index_.end() ? nullptr : &tensors_[it->second];

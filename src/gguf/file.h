@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -53,6 +54,10 @@ class File {
     /// Opens `path` and, when it is the first of a split model (-00001-of-000NN), its siblings. The metadata
     /// are the file's with the overrides applied.
     static File open(const std::filesystem::path& path, const Overrides& overrides = {});
+
+    /// Takes over the wanted tensors of another file, whose parts become parts of this one, and metadata in
+    /// place of its own. Throws Error{BadFile} for a tensor that is there already.
+    void adopt(File other, const std::function<bool(const Tensor&)>& wanted, const Overrides& metadata);
 
     const std::string& where() const noexcept { return metadata_.where(); }
     std::uint32_t version() const noexcept { return version_; }

@@ -1,4 +1,5 @@
-// Keys, in order: general.type, imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size, assay.*. Tensors
+// Keys, in order: general.type, imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size,
+// imatrix.n_layer_nextn (only above 0), assay.*. Tensors
 // per weight, in bytewise order of names: NAME.in_sum2, NAME.counts, and NAME.in_sum where it is known.
 #include <cmath>
 #include <cstring>
@@ -152,6 +153,14 @@ class Reader {
     gguf::Header header_;
 };
 
+void read_n_layer_nextn(const gguf::Metadata& metadata, Matrix& matrix) {
+    const std::int64_t stored = metadata.find_integer("imatrix.n_layer_nextn").value_or(0);
+    if (stored < 0 || stored > UINT32_MAX)
+        throw_error(ErrorKind::BadFile, metadata.where(),
+                    "imatrix.n_layer_nextn is {}, expected 0 to 2^32 - 1", stored);
+    matrix.n_layer_nextn = static_cast<std::uint32_t>(stored);
+}
+
 void read_chunk_size(const gguf::Metadata& metadata, const LoadOptions& options, Matrix& matrix,
                      Notes& notes) {
     const auto stored = metadata.find_integer("imatrix.chunk_size");
@@ -223,6 +232,7 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
     if (const gguf::Strings* datasets = reader.metadata().find_strings("imatrix.datasets"))
         matrix.datasets = *datasets;
     read_chunk_size(reader.metadata(), options, matrix, notes);
+    read_n_layer_nextn(reader.metadata(), matrix);
     matrix.recount_chunks();
     matrix.extra = gguf::Metadata(where);
     for (const auto& [key, value] : reader.metadata().values())
@@ -237,6 +247,7 @@ std::vector<std::byte> serialise_gguf(const Matrix& matrix, bool exact, Notes& n
     writer.add("imatrix.datasets", gguf::texts(matrix.datasets));
     writer.add("imatrix.chunk_count", gguf::u32(matrix.chunk_count));
     writer.add("imatrix.chunk_size", gguf::u32(matrix.chunk_size));
+    if (matrix.n_layer_nextn > 0) writer.add("imatrix.n_layer_nextn", gguf::u32(matrix.n_layer_nextn));
     for (const auto& [key, value] : matrix.extra.values()) writer.add(key, value);
     for (const auto& [name, entry] : matrix.entries) {
         if (!fits(name, notes)) continue;

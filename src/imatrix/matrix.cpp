@@ -82,14 +82,11 @@ std::string Entry::partial_note(std::string_view name) const {
                        100.0 * (n - static_cast<double>(missing)) / n);
 }
 
-std::uint64_t Matrix::max_count() const noexcept {
-    std::uint64_t most = 0;
-    for (const auto& [name, entry] : entries) most = std::max(most, entry.max_count());
-    return most;
-}
-
 void Matrix::recount_chunks() noexcept {
-    const std::uint64_t chunks = chunk_size == 0 ? 0 : max_count() / chunk_size;
+    std::uint64_t most = 0;
+    for (const auto& [name, entry] : entries)
+        if (name.find(".nextn.") == std::string::npos) most = std::max(most, entry.max_count());
+    const std::uint64_t chunks = chunk_size == 0 ? 0 : most / chunk_size;
     chunk_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, UINT32_MAX));
 }
 
@@ -158,6 +155,11 @@ void merge(Matrix& into, const Matrix& from, Notes& notes) {
             "merging chunks of {} tokens with chunks of {}: the sums count tokens, so the result is "
             "exact; the number of chunks is given in units of {}",
             into.chunk_size, from.chunk_size, into.chunk_size));
+    if (into.n_layer_nextn == 0)
+        into.n_layer_nextn = from.n_layer_nextn;
+    else if (from.n_layer_nextn != 0 && from.n_layer_nextn != into.n_layer_nextn)
+        notes.push_back(fmt::format("merging a matrix of {} NextN blocks with one of {}; the result says {}",
+                                    into.n_layer_nextn, from.n_layer_nextn, into.n_layer_nextn));
     into.recount_chunks();
 }
 

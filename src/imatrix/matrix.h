@@ -46,11 +46,12 @@ struct Matrix {
     std::vector<std::string> datasets;                  ///< calibration texts, in the order they were used
     std::uint32_t chunk_size = 0;                       ///< tokens per chunk; 0 when nothing is known yet
     std::uint32_t chunk_count = 0;
+    std::uint32_t n_layer_nextn = 0;  ///< the last blocks, which predict ahead; 0: not collected
     /// Keys beginning with `assay.`: whatever other rooms want to keep beside the sums. Not interpreted here.
     gguf::Metadata extra;
 
-    std::uint64_t max_count() const noexcept;
-    /// chunk_count = max_count() / chunk_size, the rule of other tools for loaded and merged files.
+    /// chunk_count = max_count() / chunk_size, the rule of other tools for loaded and merged files. Products
+    /// of blocks that predict ahead (NAME.nextn.*) do not count: one may see several rows for a token.
     void recount_chunks() noexcept;
 };
 
@@ -73,7 +74,8 @@ void add_entry(Matrix& into, const std::string& name, Entry entry);
 /// only one side has is kept as it is; the sum of x survives where both sides know it; of the extra keys
 /// (all of `from` when `into` is empty) those survive that both sides have with the same value, in groups:
 /// what stands before the last dot names one, and what one key of a group tells means nothing without the
-/// others. The chunk size of the first stays, with a note when they differ: the sums are weighted by tokens,
+/// others. The chunk size and the number of blocks that predict ahead of the first
+/// that has them stay, with a note when they differ: the sums are weighted by tokens,
 /// so they need no correction. A note also tells of matrices without any entry in common. Throws Error{Shape}
 /// "inconsistent size for NAME (a vs b)" or "inconsistent expert count for NAME (a vs b)"; `into` is
 /// unchanged then.

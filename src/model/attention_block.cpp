@@ -77,8 +77,9 @@ Vector query_temperature(const Builder& b, float scale, std::int64_t length, std
     if (length <= 0)
         throw_error(ErrorKind::BadFile, b.where(),
                     "queries change every {} positions, expected a positive number", length);
+    offset += b.first_position();
     std::vector<float> factors;
-    for (std::int64_t p = 0; p < b.n_ctx(); ++p)
+    for (std::int64_t p = 0; p < b.n_rows(); ++p)
         factors.push_back(1 + scale * std::log(static_cast<float>((p + offset) / length) + 1));
     return Builder::constant(fmt::format("temperature.{}.{}.{}", scale, length, offset), std::move(factors));
 }

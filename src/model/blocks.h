@@ -66,7 +66,7 @@ Value gated_heads(Builder& b, Value h, Value out, std::int64_t n_heads, Activati
 
 /// [n_heads] slopes of ALiBi (Press et al. 2022) for a largest bias.
 Vector alibi_slopes(std::int64_t n_heads, float max_bias);
-/// [n_ctx] 1 + scale * ln(floor((p + offset) / length) + 1)
+/// [rows of a chunk] 1 + scale * ln(floor((p + offset) / length) + 1) at position p
 Vector query_temperature(const Builder& b, float scale, std::int64_t length, std::int64_t offset = 0);
 
 /// Where and how a branch joins the residual stream.
@@ -116,6 +116,7 @@ struct IndexerBlock {
     Rope rope{};
     bool turns_last = false;  ///< the last components of a head turn, not the first
     float eps = 0;            ///< of indexer.k_norm
+    bool chooses = true;      ///< false: its products are there, and everything is seen
 };
 /// What queries see, as Attend::chosen; absent where that is everything. query_latent: as MlaBlock::choose
 /// has it.
@@ -150,8 +151,8 @@ HyperStep open_low_rank(Builder& b, Value streams, const std::string& name);
 void close_hyper(Builder& b, Value streams, const HyperStep& step, Value branch, Value out);
 /// The mixture with output_hc_fn, _base and _scale that leaves the last layer.
 Value hyper_head(Builder& b, Value streams);
-/// The same of low rank, with output_hc_norm, _down and _up, in place of the final norm.
-Value low_rank_head(Builder& b, Value streams);
+/// The same of low rank, with <name>_norm, _down and _up, in place of the final norm.
+Value low_rank_head(Builder& b, Value streams, const std::string& name);
 /// The mean of streams side by side.
 Value hyper_mean(Builder& b, Value streams);
 
@@ -271,6 +272,21 @@ MoeBlock led_experts(Builder& b, const DenseLead& block);
 void dense_lead(Builder& b, Value h, Value residual, const DenseLead& block);
 /// The same as a value of its own.
 Value dense_lead_sum(Builder& b, Value h, const DenseLead& block);
+
+/// Blocks behind the trunk (model::NextN), with tensors nextn.*.
+struct NextNBlock {
+    /// Writes a layer over the residual stream.
+    std::function<void(Value)> layer{};
+    /// What is handed on is the residual stream as it leaves the layers; false: what the output projection
+    /// takes.
+    bool hands_residual = false;
+    /// [hidden] of the residual stream, within the head; absent: the stream itself.
+    std::function<Value(Value)> leave{};
+    /// `leave` multiplies with weights of the block's own, which are collected, and no norm follows.
+    bool leaves_by_own = false;
+};
+/// All that are asked for; residual: the stream that leaves the trunk's layers.
+void nextn_blocks(Builder& b, Value residual, const NextNBlock& block);
 
 /// Embeddings of each layer's own (gemma3n, gemma4), [layers * width]: what per_layer_token_embd has for the
 /// token, and per_layer_model_proj makes of the embedding x.

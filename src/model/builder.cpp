@@ -60,8 +60,15 @@ Vector Builder::constant(std::string name, std::vector<float> values) {
 }
 
 Stage& Builder::stage() {
+    if (!program_.nextn.empty())
+        return in_head_ ? program_.nextn.back().head : program_.nextn.back().stages.back();
     if (in_head_) return program_.head;
     return program_.layers.empty() ? program_.start : program_.layers.back().stages.back();
+}
+
+Layer* Builder::current_layer() {
+    const bool in_layer = layer_ >= 0 && !in_head_ && program_.nextn.empty();
+    return in_layer ? &program_.layers.back() : nullptr;
 }
 
 Value Builder::declare(std::int64_t cols, std::string_view name) {
@@ -79,11 +86,11 @@ void Builder::emit_into(Operation operation, Value out) {
     const bool experts = std::holds_alternative<Experts>(operation);
     if (experts && !stage().steps.empty()) next_stage();
     if (!experts && stage().experts() != nullptr) next_stage();
-    if (layer_ >= 0 && !in_head_ && !program_.layers.back().input.present())
+    if (Layer* layer = current_layer(); layer != nullptr && !layer->input.present())
         // Coefficients that streams are mixed by are products too.
         if (const auto* product = std::get_if<Product>(&operation);
             product != nullptr && !product->precise && product->x.cols == program_.hidden)
-            program_.layers.back().input = product->x;
+            layer->input = product->x;
     stage().steps.push_back({std::move(operation), out});
 }
 
@@ -121,9 +128,12 @@ Value Builder::heads(Value x, std::int64_t n_heads, std::int64_t first, std::int
 
 Value Builder::embed(float scale) {
     program_.n_vocab = n_vocab();
-    return emit(
-        Lookup{.table = tensors_.linear("token_embd", hidden(), program_.n_vocab).weight, .scale = scale},
-        hidden(), "x");
+    return lookup("token_embd", scale, "x");
+}
+
+Value Builder::lookup(const std::string& table, float scale, std::string_view name) {
+    return emit(Lookup{.table = tensors_.linear(table, hidden(), n_vocab()).weight, .scale = scale}, hidden(),
+                name);
 }
 
 void Builder::begin_layer(Value residual, std::int64_t block) {
@@ -134,12 +144,12 @@ void Builder::begin_layer(Value residual, std::int64_t block) {
 
 void Builder::leave_layer(Value residual) { program_.layers.back().left = residual; }
 
-void Builder::next_stage() { program_.layers.back().stages.emplace_back(); }
+void Builder::next_stage() {
+    (program_.nextn.empty() ? program_.layers.back().stages : program_.nextn.back().stages).emplace_back();
+}
 
 void Builder::mark_ffn_input(Value x) {
-    if (layer_ < 0 || in_head_) return;
-    Layer& layer = program_.layers.back();
-    if (!layer.ffn_input.present()) layer.ffn_input = x;
+    if (Layer* layer = current_layer(); layer != nullptr && !layer->ffn_input.present()) layer->ffn_input = x;
 }
 
 void Builder::begin_head() { in_head_ = true; }
@@ -161,6 +171,23 @@ void Builder::finish_normed(Value final) {
 void Builder::scale_logits(float scale, float soft_cap) {
     program_.output.scale = scale;
     program_.output.soft_cap = soft_cap;
+}
+
+std::int64_t Builder::n_nextn() const {
+    const bool stored = tensors_.has(block_name(hp_.n_layers(), "nextn.eh_proj.weight"));
+    return options_.nextn && stored ? hp_.n_blocks() - hp_.n_layers() : 0;
+}
+
+void Builder::begin_nextn() {
+    in_head_ = false;
+    layer_ = hp_.n_layers() + std::ssize(program_.nextn);
+    program_.nextn.push_back({layer_, std::ssize(program_.nextn) + 1, {Stage{}}, {}, {}, program_.output});
+}
+
+void Builder::finish_nextn(Value final, Linear head) {
+    NextN& block = program_.nextn.back();
+    block.final = final;
+    if (head.present()) block.output.linear = std::move(head);
 }
 
 Link apply(Activation activation) { return {.kind = LinkKind::Apply, .activation = activation}; }

@@ -14,10 +14,11 @@ namespace assay::model {
 
 struct BuildOptions {
     std::int64_t n_ctx = 512;  ///< tokens of a chunk; some rotary scalings depend on it
+    bool nextn = false;        ///< with the blocks that predict further tokens, where they are known
 };
 
-/// Steps go to the current stage: that of the start, then of each layer, then of the head. The file is
-/// borrowed.
+/// Steps go to the current stage: that of the start, then of each layer, then of the head, then of each block
+/// that predicts ahead and its head. The file is borrowed.
 class Builder {
   public:
     Builder(const gguf::File& file, const std::string& architecture, const BuildOptions& options);
@@ -27,13 +28,17 @@ class Builder {
     const Tensors& tensors() const noexcept { return tensors_; }
     const std::string& where() const noexcept { return tensors_.file().where(); }
     std::int64_t n_ctx() const noexcept { return options_.n_ctx; }
+    /// Position of a chunk's first row; above 0 in a block that predicts ahead.
+    std::int64_t first_position() const noexcept { return std::ssize(program_.nextn); }
+    /// Rows of a chunk, from that position on.
+    std::int64_t n_rows() const noexcept { return n_ctx() - first_position(); }
     std::int64_t hidden() const noexcept { return hp_.hidden(); }
     /// Rows of token_embd.
     std::int64_t n_vocab() const;
     /// Index of the current layer's tensors.
     std::int64_t layer() const noexcept { return layer_; }
 
-    // --- tensors of the current layer: "attn_q" is "blk.N.attn_q"; before the first and after the last layer
+    // --- tensors of the current layer: "attn_q" is "blk.N.attn_q"; before the first layer and in a head
     // "output_norm" is itself.
     std::string name_of(std::string_view name) const;
     /// Whether "<name>.weight" exists.
@@ -78,6 +83,8 @@ class Builder {
     // --- frame
     /// Hidden states from token_embd, times scale.
     Value embed(float scale = 1);
+    /// The token's row of a table with one for each token; `table` as name_of() gives it, "token_embd".
+    Value lookup(const std::string& table, float scale, std::string_view name);
     /// The next layer, which reads and writes `residual`.
     void begin_layer(Value residual) { begin_layer(residual, layer_ + 1); }
     /// A layer with the tensors of `block`, which other layers may have too.
@@ -96,6 +103,16 @@ class Builder {
     void finish(Value residual);
     void finish_normed(Value final);
     void scale_logits(float scale, float soft_cap);
+    /// What the output projection takes.
+    Value final() const noexcept { return program_.final; }
+
+    // --- behind the head
+    /// Blocks that are asked for and that the file has.
+    std::int64_t n_nextn() const;
+    /// The next of them. Its logits are made as the trunk's.
+    void begin_nextn();
+    /// `head`: its own output matrix; absent: the trunk's.
+    void finish_nextn(Value final, Linear head);
     /// output.bias, where the file has it, does not apply.
     void drop_output_bias() { program_.output.linear.bias = {}; }
 
@@ -104,6 +121,8 @@ class Builder {
 
   private:
     Stage& stage();
+    /// The layer that steps go to; null in other parts.
+    Layer* current_layer();
 
     BuildOptions options_;
     Hyperparameters hp_;

@@ -11,6 +11,24 @@ void run_ffn(Builder& b, const Decoder& decoder, Value h, Value x) {
     ffn(b, h, x, {}, {{}, decoder.residual_scale});
 }
 
+/// The current layer.
+void write_layer(Builder& b, const Decoder& decoder, Value x) {
+    const auto normed = [&](const std::string& name) {
+        return name.empty() ? x : b.normalise(x, b.norm(name), "h");
+    };
+    const Value h = normed(decoder.attention_norm);
+    AttentionBlock block = decoder.attention();
+    block.branch_scale *= decoder.residual_scale;
+    if (decoder.parallel) {
+        const Value h2 = decoder.ffn_norm.empty() ? h : normed(decoder.ffn_norm);
+        attention(b, h, x, block);
+        return run_ffn(b, decoder, h2, x);
+    }
+    attention(b, h, x, block);
+    b.next_stage();
+    run_ffn(b, decoder, normed(decoder.ffn_norm), x);
+}
+
 }  // namespace
 
 void build_decoder(Builder& b, const Decoder& decoder) {
@@ -18,24 +36,14 @@ void build_decoder(Builder& b, const Decoder& decoder) {
     const Value x = decoder.start ? decoder.start() : b.embed(decoder.embedding_scale);
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
-        const auto normed = [&](const std::string& name) {
-            return name.empty() ? x : b.normalise(x, b.norm(name), "h");
-        };
-        const Value h = normed(decoder.attention_norm);
-        AttentionBlock block = decoder.attention();
-        block.branch_scale *= decoder.residual_scale;
-        if (decoder.parallel) {
-            const Value h2 = decoder.ffn_norm.empty() ? h : normed(decoder.ffn_norm);
-            attention(b, h, x, block);
-            run_ffn(b, decoder, h2, x);
-            continue;
-        }
-        attention(b, h, x, block);
-        b.next_stage();
-        run_ffn(b, decoder, normed(decoder.ffn_norm), x);
+        write_layer(b, decoder, x);
     }
     b.finish(x);
     b.scale_logits(decoder.logit_scale, decoder.logit_soft_cap);
+    if (decoder.hands_on != Decoder::HandsOn::Nothing)
+        nextn_blocks(b, x,
+                     {.layer = [&](Value stream) { write_layer(b, decoder, stream); },
+                      .hands_residual = decoder.hands_on == Decoder::HandsOn::Residual});
 }
 
 Value embed_positions(Builder& b) {
@@ -77,7 +85,9 @@ Windows::Windows(const Builder& b, const Rules& rules)
     if (pattern == nullptr) return;
     if (pattern->type == gguf::ValueType::Array) {
         if (!rules.reads_array) return;
-        for (std::int64_t i = 0; i < hp.n_layers(); ++i) array_.push_back(hp.per_layer(kPattern, i, 0) != 0);
+        const auto n = static_cast<std::int64_t>(hp.metadata().find_integers(hp.key(kPattern))->size());
+        for (std::int64_t i = 0; i < hp.n_blocks() && (i < n || i < hp.n_layers()); ++i)
+            array_.push_back(hp.per_layer(kPattern, i, 0) != 0);
     } else if (rules.reads_period) {
         period_ = checked(kPattern, *hp.integer(kPattern));
     }
@@ -85,7 +95,8 @@ Windows::Windows(const Builder& b, const Rules& rules)
 
 bool Windows::windowed(std::int64_t layer) const {
     if (window_ == 0) return false;
-    if (!array_.empty()) return array_[static_cast<std::size_t>(layer)];
+    // Blocks behind the layers may have no entry.
+    if (!array_.empty()) return layer < std::ssize(array_) && array_[static_cast<std::size_t>(layer)];
     if (period_ == 0) return true;
     return dense_first_ ? layer % period_ != 0 : layer % period_ < period_ - 1;
 }

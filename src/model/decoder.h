@@ -28,6 +28,9 @@ struct Decoder {
     float residual_scale = 1;  ///< of both branches, where `ffn` is absent
     float logit_scale = 1;
     float logit_soft_cap = 0;
+    /// Blocks that predict ahead: layers as all others, which take what the trunk hands on.
+    enum class HandsOn : std::uint8_t { Nothing, Final, Residual };
+    HandsOn hands_on = HandsOn::Nothing;  ///< Nothing: they are not known
 };
 
 void build_decoder(Builder& b, const Decoder& decoder);

@@ -28,6 +28,10 @@ std::vector<Entry> entries_of(const Program& program, const std::string& observe
         for (const Stage& stage : layer.stages) add_stage(entries, stage);
     const Weight& output = program.output.linear.weight;
     if (output.name == observed_output) add(entries, output, false);
+    for (const NextN& block : program.nextn) {
+        for (const Stage& stage : block.stages) add_stage(entries, stage);
+        if (block.output.linear.weight.name != output.name) add(entries, block.output.linear.weight, false);
+    }
     return entries;
 }
 

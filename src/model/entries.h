@@ -18,7 +18,7 @@ struct Entry {
 };
 
 /// In order of use, a weight once. The output projection's is among them where it is called
-/// `observed_output`.
+/// `observed_output`; that of a block that predicts ahead where it is the block's own.
 std::vector<Entry> entries_of(const Program& program, const std::string& observed_output);
 
 }  // namespace assay::model

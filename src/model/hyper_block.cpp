@@ -95,8 +95,8 @@ HyperStep open_low_rank(Builder& b, Value streams, const std::string& name) {
     return {low_rank_mixed(b, normed, name), post, {}};
 }
 
-Value low_rank_head(Builder& b, Value streams) {
-    return low_rank_mixed(b, normed_streams(b, streams, "output_hc"), "output_hc");
+Value low_rank_head(Builder& b, Value streams, const std::string& name) {
+    return low_rank_mixed(b, normed_streams(b, streams, name), name);
 }
 
 void close_hyper(Builder& b, Value streams, const HyperStep& step, Value branch, Value out) {

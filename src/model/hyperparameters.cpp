@@ -92,7 +92,10 @@ std::int64_t Hyperparameters::per_layer(std::string_view name, std::int64_t laye
 std::size_t Hyperparameters::index_of_layer(std::string_view name, std::size_t size,
                                             std::int64_t layer) const {
     const auto n = static_cast<std::int64_t>(size);
-    if ((n != n_layers_ && n != n_blocks_) || layer >= n)
+    if (n == n_layers_ && layer >= n)
+        throw_error(ErrorKind::BadFile, metadata_.where(), "{} has {} entries, expected one for block {} too",
+                    key(name), n, layer);
+    if (n != n_layers_ && n != n_blocks_)
         throw_error(ErrorKind::BadFile, metadata_.where(),
                     "{} has {} entries, expected one for each of {} layers", key(name), n, n_layers_);
     return static_cast<std::size_t>(layer);

@@ -11,7 +11,7 @@ IndexerSizes indexer_sizes(const Builder& b) {
 
 Value choose_blocks(Builder& b, Value q, Value k, Value weights, std::int64_t block_tokens,
                     std::int64_t n_chosen, bool tail) {
-    const std::int64_t n_blocks = (b.n_ctx() + block_tokens - 1) / block_tokens;
+    const std::int64_t n_blocks = (b.n_rows() + block_tokens - 1) / block_tokens;
     Select op;
     op.q = q;
     op.k = k;
@@ -32,7 +32,7 @@ Value indexed(Builder& b, Value h, Value query_latent, const IndexerBlock& block
     Norm norm = b.norm("indexer.k_norm", s.head_dim);
     norm.kind = NormKind::Layer;
     norm.eps = block.eps;
-    if (b.n_ctx() <= s.n_chosen) return {};
+    if (!block.chooses || b.n_rows() <= s.n_chosen) return {};
     const Value k = b.normalise(raw, norm, "indexer k");
     const std::int64_t first = block.turns_last ? s.head_dim - block.rope.n_rot() : 0;
     b.emit_into(TurnHeads{.n_heads = s.n_heads, .rope = block.rope, .first = first}, q);

@@ -21,9 +21,9 @@ constexpr std::size_t kNameWidth = 40;
 
 using Stages = std::vector<const Stage*>;
 
-Stages stages_of(const Layer& layer) {
+Stages stages_of(const std::vector<Stage>& all) {
     Stages stages;
-    for (const Stage& stage : layer.stages) stages.push_back(&stage);
+    for (const Stage& stage : all) stages.push_back(&stage);
     return stages;
 }
 
@@ -38,7 +38,7 @@ std::vector<std::int32_t> values_in(const Stages& stages) {
     return found;
 }
 
-/// Values that more than one of start, layers and head touch.
+/// Values that more than one of start, layers, head and the blocks behind it touch.
 std::set<std::int32_t> shared_values(const Program& program) {
     std::map<std::int32_t, int> users;
     const auto count = [&](const Stages& stages) {
@@ -46,15 +46,20 @@ std::set<std::int32_t> shared_values(const Program& program) {
         for (const std::int32_t id : std::set(found.begin(), found.end())) ++users[id];
     };
     count({&program.start});
-    for (const Layer& layer : program.layers) count(stages_of(layer));
+    for (const Layer& layer : program.layers) count(stages_of(layer.stages));
     count({&program.head});
+    for (const NextN& block : program.nextn) {
+        Stages stages = stages_of(block.stages);
+        stages.push_back(&block.head);
+        count(stages);
+    }
     std::set<std::int32_t> shared;
     for (const auto& [id, n] : users)
         if (n > 1) shared.insert(id);
     return shared;
 }
 
-/// The text of start, head, or a layer.
+/// The text of start, head, a layer, or a block behind the head.
 class Section {
   public:
     /// Tensors whose names begin with own_prefix are the section's own. `mentioned`: values that have names
@@ -208,7 +213,7 @@ std::string body_of(const Layer& layer, const Section& section) {
 std::vector<Alike> kinds_of_layers(const Program& program, const std::set<std::int32_t>& shared) {
     std::vector<Alike> kinds;
     for (const Layer& layer : program.layers) {
-        const Section section(program, shared, stages_of(layer), fmt::format("blk.{}.", layer.index),
+        const Section section(program, shared, stages_of(layer.stages), fmt::format("blk.{}.", layer.index),
                               {layer.input, layer.ffn_input, layer.residual, layer.left});
         Alike made{body_of(layer, section), section.computed(), {layer.index}};
         const auto same = std::ranges::find_if(kinds, [&](const Alike& kind) {
@@ -220,6 +225,18 @@ std::vector<Alike> kinds_of_layers(const Program& program, const std::set<std::i
             same->layers.push_back(layer.index);
     }
     return kinds;
+}
+
+std::string logits(const Section& section, const Value& final, const Output& output,
+                   const std::string& sums) {
+    const Weight& weight = output.linear.weight;
+    std::string out = fmt::format("    {:<{}}  = product of {}", fmt::format("logits [{}]", weight.n_out),
+                                  kResultWidth, section.name_of(final));
+    out += when(output.scale != 1, fmt::format("times {}", output.scale)) +
+           when(output.soft_cap != 0, fmt::format("soft cap {}", output.soft_cap)) + "\n";
+    out += section.weight_line(weight, sums);
+    if (output.linear.bias.present()) out += section.vector_line(output.linear.bias);
+    return out;
 }
 
 }  // namespace
@@ -238,14 +255,19 @@ std::string to_text(const Program& program, std::optional<std::int64_t> layer) {
     }
     if (layer) return out;
     const Section head(program, shared, {&program.head}, "", {program.final});
-    const Output& output = program.output;
-    out += "\nhead\n" + head.steps();
-    out += fmt::format("    {:<{}}  = product of {}", fmt::format("logits [{}]", program.n_vocab),
-                       kResultWidth, head.name_of(program.final));
-    out += when(output.scale != 1, fmt::format("times {}", output.scale)) +
-           when(output.soft_cap != 0, fmt::format("soft cap {}", output.soft_cap)) + "\n";
-    out += head.weight_line(output.linear.weight, "sums where the output is observed");
-    if (output.linear.bias.present()) out += head.vector_line(output.linear.bias);
+    out += "\nhead\n" + head.steps() +
+           logits(head, program.final, program.output, "sums where the output is observed");
+    for (const NextN& block : program.nextn) {
+        Stages stages = stages_of(block.stages);
+        stages.push_back(&block.head);
+        const Section section(program, shared, stages, fmt::format("blk.{}.", block.block), {block.final});
+        const bool own = block.output.linear.weight.name != program.output.linear.weight.name;
+        out += fmt::format("\nNextN block {}: its rows are tokens from the chunk's token {} on\n",
+                           block.block, block.ahead) +
+               section.steps() +
+               logits(section, block.final, block.output,
+                      own ? fmt::format("sums of {} columns", block.output.linear.weight.n_in) : "");
+    }
     const std::vector<Entry> entries = entries_of(program, "");
     const std::int64_t columns =
         std::accumulate(entries.begin(), entries.end(), std::int64_t{0},

@@ -139,6 +139,12 @@ struct TurnHeads {
     bool backwards = false;  ///< turns back
 };
 
+/// In a block that predicts ahead: out = x in the row of the token before, as the trunk left it, or the block
+/// before.
+struct HandOn {
+    Value x{};
+};
+
 /// Columns [first, first + count) of each head of x go to columns [out_first, out_first + count) of each head
 /// of out. Heads are as wide as n_heads of them make x, and out.
 struct CopyHeads {
@@ -326,7 +332,7 @@ struct Experts {
 };
 
 using Operation =
-    std::variant<Lookup, Normalise, Product, GatedProduct, TurnHeads, CopyHeads, Attend, Pool, Select,
+    std::variant<Lookup, Normalise, Product, GatedProduct, TurnHeads, HandOn, CopyHeads, Attend, Pool, Select,
                  Convolve, Scan, SelectiveScan, Chain, Mix, Reduce, Softmax, Sinkhorn, Add, Experts>;
 
 struct Step {
@@ -360,6 +366,18 @@ struct Output {
     float soft_cap = 0;
 };
 
+/// A block that predicts one token further than what is before it (multi-token prediction: DeepSeek-AI 2024).
+/// Its chunks lack their first `ahead` tokens: row i is token i + ahead, which meets what the trunk, or the
+/// block before, handed on for the token before it. No row predicts from a token that is not there.
+struct NextN {
+    std::int64_t block = 0;  ///< in names of tensors
+    std::int64_t ahead = 1;
+    std::vector<Stage> stages{};
+    Stage head{};     ///< to `final`
+    Value final{};    ///< [hidden], what its output projection takes
+    Output output{};  ///< mostly with the trunk's matrix
+};
+
 struct Program {
     std::string architecture{};
     std::string name{};  ///< general.name, may be empty
@@ -372,6 +390,7 @@ struct Program {
     Stage head;     ///< to `final`
     Value final{};  ///< [hidden], what the output projection takes
     Output output;
+    std::vector<NextN> nextn{};  ///< in order, `ahead` from 1
 };
 
 }  // namespace assay::model

@@ -179,8 +179,11 @@ Program build(const gguf::File& file, const BuildOptions& options) {
         if (same_name(name, architecture)) {
             Builder builder(file, std::string(name), options);
             write(builder);
-            refuse_unread(file, builder.hp(), builder.tensors().used());
-            return builder.take();
+            const std::set<std::string> used = builder.tensors().used();
+            const std::int64_t n_layers = builder.hp().n_layers();
+            Program program = builder.take();
+            refuse_unread(file, builder.hp(), used, n_layers + std::ssize(program.nextn));
+            return program;
         }
     throw_error(ErrorKind::Unsupported, file.where(), "architecture {} is not known; known are {}",
                 architecture, fmt::join(known_architectures(), ", "));

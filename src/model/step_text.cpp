@@ -54,6 +54,9 @@ struct Words {
                    when(op.rope.magnitude != 1, fmt::format("magnitude {}", op.rope.magnitude));
         return out + when(op.norm.present(), norm_text(op.norm) + (op.norm_last ? ", after" : ", before"));
     }
+    std::string text(const HandOn& op) const {
+        return fmt::format("hand on {}: of the token before", names.value(op.x));
+    }
     std::string text(const CopyHeads& op) const {
         return fmt::format("copy {} heads of {}: columns [{}..{})", op.n_heads, names.value(op.x), op.first,
                            op.first + op.count) +

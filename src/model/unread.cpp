@@ -167,7 +167,7 @@ bool is_idle(std::string_view name, const Hyperparameters& hp) {
 }
 
 void refuse_unread_tensors(const gguf::File& file, const Hyperparameters& hp,
-                           const std::set<std::string>& used) {
+                           const std::set<std::string>& used, std::int64_t n_blocks) {
     const gguf::Tensor* first = nullptr;
     std::size_t n = 0;
     for (const gguf::Tensor& tensor : file.tensors()) {
@@ -177,7 +177,7 @@ void refuse_unread_tensors(const gguf::File& file, const Hyperparameters& hp,
                         "tensor {} belongs to block {}, but {} is {}: expected blocks 0 to {} only",
                         tensor.name, *block, hp.key("block_count"), hp.n_blocks(), hp.n_blocks() - 1);
         // Blocks behind the trunk predict several tokens ahead and leave the trunk's results alone.
-        if (block && *block >= hp.n_layers()) continue;
+        if (block && *block >= n_blocks) continue;
         if (used.contains(tensor.name) || is_idle(tensor.name, hp)) continue;
         if (first == nullptr) first = &tensor;
         ++n;
@@ -253,9 +253,10 @@ void check_vocabulary(const gguf::File& file) {
 
 }  // namespace
 
-void refuse_unread(const gguf::File& file, const Hyperparameters& hp, const std::set<std::string>& used) {
+void refuse_unread(const gguf::File& file, const Hyperparameters& hp, const std::set<std::string>& used,
+                   std::int64_t n_blocks) {
     check_vocabulary(file);
-    refuse_unread_tensors(file, hp, used);
+    refuse_unread_tensors(file, hp, used, n_blocks);
     refuse_unread_keys(file, hp);
 }
 

@@ -29,6 +29,7 @@ const char* name_of(const Operation& operation) {
                           [](const Product&) { return "product"; },
                           [](const GatedProduct&) { return "gated product"; },
                           [](const TurnHeads&) { return "turn heads"; },
+                          [](const HandOn&) { return "hand on"; },
                           [](const CopyHeads&) { return "copy heads"; },
                           [](const Attend&) { return "attend"; },
                           [](const Pool&) { return "pool"; },
@@ -112,6 +113,15 @@ std::vector<const Linear*> linears(const Operation& operation) {
                    [](const auto&) {},
                },
                operation);
+    return found;
+}
+
+std::vector<const Stage*> collected_stages(const Program& program) {
+    std::vector<const Stage*> found;
+    for (const Layer& layer : program.layers)
+        for (const Stage& stage : layer.stages) found.push_back(&stage);
+    for (const NextN& block : program.nextn)
+        for (const Stage& stage : block.stages) found.push_back(&stage);
     return found;
 }
 

@@ -16,6 +16,9 @@ std::vector<Value> inputs(const Step& step);
 /// Matrices that inputs are multiplied with, in order of use.
 std::vector<const Linear*> linears(const Operation& operation);
 
+/// Stages whose products are collected: those of the layers, then of the blocks behind the head.
+std::vector<const Stage*> collected_stages(const Program& program);
+
 /// Every vector: of norms, rotations, biases, ...; those absent too.
 std::vector<const Vector*> vectors(const Operation& operation);
 

@@ -48,7 +48,13 @@ double flop_per_token(const model::Program& program, std::int64_t n_ctx, bool lo
     for (const model::Layer& layer : program.layers)
         for (const model::Stage& stage : layer.stages)
             for (const model::Step& step : stage.steps) total += flop_of(step.operation, n_ctx);
-    return losses ? total + weights(program.output.linear) : total;
+    if (losses) total += weights(program.output.linear);
+    for (const model::NextN& block : program.nextn) {
+        for (const model::Stage& stage : block.stages)
+            for (const model::Step& step : stage.steps) total += flop_of(step.operation, n_ctx);
+        if (losses) total += weights(block.output.linear);
+    }
+    return total;
 }
 
 double product_rate(backend::Backend& backend, std::int64_t n_in, std::int64_t n_out, double seconds) {

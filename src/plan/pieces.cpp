@@ -76,12 +76,13 @@ class Pieces {
 
 }  // namespace
 
-std::vector<Piece> list_pieces(const gguf::File& file, const model::Program& program,
-                               const std::vector<StagePlan>& stages, std::int64_t operand_bytes,
-                               bool vocabulary) {
+std::vector<Piece> list_pieces(const gguf::File& file, const std::vector<StagePlan>& stages,
+                               const std::vector<const model::Output*>& projections,
+                               std::int64_t operand_bytes) {
     Pieces pieces(file, operand_bytes);
     for (std::size_t s = 0; s < stages.size(); ++s) pieces.add_stage(s, *stages[s].stage);
-    if (vocabulary) pieces.add_vocabulary(stages.size(), program.output.linear.weight);
+    for (std::size_t p = 0; p < projections.size(); ++p)
+        pieces.add_vocabulary(stages.size() + p, projections[p]->linear.weight);
     return std::move(pieces.pieces);
 }
 

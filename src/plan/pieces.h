@@ -7,10 +7,9 @@
 
 namespace assay::plan {
 
-/// The pieces of all stages in the order of use; with `vocabulary` those of the output projection behind
-/// them.
-std::vector<Piece> list_pieces(const gguf::File& file, const model::Program& program,
-                               const std::vector<StagePlan>& stages, std::int64_t operand_bytes,
-                               bool vocabulary);
+/// The pieces of all stages in the order of use, then those of output projections.
+std::vector<Piece> list_pieces(const gguf::File& file, const std::vector<StagePlan>& stages,
+                               const std::vector<const model::Output*>& projections,
+                               std::int64_t operand_bytes);
 
 }  // namespace assay::plan

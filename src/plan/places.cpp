@@ -7,13 +7,13 @@
 namespace assay::plan {
 
 void assign_slots(WalkedValues& walked, const std::vector<Stored>& stored) {
-    const std::size_t head = walked.stages.size() - 1;
+    const std::size_t end = walked.stages.size();
     std::vector<std::size_t> free_from;  // by slot: the stage from which it may be taken
     walked.slot_of.assign(stored.size(), -1);
     std::vector<std::size_t> order;
     for (std::size_t v = 0; v < stored.size(); ++v) {
         const auto [first, last] = walked.lifetimes[v];
-        if (first < last && last <= head) order.push_back(v);
+        if (first < last && last < end) order.push_back(v);
     }
     std::ranges::stable_sort(order, {}, [&](std::size_t v) { return walked.lifetimes[v].first; });
     for (const std::size_t v : order) {
@@ -34,7 +34,7 @@ void assign_slots(WalkedValues& walked, const std::vector<Stored>& stored) {
 }
 
 void place_locals(WalkedValues& walked, std::size_t index, const std::vector<Stored>& stored,
-                  const model::Value& final, backend::DType operand) {
+                  backend::DType operand) {
     StagePlan& stage = walked.stages[index];
     struct Span {
         Local local;
@@ -77,7 +77,7 @@ void place_locals(WalkedValues& walked, std::size_t index, const std::vector<Sto
             touch_plain(out, i);
     }
     // The scored rows are taken from it after the head's last step.
-    if (index + 1 == walked.stages.size()) touch_plain(final, stage.instructions.size());
+    if (stage.leaves.present()) touch_plain(stage.leaves, stage.instructions.size());
     for (std::size_t i = 0; i < spans.size(); ++i) {
         Span& span = spans[i];
         bool moved = true;

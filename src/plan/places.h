@@ -17,8 +17,8 @@ struct Stored {
 void assign_slots(WalkedValues& walked, const std::vector<Stored>& stored);
 
 /// Places for what lives within the stage, first fit over the instructions that each spans; slots are
-/// assigned. `final`: what the head leaves; `operand`: what products take.
+/// assigned. `operand`: what products take.
 void place_locals(WalkedValues& walked, std::size_t index, const std::vector<Stored>& stored,
-                  const model::Value& final, backend::DType operand);
+                  backend::DType operand);
 
 }  // namespace assay::plan

@@ -56,12 +56,27 @@ PassPlan::PassPlan(const gguf::File& file, const model::Program& program, const 
     slots_ = std::move(walked.slots);
     value_slots_ = std::move(walked.slot_of);
     lifetimes_ = std::move(walked.lifetimes);
-    pieces_ = list_pieces(file, program, stages_, operand_bytes_, options_.losses);
+    list_projections();
+    pieces_ = list_pieces(file, stages_, options_.losses ? projections_ : std::vector<const model::Output*>{},
+                          operand_bytes_);
     std::int64_t widest = 1;
     for (const StagePlan& stage : stages_) widest = std::max(widest, stage.bytes_per_row);
     const std::int64_t chunk_bytes = widest * options_.n_ctx;
     group_chunks_ = std::clamp<std::int64_t>(backend.preferred_rows() / options_.n_ctx, 1,
                                              std::max<std::int64_t>(1, kArenaBytes / chunk_bytes));
+}
+
+void PassPlan::list_projections() {
+    projections_.push_back(&program_.output);
+    scorings_.push_back({program_.final, 0, 0});
+    for (const model::NextN& block : program_.nextn) {
+        const auto same = std::ranges::find_if(projections_, [&](const model::Output* output) {
+            return output->linear.weight.name == block.output.linear.weight.name;
+        });
+        const auto index = static_cast<std::size_t>(same - projections_.begin());
+        if (same == projections_.end()) projections_.push_back(&block.output);
+        scorings_.push_back({block.final, block.ahead, index});
+    }
 }
 
 std::vector<std::int32_t> PassPlan::live_slots(std::size_t stage) const {
@@ -75,7 +90,8 @@ std::vector<std::int32_t> PassPlan::live_slots(std::size_t stage) const {
 std::uint64_t PassPlan::bytes_per_chunk() const noexcept {
     std::int64_t per_row = 0;
     for (const Slot& slot : slots_) per_row += slot.cols * backend::size_of(slot.type);
-    if (options_.losses) per_row += program_.final.cols * operand_bytes_ / 2;
+    if (options_.losses)
+        for (const Scoring& scoring : scorings_) per_row += scoring.final.cols * operand_bytes_ / 2;
     return static_cast<std::uint64_t>(per_row * options_.n_ctx) + expert_sums_bytes();
 }
 
@@ -86,11 +102,10 @@ std::uint64_t PassPlan::group_sums_bytes() const noexcept {
 }
 
 std::uint64_t PassPlan::waiting_bytes_per_chunk() const noexcept {
-    std::int64_t most = 0;
-    for (const model::Layer& layer : program_.layers) {
-        std::int64_t columns = 0;
-        for (const StagePlan& stage : stages_)
-            if (stage.layer == layer.index) columns += stage.observed_columns;
+    std::int64_t most = 0, columns = 0;
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+        if (s == 0 || stages_[s].layer != stages_[s - 1].layer) columns = 0;
+        columns += stages_[s].observed_columns;
         most = std::max(most, columns);
     }
     return static_cast<std::uint64_t>(most * kSumsBytes);
@@ -112,7 +127,7 @@ std::uint64_t PassPlan::workspace_bytes() const noexcept {
 std::uint64_t PassPlan::expert_sums_bytes() const noexcept {
     std::int64_t most = 0;
     for (const Piece& piece : pieces_) {
-        if (piece.stage == stages_.size()) continue;
+        if (piece.stage >= stages_.size()) continue;
         if (const model::Experts* experts = stages_[piece.stage].stage->experts())
             most = std::max(most, piece.count * (experts->up.weight.n_in + experts->down.weight.n_in));
     }
@@ -146,12 +161,14 @@ std::uint64_t PassPlan::read_bytes_per_wave() const noexcept {
 std::uint64_t PassPlan::observed_columns() const noexcept {
     std::uint64_t columns = 0;
     for (const Piece& piece : pieces_) {
-        if (piece.stage == stages_.size()) continue;
+        if (piece.stage >= stages_.size()) continue;
         for (const gguf::TensorRange& range : piece.reads)
             columns +=
                 range.size_bytes / (range.tensor->row_bytes() * range.tensor->ne[1]) * range.tensor->ne[0];
     }
     if (!options_.observed_output.empty()) columns += static_cast<std::uint64_t>(program_.final.cols);
+    for (std::size_t p = 1; p < projections_.size(); ++p)
+        columns += static_cast<std::uint64_t>(projections_[p]->linear.weight.n_in);
     return columns;
 }
 
@@ -161,7 +178,7 @@ std::uint64_t PassPlan::variant_weight_bytes(std::int64_t n_projections,
     // Panels of the vocabulary are held together: the model's, the variants', and the one in the making.
     std::uint64_t largest = 0, panel = 0;
     for (const Piece& piece : pieces_) {
-        std::uint64_t& most = piece.stage == stages_.size() ? panel : largest;
+        std::uint64_t& most = piece.stage >= stages_.size() ? panel : largest;
         most = std::max(most, piece.prepared_bytes);
     }
     const double rounded = static_cast<double>(std::max(largest, panel)) /

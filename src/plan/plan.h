@@ -70,7 +70,11 @@ struct Local {
 
 struct StagePlan {
     const model::Stage* stage = nullptr;
-    std::int64_t layer = -1;  ///< -1: start; the number of layers: head
+    std::int64_t layer = -1;  ///< -1: start; the number of layers: head; more: blocks that predict ahead
+    bool observed = false;    ///< products outside of layers and blocks are computed and not collected
+    std::int64_t ahead = 0;   ///< tokens that its chunks lack at their beginning (model::NextN)
+    std::int64_t n_rows = 0;  ///< of a chunk: the others
+    model::Value leaves{};    ///< by a head: PassPlan::scorings()[ahead].final
     std::vector<Instruction> instructions;
     std::vector<Local> locals;
     std::int64_t bytes_per_row = 0;     ///< of the arena
@@ -79,7 +83,7 @@ struct StagePlan {
 
 /// Weights that are loaded together: all of a stage, or a run of a stage's experts, or of the vocabulary.
 struct Piece {
-    std::size_t stage = 0;   ///< index; the number of stages: the output projection
+    std::size_t stage = 0;   ///< index; from the number of stages on: the projections
     std::int64_t first = 0;  ///< expert or row
     std::int64_t count = 0;
     std::vector<gguf::TensorRange> reads;  ///< its matrices; smaller tensors are read as they are touched
@@ -90,6 +94,14 @@ struct Piece {
 struct Slot {
     std::int64_t cols = 0;
     backend::DType type = backend::DType::F32;
+};
+
+/// What the losses of the trunk (the first), or of the block `ahead`, are computed from. All score the same
+/// tokens of a chunk: those of its second half but for the first of them.
+struct Scoring {
+    model::Value final{};
+    std::int64_t ahead = 0;      ///< of its rows
+    std::size_t projection = 0;  ///< index of PassPlan::projections()
 };
 
 class PassPlan {
@@ -105,6 +117,9 @@ class PassPlan {
     const std::vector<StagePlan>& stages() const noexcept { return stages_; }
     const std::vector<Piece>& pieces() const noexcept { return pieces_; }
     const std::vector<Slot>& slots() const noexcept { return slots_; }
+    const std::vector<Scoring>& scorings() const noexcept { return scorings_; }
+    /// Different output projections; the trunk's is the first.
+    const std::vector<const model::Output*>& projections() const noexcept { return projections_; }
     /// The slot of a value, or -1: it lives within a stage.
     std::int32_t slot_of(std::int32_t value) const noexcept {
         return value_slots_[static_cast<std::size_t>(value)];
@@ -112,8 +127,10 @@ class PassPlan {
     /// Slots whose values are there before a stage and needed by it or after it.
     std::vector<std::int32_t> live_slots(std::size_t stage) const;
     std::int64_t group_chunks() const noexcept { return group_chunks_; }
-    /// Steps that progress counts: layers, and one for the output projection.
-    std::int64_t n_steps() const noexcept { return static_cast<std::int64_t>(program_.layers.size()) + 1; }
+    /// Steps that progress counts: layers, blocks behind them, and one for the output projections.
+    std::int64_t n_steps() const noexcept {
+        return std::ssize(program_.layers) + std::ssize(program_.nextn) + 1;
+    }
     /// Pieces that are made while one is used.
     std::size_t pieces_ahead() const noexcept { return pieces_ahead_; }
 
@@ -139,6 +156,7 @@ class PassPlan {
     std::uint64_t variant_weight_bytes(std::int64_t n_projections, double bytes_per_rounded_weight) const;
 
   private:
+    void list_projections();
     std::uint64_t group_sums_bytes() const noexcept;
     std::uint64_t expert_sums_bytes() const noexcept;
 
@@ -152,6 +170,8 @@ class PassPlan {
     std::vector<std::int32_t> value_slots_;
     /// Stages in which a value is first written and last used.
     std::vector<std::pair<std::size_t, std::size_t>> lifetimes_;
+    std::vector<Scoring> scorings_;
+    std::vector<const model::Output*> projections_;
     std::vector<Piece> pieces_;
     std::int64_t group_chunks_ = 1;
 };

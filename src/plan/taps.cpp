@@ -20,7 +20,7 @@ class Taps {
             close_layer(layer.index - 1, first);
             open_layer(layer, first);
         }
-        const std::size_t head = stages_.size() - 1;
+        const std::size_t head = first_stage(last() + 1);
         close_layer(last(), head);
         const model::Value final = program_.final;
         insert_after_writing(head, final, comparisons(last(), final));

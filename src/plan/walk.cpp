@@ -26,7 +26,7 @@ class Walk {
         const std::vector<Stored> stored = decide_types();
         assign_slots(result_, stored);
         for (std::size_t s = 0; s < result_.stages.size(); ++s)
-            place_locals(result_, s, stored, program_.final, types_.operand);
+            place_locals(result_, s, stored, types_.operand);
         return std::move(result_);
     }
 
@@ -38,6 +38,16 @@ class Walk {
                  Instruction& producer) const;
     void mark_plain();
     std::vector<Stored> decide_types() const;
+    /// The projection that observes what a head leaves; empty: none does. The trunk's is asked for, a block's
+    /// own is one of its weights; where a block takes the trunk's, that one's sums are the trunk's alone.
+    std::string observed_output(const StagePlan& stage) const {
+        const std::string& trunk = program_.output.linear.weight.name;
+        if (!stage.leaves.present()) return "";
+        if (stage.ahead == 0) return options_.observed_output == trunk ? trunk : "";
+        const auto block = static_cast<std::size_t>(stage.ahead - 1);
+        const std::string& own = program_.nextn[block].output.linear.weight.name;
+        return own == trunk ? "" : own;
+    }
 
     struct Facts {
         bool f32 = false;
@@ -55,17 +65,27 @@ class Walk {
 };
 
 void Walk::list_steps() {
-    const auto add = [&](const model::Stage& stage, std::int64_t layer) {
+    const auto add = [&](const model::Stage& stage, std::int64_t layer, bool observed,
+                         std::int64_t ahead) -> StagePlan& {
         StagePlan& plan = result_.stages.emplace_back();
         plan.stage = &stage;
         plan.layer = layer;
+        plan.observed = observed;
+        plan.ahead = ahead;
+        plan.n_rows = options_.n_ctx - ahead;
         for (std::size_t i = 0; i < stage.steps.size(); ++i)
             plan.instructions.push_back({.kind = Instruction::Kind::Step, .step = i});
+        return plan;
     };
-    add(program_.start, -1);
+    const std::int64_t head = std::ssize(program_.layers);
+    add(program_.start, -1, false, 0);
     for (const model::Layer& layer : program_.layers)
-        for (const model::Stage& stage : layer.stages) add(stage, layer.index);
-    add(program_.head, static_cast<std::int64_t>(program_.layers.size()));
+        for (const model::Stage& stage : layer.stages) add(stage, layer.index, true, 0);
+    add(program_.head, head, options_.observe_head, 0).leaves = program_.final;
+    for (const model::NextN& block : program_.nextn) {
+        for (const model::Stage& stage : block.stages) add(stage, head + block.ahead, true, block.ahead);
+        add(block.head, head + block.ahead, false, block.ahead).leaves = block.final;
+    }
 }
 
 void Walk::find_uses() {
@@ -99,8 +119,13 @@ void Walk::find_uses() {
                 facts_[static_cast<std::size_t>(out.id)].flexible = true;
         }
     }
-    Facts& final = facts_[static_cast<std::size_t>(program_.final.id)];
-    final.f32 = final.plain = true;
+    for (std::size_t s = 0; s < result_.stages.size(); ++s) {
+        const model::Value& left = result_.stages[s].leaves;
+        if (!left.present()) continue;
+        touch(left, s);
+        Facts& final = facts_[static_cast<std::size_t>(left.id)];
+        final.f32 = final.plain = true;
+    }
 }
 
 /// Follows from use: f32 unless all who read a value can take what products leave.
@@ -120,16 +145,13 @@ std::vector<Stored> Walk::decide_types() const {
 /// Adds the weights that take x from instruction `from` on, until x changes.
 void Walk::collect(const StagePlan& stage, std::size_t from, const model::Value& x,
                    Instruction& producer) const {
-    // Products outside of layers are computed and not collected, unless those of the head are asked for.
-    const auto n_layers = static_cast<std::int64_t>(program_.layers.size());
-    const bool in_layer = stage.layer >= 0 && (stage.layer < n_layers || options_.observe_head);
     for (std::size_t i = from; i < stage.instructions.size(); ++i) {
         const Instruction& next = stage.instructions[i];
         if (next.kind != Instruction::Kind::Step) continue;
         const model::Step& step = stage.stage->steps[next.step];
         if (const model::ObservedInput input = model::observed_input(step.operation);
             input.x.present() && same(input.x, x)) {
-            if (in_layer)
+            if (stage.observed)
                 for (const model::Linear* linear : input.linears)
                     producer.observed.push_back(linear->weight.name);
             producer.operand = producer.operand || !input.precise;
@@ -158,9 +180,9 @@ void Walk::observe(StagePlan& stage) {
             }
             if (produces(step.operation)) {
                 collect(stage, i + 1, step.out, instruction);
-                if (step.out.id == program_.final.id && !options_.observed_output.empty() &&
-                    options_.observed_output == program_.output.linear.weight.name)
-                    instruction.observed.push_back(options_.observed_output);
+                if (const std::string output = observed_output(stage);
+                    !output.empty() && step.out.id == stage.leaves.id)
+                    instruction.observed.push_back(output);
                 if (const auto* normalise = std::get_if<model::Normalise>(&step.operation))
                     if (const auto other = options_.observed_norms.find(normalise->norm.weight.name);
                         other != options_.observed_norms.end())

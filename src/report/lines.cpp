@@ -29,6 +29,14 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate) {
     return fmt::format("Final estimate: PPL = {:.4f} +/- {:.5f}\n", estimate->perplexity, estimate->error);
 }
 
+std::string nextn_text(std::int64_t block, std::int64_t tokens,
+                       const std::optional<perplexity::Estimate>& estimate) {
+    const std::string figure = estimate
+                                   ? fmt::format("{:.4f} +/- {:.5f}", estimate->perplexity, estimate->error)
+                                   : "unknown, the variance is not positive";
+    return fmt::format("NextN block {}, {} tokens ahead: PPL = {}\n", block, tokens, figure);
+}
+
 std::string similarity_text(const similarity::Similarity& similarity) {
     std::string text;
     for (const similarity::Kind kind : similarity::kInputKinds) {

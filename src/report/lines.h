@@ -16,6 +16,11 @@ std::string chunk_text(std::uint64_t n, double running_perplexity);
 /// "Final estimate: PPL = ... +/- ...\n", or the line that tells of a variance that is not positive.
 std::string estimate_text(const std::optional<perplexity::Estimate>& estimate);
 
+/// "NextN block 92, 2 tokens ahead: PPL = ... +/- ...\n": how well a block predicts the token that is so many
+/// after the one it reads.
+std::string nextn_text(std::int64_t block, std::int64_t tokens,
+                       const std::optional<perplexity::Estimate>& estimate);
+
 /// The sorted importance lists of ik_llama.cpp's --layer-similarity: layer, attention, ffn; empty ones are
 /// left out.
 std::string similarity_text(const similarity::Similarity& similarity);

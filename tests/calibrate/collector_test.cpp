@@ -157,9 +157,9 @@ TEST_F(CollectorTest, WhatIsAbandonedLeavesNoTrace) {
 TEST(CollectorLosses, AreNumbers) {
     const std::vector<double> good{1, 2}, bad{1, std::numeric_limits<double>::quiet_NaN()};
     Collector collector{imatrix::Matrix()};
-    collector.on_losses({3, good});
+    collector.on_losses({3, 0, good});
     try {
-        collector.on_losses({4, bad});
+        collector.on_losses({4, 0, bad});
         FAIL() << "accepted";
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Numeric);

@@ -55,6 +55,7 @@ inline Options options_for(const test::Fixture& fixture) {
     options.output = fixture.folder().path() / "out.gguf";
     options.n_ctx = fixture.run().n_ctx;
     options.max_chunks = fixture.run().n_chunks;
+    options.nextn = fixture.nextn();
     options.process_output = true;
     options.device = "cpu";  // also where there is a GPU
     options.precision = backend::Precision::F32;

@@ -122,6 +122,8 @@ INSTANTIATE_TEST_SUITE_P(
              [](const auto& a) { return a.options.output_tensor_name == "x"; }},
         Case{{"--no-ppl"}, [](const auto& a) { return !a.options.perplexity; }},
         Case{{"--no-ppl", "--ppl"}, [](const auto& a) { return a.options.perplexity; }},
+        Case{{"--nextn"}, [](const auto& a) { return a.options.nextn && a.options.draft.empty(); }},
+        Case{{"-md", "d.gguf"}, [](const auto& a) { return a.options.draft == "d.gguf"; }},
         Case{{"--parse_special"}, [](const auto& a) { return a.options.parse_special; }},
         Case{{"-lsim"}, [](const auto& a) { return a.options.similarity; }},
         Case{{"-e"}, [](const auto& a) { return a.escape; }},

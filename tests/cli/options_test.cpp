@@ -84,7 +84,7 @@ TEST(Options, KnowWhatThePeersDocument) {
 TEST(Options, ThoseThatWouldGiveAnotherMatrixAreRefused) {
     std::istringstream names(
         "--lora --lora-scaled --control-vector --control-vector-scaled --control-vector-layer-range -ser "
-        "--smart-expert-reduction -no-ger -dsa --dsa-top-k -fidx --nextn -md --model-draft -mtp "
+        "--smart-expert-reduction -no-ger -dsa --dsa-top-k -fidx -mtp "
         "--output-draft -hf -hff -mu -dr -hfd --rpc");
     for (std::string name; names >> name;) {
         const Option* option = find_option(name, kCalibrate);

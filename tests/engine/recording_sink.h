@@ -13,7 +13,7 @@
 namespace assay::engine {
 
 /// Totals of squares, then of values, by "weight/matrix/occurrence", similarities by "kind/layer/chunk",
-/// losses by chunk.
+/// losses by tokens ahead and chunk.
 struct RecordingSink : ActivationSink {
     std::vector<backend::Totals> on_input(const InputSums& sums) override {
         const std::lock_guard lock(*mutex);
@@ -35,7 +35,7 @@ struct RecordingSink : ActivationSink {
     }
     void on_losses(const ChunkLosses& sums) override {
         const std::lock_guard lock(*mutex);
-        losses[sums.chunk].assign(sums.losses.begin(), sums.losses.end());
+        losses[{sums.ahead, sums.chunk}].assign(sums.losses.begin(), sums.losses.end());
     }
     bool operator==(const RecordingSink& other) const {
         return inputs == other.inputs && similarities == other.similarities && losses == other.losses;
@@ -44,7 +44,7 @@ struct RecordingSink : ActivationSink {
     std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
     std::map<std::string, std::vector<double>> inputs;
     std::map<std::string, std::pair<double, double>> similarities;
-    std::map<std::int64_t, std::vector<double>> losses;
+    std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>> losses;
 };
 
 }  // namespace assay::engine

@@ -129,7 +129,7 @@ TEST_P(WeightWays, AModelThatShrinksWhileStreamedIsAnError) {
 INSTANTIATE_TEST_SUITE_P(Models, WeightWays,
                          testing::Values("llama-dense", "llama-moe", "gemma2-dense", "deepseek2-kvb-moe",
                                          "deepseek4-moe", "qwen3next-moe"),
-                         [](const auto& info) { return test::test_name(info.param); });
+                         [](const auto& name) { return test::test_name(name.param); });
 
 }  // namespace
 }  // namespace assay::engine

@@ -127,5 +127,31 @@ TEST_F(SplitModel, MustNotBeCutOrPutTogether) {
     EXPECT_THAT(refusal(together), HasSubstr("give the part named *-00001-of-00002.gguf"));
 }
 
+TEST_F(SplitModel, TakesOverTensorsOfAnotherFile) {
+    const auto other = folder_ / "other.gguf";
+    const std::vector<float> weights(8, 3.0f);
+    Writer writer;
+    for (const char* name : {"a", "c"})
+        writer.add_tensor(name, {8}, quant::TypeId::F32, std::as_bytes(std::span(weights)));
+    write_file_atomically(other, writer.bytes());
+    File file = File::open(part(1));
+    file.adopt(File::open(other), [](const Tensor& tensor) { return tensor.name == "c"; },
+               {{"general.name", text("both")}});
+    EXPECT_EQ(file.metadata().get_string("general.name"), "both");
+    EXPECT_EQ(file.n_shards(), 3u);
+    EXPECT_EQ(file.tensors().size(), 3u);
+    for (const auto& [name, expected] : {std::pair("a", 1.0f), std::pair("b", 2.0f), std::pair("c", 3.0f)}) {
+        float first = 0;
+        std::memcpy(&first, file.data(file.get(name)).data(), sizeof first);
+        EXPECT_EQ(first, expected) << name;
+    }
+    try {
+        file.adopt(File::open(other), [](const Tensor&) { return true; }, {});
+        ADD_FAILURE() << "taken twice";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.message(), "tensor a is also in " + part(1).string());
+    }
+}
+
 }  // namespace
 }  // namespace assay::gguf

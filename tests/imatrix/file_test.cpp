@@ -48,6 +48,21 @@ TEST(Gguf, WritesTheGoldenBytes) {
     EXPECT_EQ(notes, (Notes{"entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)"}));
 }
 
+TEST(Gguf, SaysHowManyBlocksPredictAhead) {
+    Matrix matrix = sample();
+    const auto without = reread(matrix, Format::Gguf);
+    EXPECT_EQ(without.n_layer_nextn, 0u);
+    matrix.n_layer_nextn = 2;
+    EXPECT_EQ(reread(matrix, Format::Gguf).n_layer_nextn, 2u);
+    gguf::Writer writer;
+    writer.add("imatrix.n_layer_nextn", gguf::i32(-1));
+    const std::vector<float> one{1};
+    for (const char* name : {"w.in_sum2", "w.counts"})
+        writer.add_tensor(name, {1}, quant::TypeId::F32, std::as_bytes(std::span(one)));
+    EXPECT_EQ(message_of([&] { parse_bytes(writer.bytes()); }),
+              "one.gguf: imatrix.n_layer_nextn is -1, expected 0 to 2^32 - 1");
+}
+
 // Read and written again, a file of llama-imatrix keeps every byte.
 TEST(Gguf, WritesWhatLlamaImatrixWrote) {
     const auto bytes = golden_bytes("peer.gguf");

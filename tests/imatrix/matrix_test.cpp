@@ -153,5 +153,29 @@ TEST(PartialNote, SpeaksLikeOtherTools) {
     EXPECT_EQ(sample().entries.at("blk.0.attn_q.weight").partial_note("x"), "");
 }
 
+TEST(Merge, KeepsTheNumberOfBlocksThatPredictAhead) {
+    Matrix into = sample(), from = sample();
+    Notes notes;
+    from.n_layer_nextn = 1;
+    merge(into, from, notes);
+    EXPECT_EQ(into.n_layer_nextn, 1u);
+    from.n_layer_nextn = 0;
+    merge(into, from, notes);
+    EXPECT_EQ(into.n_layer_nextn, 1u);
+    EXPECT_TRUE(notes.empty());
+    from.n_layer_nextn = 2;
+    merge(into, from, notes);
+    EXPECT_EQ(into.n_layer_nextn, 1u);
+    EXPECT_EQ(notes, Notes{"merging a matrix of 1 NextN blocks with one of 2; the result says 1"});
+}
+
+// One product for each of several streams sees more rows than there are tokens.
+TEST(Matrix, BlocksThatPredictAheadDoNotCountChunks) {
+    Matrix matrix = sample();
+    matrix.entries["blk.1.nextn.eh_proj.weight"] = {1, {1}, {}, {24}};
+    matrix.recount_chunks();
+    EXPECT_EQ(matrix.chunk_count, 2u);
+}
+
 }  // namespace
 }  // namespace assay::imatrix

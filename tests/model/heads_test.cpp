@@ -2,7 +2,7 @@
 // implies must be the matrix's, by name and length. No weights, no kernels: it finds most mistakes of an
 // architecture. RWKV-6's time_mix_w2 is an entry of ours only: the stock program leaves it out, since it
 // multiplies one row at a time there. ASSAY_HEADS names another folder of NAME.head.gguf and
-// NAME.imatrix.gguf.
+// NAME.imatrix.gguf. Names with "-nextn" are of matrices of the blocks that predict ahead too.
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -55,7 +55,8 @@ TEST_P(HeadTest, ImpliesTheEntriesOfTheReference) {
     test::write_hollow_model(head.folder / (head.name + ".head.gguf"), folder / "model.gguf");
     const gguf::File file = gguf::File::open(folder / "model.gguf");
     Lengths implied;
-    for (const Entry& entry : entries_of(build(file, {128}), "output.weight"))
+    for (const Entry& entry :
+         entries_of(build(file, {128, test::collects_nextn(head.name)}), "output.weight"))
         implied[entry.weight] = {entry.columns, entry.n_counts};
     Lengths expected;
     imatrix::Notes notes;
@@ -82,7 +83,9 @@ TEST_P(HeadTest, InputsOfLayersAreOfOneWidth) {
     test::write_hollow_model(head.folder / (head.name + ".head.gguf"), folder / "model.gguf");
     const Program program = build(gguf::File::open(folder / "model.gguf"), {128});
     for (const Layer& layer : program.layers)
-        if (layer.input.present()) EXPECT_EQ(layer.input.cols, program.final.cols) << "layer " << layer.index;
+        if (layer.input.present()) {
+            EXPECT_EQ(layer.input.cols, program.final.cols) << "layer " << layer.index;
+        }
 }
 
 INSTANTIATE_TEST_SUITE_P(Headers, HeadTest, testing::ValuesIn(heads()), test_name);

@@ -64,6 +64,33 @@ matrix: 2 entries of 8 columns together
 )");
 }
 
+TEST(Print, ShowsBlocksBehindTheHead) {
+    Program program = by_hand(0.5f);
+    const auto id = static_cast<std::int32_t>(program.values.size());
+    program.values.insert(program.values.end(), {{"handed", 4}, {"y", 4}, {"left", 4}});
+    const Value handed{id, 0, 4}, y{id + 1, 0, 4}, left{id + 2, 0, 4};
+    NextN block{.block = 2, .final = left, .output = program.output};
+    block.stages = {{{{HandOn{program.final}, handed},
+                      {Product{.x = handed, .linears = {{.weight = {"blk.2.p.weight", 4, 4}}}}, y}}}};
+    block.head.steps = {{Normalise{y, {NormKind::Rms, {}, {}, 1}}, left}};
+    block.output.linear.weight = {"blk.2.head.weight", 4, 8};
+    program.nextn = {block};
+    const std::string text = to_text(program);
+    EXPECT_THAT(text, HasSubstr(R"(
+NextN block 2: its rows are tokens from the chunk's token 1 on
+  stage 0
+    handed [4]                = hand on final: of the token before
+    y [4]                     = product of handed
+        blk.N.p.weight                           [4, 4]               sums of 4 columns
+  stage 1
+    left [4]                  = normalise y: rms norm, eps 1
+    logits [8]                = product of left, soft cap 30
+        blk.N.head.weight                        [8, 4]               sums of 4 columns
+
+matrix: 4 entries of 16 columns together
+)"));
+}
+
 TEST(Print, LayersThatDifferStandApart) {
     const std::string text = to_text(by_hand(0.25f));
     EXPECT_THAT(text, HasSubstr("\nlayer 0\n    h"));
@@ -121,6 +148,7 @@ TEST_P(Words, SayWhatTheOperationDoes) {
 INSTANTIATE_TEST_SUITE_P(
     OfOperations, Words,
     testing::Values(
+        Worded{HandOn{kX}, "= hand on x[0..4): of the token before"},
         Worded{Lookup{.row = Lookup::Row::Position, .first = 3}, "= lookup by position, columns from 3"},
         Worded{Lookup{.row = Lookup::Row::Ngram, .ngram = {{3, 5}, 2, 10, 7}},
                "= lookup by 2 tokens: rows [10..17)"},

@@ -61,7 +61,7 @@ struct Header {
             std::set<std::string> used;
             for (const auto& [name, ne] : tensors) used.insert(name);
             const Hyperparameters hp(file.metadata(), prefix.substr(0, prefix.size() - 1));
-            refuse_unread(file, hp, used);
+            refuse_unread(file, hp, used, hp.n_layers());
         });
     }
 

@@ -16,6 +16,13 @@ namespace {
     throw Error(ErrorKind::Unsupported, "oracle", "models that choose among keys are not followed");
 }
 
+/// The first of them.
+Table rows(const Table& x, std::int64_t count) {
+    Table y(count, x.cols);
+    std::copy_n(x.values.begin(), y.values.size(), y.values.begin());
+    return y;
+}
+
 void add(const Table& x, double scale, Table& to) {
     for (std::size_t i = 0; i < x.values.size(); ++i) to.values[i] += scale * x.values[i];
 }
@@ -197,6 +204,7 @@ Table Oracle::result(const model::Step& step) {
         Table operator()(const model::Product& op) const { return o.product(op, out); }
         Table operator()(const model::GatedProduct& op) const { return o.gated_product(op); }
         Table operator()(const model::TurnHeads& op) const { return turn(o.get(out), op, o.tensors_); }
+        Table operator()(const model::HandOn& op) const { return rows(o.get(op.x), std::ssize(o.tokens_)); }
         Table operator()(const model::CopyHeads& op) const { return copy_heads(op, o.get(op.x), o.get(out)); }
         Table operator()(const model::Attend& op) const {
             return attend(o.get(op.q), o.get(op.k), o.get(op.v), op, o.tensors_);
@@ -227,39 +235,63 @@ void Oracle::run(const model::Stage& stage) {
     for (const model::Step& step : stage.steps) put(step.out, result(step));
 }
 
-void Oracle::score(std::span<const std::int32_t> targets) {
-    const Table final = get(program_.final);
-    observe(program_.output.linear, final);
-    const std::int64_t first = final.rows / 2, count = final.rows - final.rows / 2 - 1;
+double Oracle::score(const model::Value& value, const model::Output& output, std::int64_t ahead,
+                     std::span<const std::int32_t> targets) const {
+    const Table final = get(value);
+    const std::int64_t n_ctx = final.rows + ahead, first = n_ctx / 2, count = n_ctx - n_ctx / 2 - 1;
     Table scored(count, final.cols);
     for (std::int64_t r = 0; r < count; ++r)
-        for (std::int64_t c = 0; c < final.cols; ++c) scored.at(r, c) = final.at(first + r, c);
-    const Table products = tensors_.product(scored, program_.output.linear, 0);
-    const double scale = program_.output.scale, soft_cap = program_.output.soft_cap;
+        for (std::int64_t c = 0; c < final.cols; ++c) scored.at(r, c) = final.at(first - ahead + r, c);
+    const Table products = tensors_.product(scored, output.linear, 0);
+    const double scale = output.scale, soft_cap = output.soft_cap;
+    double loss = 0;
     for (std::int64_t r = 0; r < count; ++r) {
         const auto logit = [&](std::int64_t c) {
-            const double value = scale * products.at(r, c);
-            return soft_cap > 0 ? soft_cap * std::tanh(value / soft_cap) : value;
+            const double number = scale * products.at(r, c);
+            return soft_cap > 0 ? soft_cap * std::tanh(number / soft_cap) : number;
         };
         double largest = logit(0), total = 0;
         for (std::int64_t c = 0; c < products.cols; ++c) largest = std::max(largest, logit(c));
         for (std::int64_t c = 0; c < products.cols; ++c) total += std::exp(logit(c) - largest);
-        loss_ += std::log(total) + largest - logit(targets[static_cast<std::size_t>(first + r + 1)]);
+        loss += std::log(total) + largest - logit(targets[static_cast<std::size_t>(first + r + 1)]);
     }
-    n_scored_ += count;
-    running_perplexity_.push_back(std::exp(loss_ / static_cast<double>(n_scored_)));
+    return loss;
+}
+
+void Oracle::run_nextn(const model::NextN& block, std::span<const std::int32_t> targets) {
+    tokens_ = tokens_.subspan(1);
+    const auto make_rows = [&](const model::Stage& stage) {
+        for (const model::Step& step : stage.steps) {
+            const auto id = static_cast<std::size_t>(step.out.id);
+            values_[id] = Table(std::ssize(tokens_), program_.values[id].cols);
+        }
+    };
+    for (const model::Stage& stage : block.stages) make_rows(stage);
+    make_rows(block.head);
+    for (const model::Stage& stage : block.stages) run(stage);
+    const test::Matrix collected = matrix_;
+    run(block.head);
+    matrix_ = collected;
+    const std::string& own = block.output.linear.weight.name;
+    if (own != program_.output.linear.weight.name) observe(block.output.linear, get(block.final));
+    loss_.at(static_cast<std::size_t>(block.ahead)) += score(block.final, block.output, block.ahead, targets);
 }
 
 void Oracle::run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> targets) {
     tokens_ = tokens;
     values_.clear();
+    loss_.resize(1 + program_.nextn.size());
     for (const model::ValueInfo& info : program_.values)
         values_.emplace_back(static_cast<std::int64_t>(tokens.size()), info.cols);
     run(program_.start);
     for (const model::Layer& layer : program_.layers)
         for (const model::Stage& stage : layer.stages) run(stage);
     run(program_.head);
-    score(targets);
+    observe(program_.output.linear, get(program_.final));
+    loss_.front() += score(program_.final, program_.output, 0, targets);
+    n_scored_ += std::ssize(tokens) - std::ssize(tokens) / 2 - 1;
+    running_perplexity_.push_back(std::exp(loss_.front() / static_cast<double>(n_scored_)));
+    for (const model::NextN& block : program_.nextn) run_nextn(block, targets);
 }
 
 }  // namespace assay::oracle

@@ -2,6 +2,7 @@
 // one chunk at a time, every value kept whole; no backend, no plan.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -31,6 +32,10 @@ class Oracle {
     double least_margin() const noexcept { return least_margin_; }
     /// After chunk 1, 2, ...
     const std::vector<double>& running_perplexity() const noexcept { return running_perplexity_; }
+    /// After all chunks, of a block that predicts ahead.
+    double nextn_perplexity(std::size_t block) const {
+        return std::exp(loss_.at(block + 1) / static_cast<double>(n_scored_));
+    }
 
   private:
     void run(const model::Stage& stage);
@@ -57,7 +62,10 @@ class Oracle {
     /// Rows x enter a product with matrix `matrix` of `n_matrices` that are counted apart.
     void observe(const model::Linear& linear, const Table& x, std::int64_t matrix = 0,
                  std::int64_t n_matrices = 1);
-    void score(std::span<const std::int32_t> targets);
+    void run_nextn(const model::NextN& block, std::span<const std::int32_t> targets);
+    /// Of the scored tokens, by rows that begin at token `ahead`: the sum of the losses.
+    double score(const model::Value& final, const model::Output& output, std::int64_t ahead,
+                 std::span<const std::int32_t> targets) const;
 
     Table get(const model::Value& value) const;
     void put(const model::Value& value, const Table& from);
@@ -69,7 +77,7 @@ class Oracle {
     test::Matrix matrix_;
     std::vector<double> running_perplexity_;
     double least_margin_ = std::numeric_limits<double>::infinity();
-    double loss_ = 0;
+    std::vector<double> loss_;  ///< of the trunk and of each block behind it
     std::int64_t n_scored_ = 0;
 };
 

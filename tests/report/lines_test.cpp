@@ -12,6 +12,13 @@ TEST(Lines, PerplexityReadsLikeLlamaImatrix) {
     EXPECT_EQ(estimate_text(std::nullopt), "Unexpected negative standard deviation of log(prob)\n");
 }
 
+TEST(Lines, BlocksThatPredictAheadHaveALineEach) {
+    EXPECT_EQ(nextn_text(92, 2, perplexity::Estimate{18.30012, 0.859481}),
+              "NextN block 92, 2 tokens ahead: PPL = 18.3001 +/- 0.85948\n");
+    EXPECT_EQ(nextn_text(92, 2, std::nullopt),
+              "NextN block 92, 2 tokens ahead: PPL = unknown, the variance is not positive\n");
+}
+
 // The peer's own lists, taken apart into means and printed again.
 TEST(Lines, SimilarityReadsLikeIkLlama) {
     const std::string golden = golden_text("report/peer.similarity.txt");

@@ -99,6 +99,8 @@ std::vector<std::byte> fill_model(const fs::path& head, std::size_t file_bytes, 
     return bytes;
 }
 
+bool collects_nextn(const std::string& name) { return name.find("-nextn") != std::string::npos; }
+
 std::vector<std::string> fixture_names() {
     const nlohmann::json all = manifest();
     std::vector<std::string> names;
@@ -114,11 +116,11 @@ std::vector<std::string> restless_fixture_names() {
 }
 
 std::vector<std::string> family_fixture_names() {
-    return {"bloom-dense",   "deepseek2-kvb-moe", "falcon-h1-dense", "gemma3-dense",       "gpt-oss-moe",
-            "granite-moe",   "lfm2moe-moe",       "llada-moe-moe",   "llama-dense",        "llama-moe",
-            "mamba2-dense",  "maple-moe",         "minimax-m2-moe",  "nemotron_h_moe-moe", "olmo2-dense",
-            "phi2-dense",    "plamo3-dense",      "qwen2moe-moe",    "qwen35-dense",       "qwen3next-moe",
-            "stablelm-dense"};
+    return {"bloom-dense",   "deepseek2-kvb-moe", "falcon-h1-dense", "gemma3-dense",   "glm4moe-nextn-moe",
+            "gpt-oss-moe",   "granite-moe",       "lfm2moe-moe",     "llada-moe-moe",  "llama-dense",
+            "llama-moe",     "mamba2-dense",      "maple-moe",       "minimax-m2-moe", "nemotron_h_moe-moe",
+            "olmo2-dense",   "phi2-dense",        "plamo3-dense",    "qwen2moe-moe",   "qwen35-dense",
+            "qwen3next-moe", "stablelm-dense"};
 }
 
 std::string test_name(std::string text) {
@@ -153,6 +155,7 @@ Fixture::Fixture(const std::string& name) : model_(folder_ / (name + ".gguf")) {
         throw_error(ErrorKind::Usage, name, "is not in {}", (stored("manifest.json")).string());
     const nlohmann::json& run = all.at("_run");
     const nlohmann::json& entry = all.at(name);
+    nextn_ = collects_nextn(name);
     const std::uint64_t seed = std::stoull(run.at("seed").get<std::string>(), nullptr, 0);
     const auto bytes =
         fill_model(stored(name + ".head.gguf"), entry.at("file_bytes").get<std::size_t>(), seed);

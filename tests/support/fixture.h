@@ -36,6 +36,9 @@ struct FixtureRun {
     int n_chunks = 0;
 };
 
+/// Whether the reference of this name was made with the blocks that predict ahead.
+bool collects_nextn(const std::string& name);
+
 /// The names in the manifest, sorted, without those of restless_fixture_names().
 std::vector<std::string> fixture_names();
 
@@ -59,6 +62,9 @@ class Fixture {
     /// The folder that holds the model, for what a test writes; removed with the Fixture.
     const TempDir& folder() const noexcept { return folder_; }
     const FixtureRun& run() const noexcept { return run_; }
+    /// Whether the matrix is that of the blocks that predict ahead too: those named *-nextn-*. The
+    /// perplexities are the trunk's.
+    bool nextn() const noexcept { return nextn_; }
     /// After chunk 1, 2, ...; four decimals.
     const std::vector<double>& running_perplexity() const noexcept { return running_perplexity_; }
     /// Every observed product's sums, with the output projection where the model has its own matrix for it.
@@ -68,6 +74,7 @@ class Fixture {
     TempDir folder_;
     std::filesystem::path model_;
     FixtureRun run_;
+    bool nextn_ = false;
     std::vector<double> running_perplexity_;
     Matrix matrix_;
 };

@@ -17,15 +17,18 @@ double yarn_factor(const Builder& b) {
 
 void build_latent(Builder& b, double log_numerator) {
     b.use_norms(NormKind::Rms);
+    const auto layer = [&](Value x) {
+        mla(b, b.normalise(x, b.norm("attn_norm"), "h"), x, deepseek_attention(b, log_numerator));
+        b.next_stage();
+        dense_lead(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {});
+    };
     const Value x = b.embed();
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
-        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        mla(b, h, x, deepseek_attention(b, log_numerator));
-        b.next_stage();
-        dense_lead(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {});
+        layer(x);
     }
     b.finish(x);
+    nextn_blocks(b, x, {.layer = layer});
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ Value indexed_blocks(Builder& b, Value h, Value query_latent, std::int64_t ratio
         query_latent, {b.linear("indexer.attn_q_b", query_latent.cols, s.n_heads * s.head_dim)}, "indexer q");
     const Value weights = b.product(h, {b.linear("indexer.proj", h.cols, s.n_heads)}, "indexer weights");
     const Value keys = compressed(b, h, "indexer_compressor", s.head_dim, ratio, rope);
-    if (b.n_ctx() / ratio <= s.n_chosen) return {};
+    if (b.n_rows() / ratio <= s.n_chosen) return {};
     b.emit_into(TurnHeads{.n_heads = s.n_heads, .rope = rope, .first = s.head_dim - rope.n_rot()}, q);
     return choose_blocks(b, q, keys, weights, ratio, s.n_chosen, false);
 }
@@ -112,10 +112,9 @@ GateFunction routed_function(const Builder& b) {
     return clamped_function(b, "swiglu_clamp_exp", GateKind::ClampedBefore);
 }
 
-/// Two halves of a layer: streams go to others and back.
+/// Two halves of the current layer: streams go to others and back.
 void mhc_layer(Builder& b, Value x, const std::function<Value(Value)>& mixer,
                const std::function<Value(Value)>& feed_forward, const MhcForm& form = {}) {
-    b.begin_layer(x);
     const Value between = b.declare(x.cols, "streams");
     const HyperStep first = open_mhc(b, x, "hc_attn", form);
     close_hyper(b, x, first, mixer(b.normalise(first.input, b.norm("attn_norm"), "h")), between);
@@ -154,7 +153,7 @@ Value pooled_choice(Builder& b, Value h, Value query_latent) {
     const Value q = b.product(
         query_latent, {b.linear("indexer.attn_q_b", query_latent.cols, s.n_heads * s.head_dim)}, "indexer q");
     const Vector bias = b.vector("indexer_compressor_ape.weight", block * s.head_dim);
-    if (b.n_ctx() <= s.n_chosen) return {};
+    if (b.n_rows() <= s.n_chosen) return {};
     const Value keys =
         b.emit(Pool{b.normalise(raw, norm, "indexer k"), gate, bias, block}, s.head_dim, "block keys");
     return choose_blocks(b, q, keys, weights, block, s.n_chosen / block, true);
@@ -166,9 +165,9 @@ void build_deepseek4(Builder& b) {
     b.use_norms(NormKind::Rms);
     const Value x = hyper_embed(b);
     const std::int64_t width = b.hp().required("expert_feed_forward_length");
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i)
+    const auto layer = [&](Value streams) {
         mhc_layer(
-            b, x, [&](Value h) { return grouped_output(b, shared_key_attention(b, h)); },
+            b, streams, [&](Value h) { return grouped_output(b, shared_key_attention(b, h)); },
             [&](Value h) {
                 return moe_sum(b, h,
                                {.router = hashed_router(b),
@@ -178,8 +177,16 @@ void build_deepseek4(Builder& b) {
                                 .shared_ffn = {.width = width * b.hp().required("expert_shared_count"),
                                                .function = shared_function(b)}});
             });
+    };
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        layer(x);
+    }
     b.begin_head();
     b.finish_normed(b.normalise(hyper_head(b, x), b.norm("output_norm"), "final"));
+    nextn_blocks(b, x, {.layer = layer, .hands_residual = true, .leave = [&](Value streams) {
+                            return hyper_head(b, streams);
+                        }});
 }
 
 void build_glm5_next(Builder& b) {
@@ -189,30 +196,38 @@ void build_glm5_next(Builder& b) {
     const KdaBlock delta{
         .lower_bound = b.hp().number("kda.gate_lower_bound", 0), .l2 = NormKind::L2, .l2_eps = kLengthEps};
     Value chosen;
-    const auto mixer = [&](Value h) {
-        Value out;
-        if (b.hp().per_layer("attention.head_count_kv", b.layer(), 1) == 0) {
-            out = kda_gated(b, h, delta);
-        } else {
-            MlaBlock block{.chosen_tokens = b.hp().required("attention.indexer.kpool")};
-            block.choose = [&](Value query_latent) {
-                if (b.hp().per_layer("attention.indexer.types", b.layer(), 1) != 0)
-                    chosen = pooled_choice(b, h, query_latent);
-                return chosen;
-            };
-            out = mla_attended(b, h, block);
-        }
-        return output_branch(b, out);
+    const auto latent_attention = [&](Value h) {
+        MlaBlock block{.chosen_tokens = b.hp().required("attention.indexer.kpool")};
+        block.choose = [&](Value query_latent) {
+            const bool is_layer = b.layer() < b.hp().n_layers();
+            if (!is_layer || b.hp().per_layer("attention.indexer.types", b.layer(), 1) != 0)
+                chosen = pooled_choice(b, h, query_latent);
+            return chosen;
+        };
+        return mla_attended(b, h, block);
     };
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i)
-        mhc_layer(b, x, mixer, [&](Value h) {
-            return dense_lead_sum(b, h,
-                                  {.router = {.gating = Gating::Sigmoid},
-                                   .function = routed_function(b),
-                                   .shared = shared_function(b),
-                                   .dense = shared_function(b)});
-        });
+    const auto mixer = [&](Value h) {
+        const bool recurrent = b.hp().per_layer("attention.head_count_kv", b.layer(), 1) == 0;
+        return output_branch(b, recurrent ? kda_gated(b, h, delta) : latent_attention(h));
+    };
+    const auto experts = [&] {
+        return DenseLead{.router = {.gating = Gating::Sigmoid},
+                         .function = routed_function(b),
+                         .shared = shared_function(b),
+                         .dense = shared_function(b)};
+    };
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        mhc_layer(b, x, mixer, [&](Value h) { return dense_lead_sum(b, h, experts()); });
+    }
     finish_mean(b, x);
+    // Its block is a plain layer over one stream.
+    nextn_blocks(b, x, {.layer = [&](Value stream) {
+                     const Value out = latent_attention(b.normalise(stream, b.norm("attn_norm"), "h"));
+                     b.add_product(out, b.linear("attn_output", out.cols, b.hidden()), stream);
+                     b.next_stage();
+                     dense_lead(b, b.normalise(stream, b.norm("ffn_norm"), "h"), stream, experts());
+                 }});
 }
 
 void build_xing4_0(Builder& b) {
@@ -221,11 +236,18 @@ void build_xing4_0(Builder& b) {
     constexpr MhcForm kForm{.epsilon_on_input = false, .clamp = 30, .by_destination = true};
     b.use_norms(NormKind::Rms);
     const Value x = hyper_embed(b);
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i)
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
         mhc_layer(
             b, x, [&](Value h) { return output_branch(b, mla_attended(b, h, deepseek_attention(b))); },
             [&](Value h) { return dense_lead_sum(b, h, {}); }, kForm);
+    }
     finish_mean(b, x);
+    nextn_blocks(b, x, {.layer = [&](Value stream) {
+                     mla(b, b.normalise(stream, b.norm("attn_norm"), "h"), stream, deepseek_attention(b));
+                     b.next_stage();
+                     dense_lead(b, b.normalise(stream, b.norm("ffn_norm"), "h"), stream, {});
+                 }});
 }
 
 }  // namespace assay::model

@@ -92,7 +92,8 @@ void build_hy_v3(Builder& b) {
                         led_experts(b, {.router = {.gating = Gating::Sigmoid}, .reads_shared_width = true});
                     block.router.selection_bias = b.optional_vector("exp_probs_b", block.router.n_experts);
                     moe(b, h, x, block);
-                }});
+                },
+            .hands_on = Decoder::HandsOn::Final});
 }
 
 void build_ernie4_5(Builder& b) {

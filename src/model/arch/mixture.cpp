@@ -36,7 +36,8 @@ void build_glm4moe(Builder& b) {
                     return AttentionBlock{.rope = rope_of(b, Pairing::Halves),
                                           .head_norms = normed ? HeadNorms::Each : HeadNorms::None};
                 },
-            .ffn = [&](Value h, Value x) { dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}}); }});
+            .ffn = [&](Value h, Value x) { dense_lead(b, h, x, {.router = {.gating = Gating::Sigmoid}}); },
+            .hands_on = Decoder::HandsOn::Final});
 }
 
 void build_dots1(Builder& b) {

@@ -86,11 +86,8 @@ std::string_view output_of(bool recurrent) { return recurrent ? "ssm_out" : "att
 
 void build_family(Builder& b, const Variant& variant) {
     b.use_norms(NormKind::Rms);
-    const Value x = b.embed();
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
-        b.begin_layer(x);
+    const auto layer = [&](Value x, bool recurrent) {
         const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        const bool recurrent = is_recurrent(b);
         const Value out = recurrent ? gated_delta(b, h, variant)
                                     : gated_attention(b, h, {.rope = rope_of(b, Pairing::Halves)});
         b.add_product(out, b.linear(output_of(recurrent), out.cols, x.cols), x);
@@ -100,8 +97,14 @@ void build_family(Builder& b, const Variant& variant) {
             moe(b, h2, x, experts_with_gated_shared(b));
         else
             ffn(b, h2, x, {});
+    };
+    const Value x = b.embed();
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        layer(x, is_recurrent(b));
     }
     b.finish(x);
+    nextn_blocks(b, x, {.layer = [&](Value stream) { layer(stream, false); }});
 }
 
 /// qwen4exp: blocks of keys by the mean of their own; absent where a layer sees everything.
@@ -110,7 +113,7 @@ Value chosen_blocks(Builder& b, Value h, const Rope& rope, std::int64_t block_to
     const Value q = b.product(h, {b.linear("indexer.q_proj", h.cols, s.n_heads * s.head_dim)}, "indexer q");
     const Value raw = b.product(h, {b.linear("indexer.k_proj", h.cols, s.head_dim)}, "indexer k");
     const Norm q_norm = b.norm("indexer.q_norm", s.head_dim), k_norm = b.norm("indexer.k_norm", s.head_dim);
-    if (b.n_ctx() <= s.n_chosen) return {};
+    if (b.n_rows() <= s.n_chosen) return {};
     const Value keys = b.emit(Pool{.x = raw, .block_tokens = block_tokens}, s.head_dim, "block keys");
     b.emit_into(TurnHeads{.n_heads = s.n_heads, .norm = q_norm, .rope = rope}, q);
     b.emit_into(TurnHeads{.n_heads = 1, .norm = k_norm, .rope = rope}, keys);
@@ -138,12 +141,8 @@ void build_qwen35moe(Builder& b) {
 void build_qwen4exp(Builder& b) {
     b.use_norms(NormKind::Rms);
     const Variant variant{.interleaved = true, .split_rates = true, .gate = Activation::Sigmoid};
-    const Value x = hyper_embed(b);
-    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
-        b.begin_layer(x);
-        if (has_ngrams(b)) add_ngrams(b, x);
+    const auto layer = [&](Value x, bool recurrent) {
         const HyperStep first = open_low_rank(b, x, "hc_attn");
-        const bool recurrent = is_recurrent(b);
         const Value out = recurrent ? gated_delta(b, first.input, variant) : sparse_attention(b, first.input);
         const Linear output = b.linear(output_of(recurrent), out.cols, b.hidden());
         close_hyper(b, x, first, b.product(out, {output}, "branch"), x);
@@ -152,9 +151,20 @@ void build_qwen4exp(Builder& b) {
         const Value sum = moe_sum(b, second.input, experts_with_gated_shared(b));
         b.next_stage();
         close_hyper(b, x, second, sum, x);
+    };
+    const Value x = hyper_embed(b);
+    for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
+        b.begin_layer(x);
+        if (has_ngrams(b)) add_ngrams(b, x);
+        layer(x, is_recurrent(b));
     }
     b.begin_head();
-    b.finish_normed(low_rank_head(b, x));
+    b.finish_normed(low_rank_head(b, x, "output_hc"));
+    nextn_blocks(b, x,
+                 {.layer = [&](Value streams) { layer(streams, false); },
+                  .hands_residual = true,
+                  .leave = [&](Value streams) { return low_rank_head(b, streams, "nextn.hc_head"); },
+                  .leaves_by_own = true});
 }
 
 }  // namespace assay::model

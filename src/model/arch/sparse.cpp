@@ -21,6 +21,14 @@ class Choices {
             return last_;
         };
     }
+    /// Nothing, with an indexer's products all the same.
+    std::function<Value(Value)> none(Value h) {
+        return [this, h](Value query_latent) {
+            IndexerBlock idle = block_;
+            idle.chooses = false;
+            return indexed(b_, h, query_latent, idle);
+        };
+    }
 
   private:
     Builder& b_;
@@ -32,16 +40,25 @@ void build_chosen(Builder& b, Pairing indexer_pairing, const std::function<bool(
     b.use_norms(NormKind::Rms);
     const Value x = b.embed();
     Choices choices(b, {.rope = make_rope(b, n_rot(b), {.pairing = indexer_pairing}), .eps = kIndexerEps});
+    const auto layer = [&](Value stream, const std::function<std::function<Value(Value)>(Value)>& choose) {
+        const Value h = b.normalise(stream, b.norm("attn_norm"), "h");
+        MlaBlock block = deepseek_attention(b);
+        block.choose = choose(h);
+        mla(b, h, stream, block);
+        b.next_stage();
+        dense_lead(b, b.normalise(stream, b.norm("ffn_norm"), "h"), stream,
+                   {.router = {.gating = Gating::Sigmoid}});
+    };
     for (std::int64_t i = 0; i < b.hp().n_layers(); ++i) {
         b.begin_layer(x);
-        const Value h = b.normalise(x, b.norm("attn_norm"), "h");
-        MlaBlock block = deepseek_attention(b);
-        block.choose = choices.of(h, has_indexer());
-        mla(b, h, x, block);
-        b.next_stage();
-        dense_lead(b, b.normalise(x, b.norm("ffn_norm"), "h"), x, {.router = {.gating = Gating::Sigmoid}});
+        layer(x, [&](Value h) { return choices.of(h, has_indexer()); });
     }
     b.finish(x);
+    // The reference's block sees all keys, whatever its indexer would choose.
+    const auto choose = [&](Value h) {
+        return b.has("indexer.proj") ? choices.none(h) : std::function<Value(Value)>{};
+    };
+    nextn_blocks(b, x, {.layer = [&](Value stream) { layer(stream, choose); }});
 }
 
 MlaBlock windowed(const Builder& b) {

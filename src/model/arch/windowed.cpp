@@ -46,7 +46,7 @@ void build_step35(Builder& b) {
              .shared_ffn = {.width = hp.integer("expert_shared_feed_forward_length").value_or(0),
                             .function = dense}});
     };
-    build_decoder(b, {.attention = attention, .ffn = feed_forward});
+    build_decoder(b, {.attention = attention, .ffn = feed_forward, .hands_on = Decoder::HandsOn::Residual});
 }
 
 void build_laguna(Builder& b) {
@@ -92,16 +92,18 @@ void build_mimo2(Builder& b) {
             {.router = router_of(b, {.gating = Gating::Sigmoid, .normalise = true, .reads_gating = false}),
              .width = b.hp().required("expert_feed_forward_length")});
     };
-    build_decoder(b, {.attention = attention, .ffn = feed_forward});
+    build_decoder(b, {.attention = attention, .ffn = feed_forward, .hands_on = Decoder::HandsOn::Residual});
 }
 
 void build_cohere2moe(Builder& b) {
     const Hyperparameters& hp = b.hp();
     const Windows windows(b, {.period = 4, .reads_array = true, .dense_first = true});
     const auto attention = [&] {
-        const bool turns = windows.windowed(b.layer()) || is_dense(b);
+        // Blocks behind the layers turn their heads and see everything.
+        const bool is_layer = b.layer() < hp.n_layers(), windowed = is_layer && windows.windowed(b.layer());
+        const bool turns = windowed || is_dense(b) || !is_layer;
         return AttentionBlock{.rope = turns ? rope_of(b, Pairing::Adjacent) : Rope{},
-                              .window = windows.of(b.layer())};
+                              .window = windowed ? windows.of(b.layer()) : 0};
     };
     const auto feed_forward = [&](Value h, Value x) {
         if (!b.has("ffn_gate_inp")) return ffn(b, h, x, {});
@@ -116,7 +118,8 @@ void build_cohere2moe(Builder& b) {
                       .parallel = true,
                       .attention = attention,
                       .ffn = feed_forward,
-                      .logit_scale = logit_scale != 0 ? logit_scale : 1});
+                      .logit_scale = logit_scale != 0 ? logit_scale : 1,
+                      .hands_on = Decoder::HandsOn::Final});
 }
 
 void build_llama4(Builder& b) {
