@@ -100,7 +100,7 @@ void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extr
     if (const gguf::Integers* before = extra.find_integers(kSkipped)) all = *before;
     all.insert(all.end(), chunks.begin(), chunks.end());
     std::ranges::sort(all);
-    all.erase(std::ranges::unique(all).begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
     extra.set(kSkipped, {gguf::ValueType::Array, gguf::ValueType::U64, std::move(all)});
 }
 

@@ -9,6 +9,7 @@
 #include "calibrate/chunks.h"
 #include "calibrate/collector.h"
 #include "calibrate/devices.h"
+#include "calibrate/forecast.h"
 #include "calibrate/model_file.h"
 #include "calibrate/saves.h"
 #include "calibrate/schedule.h"
@@ -19,7 +20,6 @@
 #include "engine/not_finite.h"
 #include "engine/team.h"
 #include "model/registry.h"
-#include "plan/estimate.h"
 
 namespace assay::calibrate {
 
@@ -30,11 +30,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// A pass reaches about this share of what its products reach alone.
-constexpr double kShareOfProducts = 0.75;
-constexpr double kProbeSeconds = 0.05;
-constexpr std::int64_t kProbeWidth = 2048;
 
 imatrix::Matrix load_start(const Options& options, Observer& observer) {
     imatrix::Matrix start;
@@ -100,7 +95,6 @@ class Run {
     void tell_mismatches();
     /// The matrix says how many blocks that predict ahead it is of; what was loaded comes first.
     void set_nextn();
-    double expected_seconds(const Plan& plan);
     void announce(std::int64_t n_waves);
     /// Goes on from what an earlier run has kept, if anything. False: that one has ended.
     bool look_for_state();
@@ -145,22 +139,6 @@ class Run {
     Clock::time_point start_ = Clock::now();
 };
 
-double Run::expected_seconds(const Plan& plan) {
-    const double flop = plan::flop_per_token(program_, options_.n_ctx, options_.perplexity) *
-                        static_cast<double>(chunks_.n_chunks * options_.n_ctx);
-    const std::int64_t width = std::min(program_.hidden, kProbeWidth);
-    const auto backends = devices_.backends();
-    try {
-        const double rate = kShareOfProducts * static_cast<double>(backends.size()) *
-                            plan::product_rate(*backends.front(), width, width, kProbeSeconds);
-        const double reading =
-            plan.streamed ? static_cast<double>(plan.read_bytes) / plan::read_rate(file_) : 0.0;
-        return std::max(flop / rate, reading);
-    } catch (const Error&) {
-        return 0;  // the run itself will say what is wrong, or find that a smaller wave fits
-    }
-}
-
 void Run::announce(std::int64_t n_waves) {
     const WavePlan& plan = waves_;
     Plan shown;
@@ -185,7 +163,9 @@ void Run::announce(std::int64_t n_waves) {
     shown.read_bytes =
         pass_.read_bytes_per_wave() * static_cast<std::uint64_t>(plan.weights_kept ? 1 : n_waves);
     shown.context_train = program_.context_length;
-    shown.expected_seconds = expected_seconds(shown);
+    shown.expected_seconds = forecast(
+        file_, program_, devices_.backends(),
+        {options_.n_ctx, chunks_.n_chunks, options_.perplexity, shown.streamed ? shown.read_bytes : 0});
     observer_.on_plan(shown);
 }
 

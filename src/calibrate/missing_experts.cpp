@@ -32,7 +32,7 @@ void mark(imatrix::Matrix& matrix, MissingExperts as, const ExpertsOfTensors& mo
         std::vector<std::int64_t>& of = all[tensor];
         of.insert(of.end(), experts.begin(), experts.end());
         std::ranges::sort(of);
-        of.erase(std::ranges::unique(of).begin(), of.end());
+        of.erase(std::unique(of.begin(), of.end()), of.end());
     }
     gguf::Strings tensors;
     gguf::Integers counts, numbers;

@@ -46,7 +46,8 @@ class SavedStateTest : public testing::Test {
 };
 
 TEST_F(SavedStateTest, HoldsAllThatWasThere) {
-    EXPECT_EQ(write_state(path_, content({5, 0, 0})) + 8, std::filesystem::file_size(path_));
+    const std::uint64_t written = write_state(path_, content({5, 0, 0}));
+    EXPECT_EQ(written + 8, std::filesystem::file_size(path_));
     const SavedState state(path_);
     EXPECT_EQ(state.head().sequence, 3);
     EXPECT_EQ(state.head().position, (Position{5, 0, 0}));

@@ -42,18 +42,19 @@ TEST(CoverageText, NamesTheWeightsThatLack) {
     imatrix::Matrix matrix;
     matrix.entries["blk.0.ffn_up_exps.weight"] = {1, {1, 0}, {}, {500, 0}};
     const std::vector<std::string> expected{"blk.0.attn_q.weight"};
-    EXPECT_EQ(coverage_text(stats::coverage(matrix, expected)),
-              "Coverage: incomplete. 1 weight of the model not collected; 1 expert matrix never routed to. "
-              "More, and "
-              "more varied, text would reach them.\n"
-              "  1 of 2 expert matrices reached, the least fed is expert 1 of blk.0.ffn_up_exps.weight with 0 "
-              "tokens\n"
-              "  to types that demand data: 1 expert matrix of 1 tensor would be rounded as if without data; 1 "
-              "tensor is refused\n"
-              "  not collected: 1\n    blk.0.attn_q.weight\n"
-              "  blk.0.ffn_up_exps.weight: of 2 experts 1 without data, 0 with fewer than 100 rows (least 0, "
-              "median "
-              "500, most 500)\n");
+    EXPECT_EQ(
+        coverage_text(stats::coverage(matrix, expected)),
+        "Coverage: incomplete. 1 weight of the model not collected; 1 expert matrix never routed to. "
+        "More, and "
+        "more varied, text would reach them.\n"
+        "  1 of 2 expert matrices reached, the least fed is expert 1 of blk.0.ffn_up_exps.weight with 0 "
+        "tokens\n"
+        "  to types that demand data: 1 expert matrix of 1 tensor would be rounded as if without data; 1 "
+        "tensor is refused\n"
+        "  not collected: 1\n    blk.0.attn_q.weight\n"
+        "  blk.0.ffn_up_exps.weight: of 2 experts 1 without data, 0 with fewer than 100 rows (least 0, "
+        "median "
+        "500, most 500)\n");
 }
 
 }  // namespace
