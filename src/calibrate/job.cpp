@@ -36,13 +36,14 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     imatrix::Notes notes;
     for (const auto& path : options.in_files) {
         observer.on_loading(path);
-        imatrix::Matrix loaded = imatrix::load(path, {static_cast<std::uint32_t>(options.n_ctx)}, notes);
+        imatrix::Matrix loaded = imatrix::load(
+            path, {static_cast<std::uint32_t>(options.n_ctx), start.stored_chunk_size()}, notes);
         forget_ones(loaded);
         imatrix::merge(start, loaded, notes);
     }
     for (const std::string& note : notes) observer.on_note(note);
     if (!options.dataset.empty()) start.datasets.push_back(options.dataset);
-    start.chunk_size = static_cast<std::uint32_t>(options.n_ctx);
+    if (!start.chunk_size_stored) start.chunk_size = static_cast<std::uint32_t>(options.n_ctx);
     start.recount_chunks();
     return start;
 }
@@ -52,7 +53,7 @@ class Run {
     Run(const Options& options, Observer& observer)
         : options_(options),
           observer_(observer),
-          format_(imatrix::format_for(options.output, options.format)),
+          format_(imatrix::format_for(options.output, options.format, options.form)),
           lock_(options.output),
           file_(open_model(options.model, options.metadata, options.draft)),
           program_(model::build(file_, {options.n_ctx, options.nextn || !options.draft.empty()})),
@@ -70,10 +71,18 @@ class Run {
     Result run();
 
   private:
+    /// What --process-output collects: the weight that was named, or the one that llama-imatrix of that form
+    /// looks for, which is since 2026 also the embedding where the output is tied to it.
+    std::string output_weight() const {
+        constexpr const char* kEmbedding = "token_embd.weight";
+        if (!options_.output_tensor_name.empty()) return options_.output_tensor_name;
+        const bool tied = program_.output.linear.weight.name == kEmbedding;
+        return tied && options_.form == imatrix::Form::Of2026 ? kEmbedding : "output.weight";
+    }
     plan::PassOptions pass_options() const {
         plan::PassOptions options;
         options.n_ctx = options_.n_ctx;
-        if (options_.process_output) options.observed_output = options_.output_tensor_name;
+        if (options_.process_output) options.observed_output = output_weight();
         options.losses = options_.perplexity;
         options.similarity = options_.similarity;
         if (!options_.complete) return options;
@@ -170,7 +179,8 @@ void Run::announce(std::int64_t n_waves) {
 }
 
 bool Run::look_for_state() {
-    Found found = checkpoint_.look(collector_.committed().matrix.chunk_count);
+    Found found =
+        checkpoint_.look(collector_.committed().matrix.n_chunks(static_cast<std::uint64_t>(options_.n_ctx)));
     for (const std::string& note : found.notes) observer_.on_note(note);
     if (found.complete) {
         observer_.on_state(fmt::format("the run is complete, and {} holds its result: nothing is left to do",
@@ -366,12 +376,12 @@ void Run::check_weights() {
 }
 
 void Run::tell_mismatches() {
-    if (options_.process_output && options_.output_tensor_name != program_.output.linear.weight.name)
+    if (options_.process_output && output_weight() != program_.output.linear.weight.name)
         observer_.on_note(
             fmt::format("--process-output collects nothing: the model's output projection is {}, and {} was "
                         "to be collected; "
                         "--output-tensor-name decides",
-                        program_.output.linear.weight.name, options_.output_tensor_name));
+                        program_.output.linear.weight.name, output_weight()));
     if (options_.nextn || !options_.draft.empty())
         if (const auto why = why_no_nextn(file_, program_)) observer_.on_note(*why);
     const auto& loaded = collector_.committed().matrix.entries;

@@ -36,6 +36,7 @@ struct Options {
     std::string dataset;          ///< name stored in the matrix; empty: none
     std::filesystem::path output = "imatrix.gguf";
     std::optional<imatrix::Format> format;  ///< absent: by suffix
+    imatrix::Form form = imatrix::Form::Of2026;
     std::vector<std::filesystem::path> in_files;
 
     std::int64_t n_ctx = 512;
@@ -43,7 +44,7 @@ struct Options {
     std::int64_t max_chunks = -1;  ///< < 0: all
     bool parse_special = false;
     bool process_output = false;
-    std::string output_tensor_name = "output.weight";
+    std::string output_tensor_name;  ///< empty: output.weight, or the embedding where it is tied
     bool perplexity = true;
     bool similarity = false;
     bool check_tensors = false;                             ///< look at every weight before the run

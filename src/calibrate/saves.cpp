@@ -1,5 +1,6 @@
 #include "calibrate/saves.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "calibrate/extra.h"
@@ -29,7 +30,9 @@ void Saves::after_wave(const WaveEnd& end, bool is_last) {
 void Saves::save(std::vector<std::filesystem::path> paths, std::int64_t chunks_done) {
     finish();
     Collected& collected = collector_.committed();
-    collected.matrix.recount_chunks();
+    // In chunks of this run, and never fewer than were loaded: how llama-imatrix counts them.
+    collected.matrix.chunk_count = std::max(
+        collected.matrix.chunk_count, collected.matrix.n_chunks(static_cast<std::uint64_t>(options_.n_ctx)));
     store_model(plan_.program(), collected.matrix.extra);
     store_losses(collected, collected.matrix.extra);
     store_similarity(collected.similarity, collected.matrix.extra);

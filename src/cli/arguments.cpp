@@ -54,7 +54,9 @@ Arguments parse_arguments(const Words& words, Commands command) {
 
 Mode choose_mode(const Arguments& arguments) {
     const calibrate::Options& options = arguments.options;
-    if (arguments.asked_mode == Mode::Statistics && options.in_files.size() != 1)
+    const bool one_file = arguments.statistics_form == imatrix::Form::Of2025;
+    if (arguments.asked_mode == Mode::Statistics &&
+        (options.in_files.empty() || (one_file && options.in_files.size() > 1)))
         throw_error(ErrorKind::Usage, "--show-statistics",
                     "a single imatrix file is required to compute tensor statistics, --in-file gave {}",
                     options.in_files.size());

@@ -36,6 +36,7 @@ struct Arguments {
     Words files;                     ///< words that are neither options nor values
     Verbosity verbosity = Verbosity::Info;
     NumbersAs numbers = NumbersAs::Text;
+    imatrix::Form statistics_form = imatrix::Form::Of2026;
     bool program = false;                 ///< inspect: the steps of the model
     std::optional<std::int64_t> layer{};  ///< only of this one
     std::vector<std::string> warnings;

@@ -183,9 +183,7 @@ int calibrate_command(const Arguments& arguments) {
     switch (choose_mode(arguments)) {
         case Mode::Version: print(version_text()); return 0;
         case Mode::Devices: return devices_command(arguments);
-        case Mode::Statistics:
-            return show_statistics(arguments.options.in_files.front(), load_options(arguments),
-                                   arguments.numbers);
+        case Mode::Statistics: return show_statistics(arguments);
         case Mode::Merge: return merge_matrices(arguments);
         case Mode::Collect: return collect(arguments);
     }

@@ -23,7 +23,7 @@ int devices_command(const Arguments& arguments);
 
 // What --in-file and --show-statistics ask of `calibrate`.
 int merge_matrices(const Arguments& arguments);
-int show_statistics(const std::filesystem::path& matrix, const imatrix::LoadOptions& load, NumbersAs numbers);
+int show_statistics(const Arguments& arguments);
 
 struct LabelledMatrix {
     std::string label;

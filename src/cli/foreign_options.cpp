@@ -105,7 +105,6 @@ constexpr Option kOptions[] = {
     ignored("--no-multi-token-prediction -no-mtp", "", kAhead),
     refused("--output-draft --draft-output --draft-output-file", kAhead),
     refused("--hf-repo-draft -hfd -hfrd", kDownload),
-    refused("--statistics-form", "there is one form of the statistics, that of llama-imatrix in August 2026"),
 
     // Batches, threads
     ignored("--batch-size -b", "X", kBatch),

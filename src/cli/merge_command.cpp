@@ -21,13 +21,14 @@ int merge_matrices(const Arguments& arguments) {
     imatrix::Notes notes;
     for (const auto& path : options.in_files) {
         if (talks) say(fmt::format("main : loading imatrix from '{}'", path.string()));
-        imatrix::merge(total.matrix, imatrix::load(path, load_options(arguments), notes), notes);
+        imatrix::LoadOptions load = load_options(arguments);
+        load.earlier_chunk_size = total.matrix.stored_chunk_size();
+        imatrix::merge(total.matrix, imatrix::load(path, load, notes), notes);
     }
-    total.matrix.recount_chunks();
     if (talks)
         say(fmt::format("main : saving {}imatrix to '{}'", options.in_files.size() > 1 ? "combined " : "",
                         options.output.string()));
-    const imatrix::Format format = imatrix::format_for(options.output, options.format);
+    const imatrix::Format format = imatrix::format_for(options.output, options.format, options.form);
     imatrix::save(total.matrix, options.output, format, notes);
     if (arguments.verbosity >= Verbosity::Warnings) warn(notes);
     if (!arguments.report.empty()) write_report(arguments.report, {&total, 1}, {});

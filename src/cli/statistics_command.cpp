@@ -1,19 +1,36 @@
 // `assay stats` and `--show-statistics`: how the energy of each weight's input is spread.
+#include <fmt/format.h>
+
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/error.h"
 #include "recipe/policy.h"
 #include "report/csv.h"
+#include "report/entry_table_text.h"
 #include "report/json.h"
 #include "report/statistics_text.h"
 #include "stats/activation.h"
 #include "stats/coverage.h"
+#include "stats/entry_table.h"
 #include "stats/tensor_stats.h"
 
 namespace assay::cli {
 
 namespace {
 
+/// The tables since October 2026; the exit code.
+int print_entry_table(const std::filesystem::path& path, const imatrix::LoadOptions& load) {
+    imatrix::Notes notes;
+    const stats::EntryTable table = stats::entry_table(imatrix::load(path, load, notes), notes);
+    warn(notes);
+    if (table.rows.empty()) throw Error(ErrorKind::BadFile, path.string(), "no entry has any data");
+    print(report::entry_table_text(path.string(), table));
+    if (table.gap.empty()) return 0;
+    say(table.gap);
+    return 1;
+}
+
+/// The tables until then, or numbers for programs; with `in_full` also what llama-imatrix did not tell then.
 void print_statistics(const std::filesystem::path& path, const imatrix::LoadOptions& load, NumbersAs numbers,
                       bool in_full) {
     imatrix::Notes notes;
@@ -43,9 +60,12 @@ void print_statistics(const std::filesystem::path& path, const imatrix::LoadOpti
 
 }  // namespace
 
-int show_statistics(const std::filesystem::path& matrix, const imatrix::LoadOptions& load,
-                    NumbersAs numbers) {
-    print_statistics(matrix, load, numbers, false);
+int show_statistics(const Arguments& arguments) {
+    const auto& files = arguments.options.in_files;
+    if (files.size() > 1) say(fmt::format("warning: statistics are those of {} alone", files[0].string()));
+    if (arguments.numbers == NumbersAs::Text && arguments.statistics_form == imatrix::Form::Of2026)
+        return print_entry_table(files[0], load_options(arguments));
+    print_statistics(files[0], load_options(arguments), arguments.numbers, false);
     return 0;
 }
 

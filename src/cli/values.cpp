@@ -126,6 +126,12 @@ imatrix::Format parse_format(std::string_view option, std::string_view text) {
     throw_error(ErrorKind::Usage, option, "'{}' is no format of a matrix; expected gguf or dat", text);
 }
 
+imatrix::Form parse_form(std::string_view option, std::string_view text) {
+    if (text == "2025") return imatrix::Form::Of2025;
+    if (text == "2026") return imatrix::Form::Of2026;
+    throw_error(ErrorKind::Usage, option, "'{}' is no form of llama-imatrix; expected 2025 or 2026", text);
+}
+
 std::string parse_device(std::string_view text) {
     const std::string word = lower(text);
     if (word == "none") return "cpu";

@@ -26,6 +26,7 @@ std::int64_t parse_integer(std::string_view option, std::string_view text, std::
                            std::int64_t most = INT32_MAX);
 backend::Precision parse_precision(std::string_view option, std::string_view text);
 imatrix::Format parse_format(std::string_view option, std::string_view text);
+imatrix::Form parse_form(std::string_view option, std::string_view text);
 
 /// A number like 0.25 or 1e6, finite and at least `least`.
 double parse_real(std::string_view option, std::string_view text, double least);

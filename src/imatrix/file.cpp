@@ -29,9 +29,9 @@ float narrow(double value, const std::string& name) {
     return static_cast<float>(value);
 }
 
-Format format_for(const std::filesystem::path& path, std::optional<Format> asked) {
-    if (asked) return *asked;
-    return path.extension() == ".gguf" ? Format::Gguf : Format::Legacy;
+Format format_for(const std::filesystem::path& path, std::optional<Format> asked, Form form) {
+    const Format format = asked ? *asked : path.extension() == ".gguf" ? Format::Gguf : Format::Legacy;
+    return format == Format::Gguf && form == Form::Of2025 ? Format::Gguf2025 : format;
 }
 
 Matrix parse(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
@@ -54,7 +54,7 @@ std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& not
         throw Error(ErrorKind::Shape, "matrix", "it holds no data, so none is stored");
     for (const auto& [name, entry] : matrix.entries) check_entry(name, entry);
     if (format == Format::Legacy) return serialise_legacy(matrix, notes);
-    return serialise_gguf(matrix, format == Format::GgufExact, notes);
+    return serialise_gguf(matrix, format, notes);
 }
 
 void save(const Matrix& matrix, const std::filesystem::path& path, Format format, Notes& notes) {

@@ -1,9 +1,10 @@
 // Importance matrices on disk, in the two formats of the trade:
-//   GGUF    per weight NAME the F32 tensors NAME.in_sum2 and NAME.counts (raw sums, raw counts), plus ours:
-//           NAME.in_sum and keys under `assay.`, which other readers ignore.
+//   GGUF    per weight NAME the F32 tensors NAME.in_sum2 and NAME.counts (raw sums, raw counts), NAME.in_sum
+//           where it is known, and NAME.stats (entry_stats.h); plus ours: keys under `assay.`, which other
+//           readers ignore.
 //   legacy  `.dat`: per weight the mean square of each column times a number of calls; no magic, no counts
 //           per expert, no chunk size.
-// Layouts as llama.cpp writes and reads them since August 2025.
+// Layouts as llama.cpp writes and reads them since August 2025, NAME.stats since October 2026.
 #pragma once
 
 #include <cstddef>
@@ -20,19 +21,27 @@ namespace assay::imatrix {
 
 enum class Format {
     Gguf,
+    /// Gguf without what came in October 2026: NAME.stats, imatrix.stats_schema, imatrix.n_layer_nextn.
+    Gguf2025,
     /// Gguf, with every sum and count also at full width under `assay.exact.`, so that a run continued from
     /// this file ends with the same bytes as one that was never interrupted. About three times the size.
     GgufExact,
     Legacy,
 };
 
-/// The format asked for, or else by suffix: `.gguf` is Gguf, anything else Legacy.
-Format format_for(const std::filesystem::path& path, std::optional<Format> asked);
+/// Which llama-imatrix a file or a table is like: that of July 2025 to September 2026, or the one since.
+enum class Form { Of2025, Of2026 };
+
+/// The format asked for, or else by suffix: `.gguf` is Gguf in the given form, anything else Legacy.
+Format format_for(const std::filesystem::path& path, std::optional<Format> asked, Form form = Form::Of2026);
 
 struct LoadOptions {
     /// Tokens per chunk as the user says. A file that knows its own wins, with a note when they differ. A
     /// legacy file has none: its calls are weighted with this, or 512, and a note says so.
-    std::optional<std::uint32_t> chunk_size;
+    std::optional<std::uint32_t> chunk_size = {};
+    /// What the GGUF files that were loaded before say. A legacy file is taken for one of such chunks,
+    /// whatever the user says.
+    std::optional<std::uint32_t> earlier_chunk_size = {};
 };
 
 inline constexpr std::uint32_t kDefaultChunkSize = 512;

@@ -13,7 +13,7 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
                   Notes& notes);
 Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
                     Notes& notes);
-std::vector<std::byte> serialise_gguf(const Matrix& matrix, bool exact, Notes& notes);
+std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes& notes);
 std::vector<std::byte> serialise_legacy(const Matrix& matrix, Notes& notes);
 
 /// `value` as F32. Throws Error{Numeric} when it is not finite there.

@@ -1,6 +1,6 @@
 // Keys, in order: general.type, imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size,
-// imatrix.n_layer_nextn (only above 0), assay.*. Tensors
-// per weight, in bytewise order of names: NAME.in_sum2, NAME.counts, and NAME.in_sum where it is known.
+// imatrix.n_layer_nextn (only above 0), imatrix.stats_schema, assay.*. Tensors per weight, in bytewise order
+// of names: NAME.in_sum2, NAME.counts, NAME.in_sum where it is known, and NAME.stats.
 #include <cmath>
 #include <cstring>
 
@@ -8,6 +8,7 @@
 #include "gguf/file.h"
 #include "gguf/limits.h"
 #include "gguf/writer.h"
+#include "imatrix/entry_stats.h"
 #include "imatrix/formats.h"
 #include "imatrix/view_names.h"
 
@@ -19,6 +20,7 @@ constexpr std::string_view kSumSq = ".in_sum2";
 constexpr std::string_view kSumSqOld = ".sums";  // of files made while the format was being designed
 constexpr std::string_view kCounts = ".counts";
 constexpr std::string_view kSum = ".in_sum";
+constexpr std::string_view kStats = ".stats";
 constexpr float kMaxCount = 0x1p62f;
 
 constexpr std::string_view kOurs = "assay.";
@@ -174,6 +176,7 @@ void read_chunk_size(const gguf::Metadata& metadata, const LoadOptions& options,
         throw_error(ErrorKind::BadFile, metadata.where(), "imatrix.chunk_size is {}, expected 1 to 2^32 - 1",
                     *stored);
     matrix.chunk_size = static_cast<std::uint32_t>(*stored);
+    matrix.chunk_size_stored = true;
     if (options.chunk_size && *options.chunk_size != matrix.chunk_size)
         notes.push_back(fmt::format("{}: made with chunks of {} tokens; the {} asked for are not used for it",
                                     metadata.where(), matrix.chunk_size, *options.chunk_size));
@@ -189,14 +192,24 @@ class TensorStore {
     template <typename T>
     void add(const std::string& weight, std::string_view suffix, std::uint64_t width,
              const std::vector<T>& from) {
-        std::vector<float>& data = data_.emplace_back();
+        std::vector<float> data;
         data.reserve(from.size());
         for (const T value : from) data.push_back(narrow(static_cast<double>(value), weight));
-        writer_.add_tensor(join(weight, suffix), {width, from.size() / width}, quant::TypeId::F32,
-                           std::as_bytes(std::span(data)));
+        add_floats(weight, suffix, width, std::move(data));
+    }
+    void add_stats(const EntryStats& stats) {
+        const auto numbers = stats.numbers();
+        add_floats(stats.name, kStats, numbers.size(), {numbers.begin(), numbers.end()});
     }
 
   private:
+    void add_floats(const std::string& weight, std::string_view suffix, std::uint64_t width,
+                    std::vector<float> from) {
+        const std::vector<float>& data = data_.emplace_back(std::move(from));
+        writer_.add_tensor(join(weight, suffix), {width, data.size() / width}, quant::TypeId::F32,
+                           std::as_bytes(std::span(data)));
+    }
+
     gguf::Writer& writer_;
     std::vector<std::vector<float>> data_;
 };
@@ -240,23 +253,30 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
     return matrix;
 }
 
-std::vector<std::byte> serialise_gguf(const Matrix& matrix, bool exact, Notes& notes) {
+std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes& notes) {
+    const MatrixStats stats = format == Format::Gguf2025 ? MatrixStats{} : matrix_stats(matrix);
+    auto next_stats = stats.entries.begin();
     gguf::Writer writer;
     TensorStore store(writer);
     writer.add("general.type", gguf::text("imatrix"));
     writer.add("imatrix.datasets", gguf::texts(matrix.datasets));
     writer.add("imatrix.chunk_count", gguf::u32(matrix.chunk_count));
     writer.add("imatrix.chunk_size", gguf::u32(matrix.chunk_size));
-    if (matrix.n_layer_nextn > 0) writer.add("imatrix.n_layer_nextn", gguf::u32(matrix.n_layer_nextn));
+    if (format != Format::Gguf2025) {
+        if (matrix.n_layer_nextn > 0) writer.add("imatrix.n_layer_nextn", gguf::u32(matrix.n_layer_nextn));
+        writer.add("imatrix.stats_schema", gguf::texts({kStatNames.begin(), kStatNames.end()}));
+    }
     for (const auto& [key, value] : matrix.extra.values()) writer.add(key, value);
     for (const auto& [name, entry] : matrix.entries) {
+        const EntryStats* entry_stats = format == Format::Gguf2025 ? nullptr : &*next_stats++;
         if (!fits(name, notes)) continue;
         if (entry.n_missing() != 0) notes.push_back(entry.partial_note(name));
-        if (exact) add_exact(writer, name, entry);
+        if (format == Format::GgufExact) add_exact(writer, name, entry);
         const std::uint64_t columns = entry.columns_per_count();
         store.add(name, kSumSq, columns, entry.sum_sq);
         store.add(name, kCounts, 1, entry.counts);
         if (!entry.sum.empty()) store.add(name, kSum, columns, entry.sum);
+        if (entry_stats != nullptr) store.add_stats(*entry_stats);
     }
     return writer.bytes();
 }

@@ -125,14 +125,14 @@ Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, 
     check_beginning(bytes, where);
     Matrix matrix;
     matrix.extra = gguf::Metadata(where);
-    matrix.chunk_size = options.chunk_size.value_or(kDefaultChunkSize);
+    matrix.chunk_size = options.earlier_chunk_size.value_or(options.chunk_size.value_or(kDefaultChunkSize));
     const std::uint32_t n_entries = read_length(in, "number of entries", 1);
     in.check_count(n_entries, kMinEntryBytes, "entries");
     EntryNames names;
     for (std::uint32_t i = 0; i < n_entries; ++i) read_entry(in, matrix, names, notes);
     names.tell(where, notes);
     read_trailer(in, matrix, notes);
-    if (!options.chunk_size)
+    if (!options.chunk_size && !options.earlier_chunk_size)
         notes.push_back(
             fmt::format("{}: the legacy format does not store its chunk size; chunks of {} tokens "
                         "are assumed",

@@ -82,12 +82,12 @@ std::string Entry::partial_note(std::string_view name) const {
                        100.0 * (n - static_cast<double>(missing)) / n);
 }
 
-void Matrix::recount_chunks() noexcept {
+std::uint32_t Matrix::n_chunks(std::uint64_t size) const noexcept {
     std::uint64_t most = 0;
     for (const auto& [name, entry] : entries)
         if (name.find(".nextn.") == std::string::npos) most = std::max(most, entry.max_count());
-    const std::uint64_t chunks = chunk_size == 0 ? 0 : most / chunk_size;
-    chunk_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, UINT32_MAX));
+    const std::uint64_t chunks = size == 0 ? 0 : most / size + (most % size + size / 2) / size;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, UINT32_MAX));
 }
 
 void expand_counts(Entry& entry, std::uint64_t n, std::string_view name) {
@@ -148,13 +148,15 @@ void merge(Matrix& into, const Matrix& from, Notes& notes) {
         keep_common(into.extra, from.extra);
     for (const auto& [name, entry] : from.entries) add_entry(into, name, entry);
     into.datasets.insert(into.datasets.end(), from.datasets.begin(), from.datasets.end());
-    if (into.chunk_size == 0)
+    if (into.chunk_size == 0 || (from.chunk_size_stored && !into.chunk_size_stored)) {
         into.chunk_size = from.chunk_size;
-    else if (from.chunk_size != 0 && from.chunk_size != into.chunk_size)
+        into.chunk_size_stored = from.chunk_size_stored;
+    } else if (from.chunk_size_stored && from.chunk_size != into.chunk_size) {
         notes.push_back(fmt::format(
             "merging chunks of {} tokens with chunks of {}: the sums count tokens, so the result is "
             "exact; the number of chunks is given in units of {}",
             into.chunk_size, from.chunk_size, into.chunk_size));
+    }
     if (into.n_layer_nextn == 0)
         into.n_layer_nextn = from.n_layer_nextn;
     else if (from.n_layer_nextn != 0 && from.n_layer_nextn != into.n_layer_nextn)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,14 +46,20 @@ struct Matrix {
     std::map<std::string, Entry, std::less<>> entries;  ///< by weight name, bytewise
     std::vector<std::string> datasets;                  ///< calibration texts, in the order they were used
     std::uint32_t chunk_size = 0;                       ///< tokens per chunk; 0 when nothing is known yet
+    bool chunk_size_stored = false;  ///< a GGUF file says so; otherwise the user does, or it is assumed
     std::uint32_t chunk_count = 0;
     std::uint32_t n_layer_nextn = 0;  ///< the last blocks, which predict ahead; 0: not collected
     /// Keys beginning with `assay.`: whatever other rooms want to keep beside the sums. Not interpreted here.
     gguf::Metadata extra;
 
-    /// chunk_count = max_count() / chunk_size, the rule of other tools for loaded and merged files. Products
-    /// of blocks that predict ahead (NAME.nextn.*) do not count: one may see several rows for a token.
-    void recount_chunks() noexcept;
+    std::optional<std::uint32_t> stored_chunk_size() const {
+        return chunk_size_stored ? std::optional(chunk_size) : std::nullopt;
+    }
+    /// The largest count in chunks of `size` tokens, rounded: half a chunk counts as one. Products of blocks
+    /// that predict ahead (NAME.nextn.*) do not count: one may see several rows for a token.
+    std::uint32_t n_chunks(std::uint64_t size) const noexcept;
+    /// chunk_count by the matrix's own chunk size, the rule of other tools for loaded and merged files.
+    void recount_chunks() noexcept { chunk_count = n_chunks(chunk_size); }
 };
 
 /// Gives a single count to each of `n` matrices. Throws Error{Shape} when the entry has several counts or its
@@ -74,11 +81,11 @@ void add_entry(Matrix& into, const std::string& name, Entry entry);
 /// only one side has is kept as it is; the sum of x survives where both sides know it; of the extra keys
 /// (all of `from` when `into` is empty) those survive that both sides have with the same value, in groups:
 /// what stands before the last dot names one, and what one key of a group tells means nothing without the
-/// others. The chunk size and the number of blocks that predict ahead of the first
-/// that has them stay, with a note when they differ: the sums are weighted by tokens,
-/// so they need no correction. A note also tells of matrices without any entry in common. Throws Error{Shape}
-/// "inconsistent size for NAME (a vs b)" or "inconsistent expert count for NAME (a vs b)"; `into` is
-/// unchanged then.
+/// others. The chunk size is that of the first side that has it from a GGUF file, else of the first; a note
+/// tells when two files differ: the sums are weighted by tokens, so they need no correction. The number of
+/// blocks that predict ahead is that of the first side that has any, likewise. A note also tells of matrices
+/// without any entry in common. Throws Error{Shape} "inconsistent size for NAME (a vs b)" or "inconsistent
+/// expert count for NAME (a vs b)"; `into` is unchanged then.
 void merge(Matrix& into, const Matrix& from, Notes& notes);
 
 }  // namespace assay::imatrix

@@ -210,6 +210,55 @@ TEST(Job, AddsToLoadedMatrices) {
     EXPECT_EQ(twice.datasets.size(), 2u);
 }
 
+// The embedding takes the place of the output projection that is tied to it; under its own name it is what
+// the older form collects.
+TEST(Job, CollectsATiedOutput) {
+    constexpr const char* kEmbedding = "token_embd.weight";
+    const test::Fixture fixture("qwen3-yarn-dense");
+    Options options = options_for(fixture);
+    options.max_chunks = 2;
+    Recorder recorder;
+    imatrix::Matrix tied = run(options, recorder).matrix;
+    EXPECT_TRUE(recorder.notes.empty());
+    ASSERT_TRUE(tied.entries.contains(kEmbedding));
+    EXPECT_EQ(tied.entries.at(kEmbedding).counts,
+              std::vector<std::uint64_t>{2 * static_cast<std::uint64_t>(options.n_ctx)});
+    options.form = imatrix::Form::Of2025;
+    recorder = {};
+    const imatrix::Matrix older = run(options, recorder).matrix;
+    ASSERT_EQ(recorder.notes.size(), 1u);
+    EXPECT_TRUE(recorder.notes[0].starts_with("--process-output collects nothing")) << recorder.notes[0];
+    options.output_tensor_name = kEmbedding;
+    recorder = {};
+    EXPECT_EQ(run(options, recorder).matrix.entries, tied.entries);
+    tied.entries.erase(kEmbedding);
+    EXPECT_EQ(older.entries, tied.entries);
+}
+
+// The size of chunks is that of the first file, their number never falls, and counts in the run's own chunks.
+TEST(Job, GoesOnFromAMatrixOfOtherChunks) {
+    const test::Fixture fixture("llama-dense");
+    Options options = options_for(fixture);
+    options.max_chunks = 4;
+    Recorder recorder;
+    run(options, recorder);
+    const auto tokens = static_cast<std::uint64_t>(4 * options.n_ctx);
+    options.in_files = {options.output};
+    options.n_ctx /= 2;
+    options.snapshot_every = 9;  // 8 of this size were there
+    options.max_chunks = 2;
+    const imatrix::Matrix smaller = run(options, recorder).matrix;
+    EXPECT_EQ(smaller.chunk_size, fixture.run().n_ctx);
+    EXPECT_EQ(smaller.entries.begin()->second.max_count(),
+              tokens + static_cast<std::uint64_t>(2 * options.n_ctx));
+    EXPECT_EQ(smaller.chunk_count, 10u);
+    EXPECT_TRUE(std::filesystem::exists(options.output.string() + ".at_9"));
+    options.in_files = {options.output};
+    options.n_ctx = fixture.run().n_ctx;
+    options.max_chunks = 1;
+    EXPECT_EQ(run(options, recorder).matrix.chunk_count, 6u) << "5 by the file, one more";
+}
+
 TEST(Job, WithoutChunksSavesWhatItLoaded) {
     const test::Fixture fixture("llama-dense");
     Options options = options_for(fixture);

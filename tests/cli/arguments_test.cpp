@@ -105,6 +105,14 @@ INSTANTIATE_TEST_SUITE_P(
              [](const auto& a) { return a.options.format == imatrix::Format::Legacy; }},
         Case{{"--output-format=gguf"},
              [](const auto& a) { return a.options.format == imatrix::Format::Gguf; }},
+        Case{{"--output-form", "2025"},
+             [](const auto& a) {
+                 return a.options.form == imatrix::Form::Of2025 && a.statistics_form == imatrix::Form::Of2026;
+             }},
+        Case{{"--statistics-form", "2025"},
+             [](const auto& a) {
+                 return a.options.form == imatrix::Form::Of2026 && a.statistics_form == imatrix::Form::Of2025;
+             }},
         Case{{"-ofreq", "3"},
              [](const auto& a) { return a.options.save_every == 3 && a.options.save_every_given; }},
         Case{{"-ofreq", "0"}, [](const auto& a) { return a.options.save_every == 0; }},
@@ -238,7 +246,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"-m", "a", "-f", "b", "--isa", "sse"}, "'sse' is no instruction set"},
         Wrong{{"-m", "a", "-f", "b", "-dev", ","}, "--device: needs a value"},
         Wrong{{"--show-statistics"}, "a single imatrix file is required to compute tensor statistics"},
-        Wrong{{"--show-statistics", "--in-file", "a,b"}, "--in-file gave 2"},
+        Wrong{{"--show-statistics", "--statistics-form", "2025", "--in-file", "a,b"}, "--in-file gave 2"},
+        Wrong{{"--statistics-form", "2024"}, "'2024' is no form of llama-imatrix; expected 2025 or 2026"},
         Wrong{{"-m", "a", "-f", "b", "--in-file", "\"a,b"}, "--in-file: a quote is not closed"},
         Wrong{{"-m", "a", "-f", "b", "-okv", "a=str:x,y"}, "'y' is no override"},
         Wrong{{"-m", "a", "-f", "b", "--attention", "non-causal"}, "'non-causal' would give another matrix"},
@@ -249,6 +258,7 @@ TEST(Modes, FollowFromWhatIsGiven) {
     EXPECT_EQ(choose_mode(parse_arguments({"--in-file", "a"})), Mode::Merge);
     EXPECT_EQ(choose_mode(parse_arguments({"-m", "x", "--in-file", "a"})), Mode::Merge);
     EXPECT_EQ(choose_mode(parse_arguments({"--in-file", "a", "--show-statistics"})), Mode::Statistics);
+    EXPECT_EQ(choose_mode(parse_arguments({"--in-file", "a,b", "--show-statistics"})), Mode::Statistics);
     EXPECT_EQ(choose_mode(parse_arguments({"-m", "x", "-p", "text"})), Mode::Collect);
     EXPECT_TRUE(parse_arguments({"-m", "x", "-c", "x", "--help"}).help) << "the rest is not looked at";
     EXPECT_TRUE(parse_arguments({"--usage"}).help);

@@ -154,7 +154,14 @@ TEST_F(Program, MergesConvertsAndPrintsStatisticsWithoutAModel) {
     EXPECT_EQ(run("$ASSAY --in-file sum.gguf -o sum.dat").code, 0);
     const Outcome statistics = run("$ASSAY --in-file sum.dat -c 128 --show-statistics");
     EXPECT_EQ(statistics.code, 0) << statistics.err;
-    EXPECT_THAT(statistics.out, HasSubstr("Computing statistics for sum.dat (14 tensors)"));
+    EXPECT_THAT(statistics.out, HasSubstr("\nComputing tensor statistics for sum.dat (14 tensors)\n"));
+    const Outcome older = run("$ASSAY --in-file sum.dat -c 128 --show-statistics --statistics-form 2025");
+    EXPECT_EQ(older.code, 0) << older.err;
+    EXPECT_THAT(older.out, HasSubstr("\nComputing statistics for sum.dat (14 tensors)\n"));
+    const Outcome two = run("$ASSAY --in-file sum.gguf,a.gguf --show-statistics");
+    EXPECT_EQ(two.code, 0);
+    EXPECT_THAT(two.err, HasSubstr("warning: statistics are those of sum.gguf alone"));
+    EXPECT_EQ(two.out, run("$ASSAY --in-file sum.gguf --show-statistics").out);
     EXPECT_THAT(run("$ASSAY stats sum.gguf --csv").out, testing::StartsWith("name,layer,tensor"));
     EXPECT_TRUE(nlohmann::json::accept(run("$ASSAY stats sum.gguf --json").out));
 }

@@ -44,7 +44,7 @@ Matrix parse_bytes(const std::vector<std::byte>& bytes, LoadOptions options = {}
 
 TEST(Gguf, WritesTheGoldenBytes) {
     Notes notes;
-    EXPECT_EQ(serialise(sample(), Format::Gguf, notes), golden_bytes("sample.gguf"));
+    EXPECT_EQ(serialise(sample(), Format::Gguf2025, notes), golden_bytes("sample.gguf"));
     EXPECT_EQ(notes, (Notes{"entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)"}));
 }
 
@@ -54,6 +54,7 @@ TEST(Gguf, SaysHowManyBlocksPredictAhead) {
     EXPECT_EQ(without.n_layer_nextn, 0u);
     matrix.n_layer_nextn = 2;
     EXPECT_EQ(reread(matrix, Format::Gguf).n_layer_nextn, 2u);
+    EXPECT_EQ(reread(matrix, Format::Gguf2025).n_layer_nextn, 0u);
     gguf::Writer writer;
     writer.add("imatrix.n_layer_nextn", gguf::i32(-1));
     const std::vector<float> one{1};
@@ -63,11 +64,26 @@ TEST(Gguf, SaysHowManyBlocksPredictAhead) {
               "one.gguf: imatrix.n_layer_nextn is -1, expected 0 to 2^32 - 1");
 }
 
+// Sums of x without those of squares belong to nothing; numbers about an entry are not read.
+TEST(Gguf, RefusesSumsOfXAloneAndIgnoresStats) {
+    const std::vector<float> one{1};
+    const auto with = [&](std::string name) {
+        gguf::Writer writer;
+        writer.add("imatrix.chunk_size", gguf::u32(4));
+        for (const std::string& tensor : {std::string("w.in_sum2"), std::string("w.counts"), name})
+            writer.add_tensor(tensor, {1}, quant::TypeId::F32, std::as_bytes(std::span(one)));
+        return writer.bytes();
+    };
+    EXPECT_EQ(message_of([&] { parse_bytes(with("v.in_sum")); }),
+              "one.gguf: mismatched sums and counts for v: in_sum2 absent, counts absent, in_sum [1]");
+    EXPECT_EQ(parse_bytes(with("v.stats")).entries.size(), 1u);
+}
+
 // Read and written again, a file of llama-imatrix keeps every byte.
 TEST(Gguf, WritesWhatLlamaImatrixWrote) {
     const auto bytes = golden_bytes("peer.gguf");
     Notes notes;
-    EXPECT_EQ(serialise(parse(bytes, "peer.gguf", {}, notes), Format::Gguf, notes), bytes);
+    EXPECT_EQ(serialise(parse(bytes, "peer.gguf", {}, notes), Format::Gguf2025, notes), bytes);
     EXPECT_TRUE(notes.empty());
 }
 
@@ -77,12 +93,13 @@ TEST(Gguf, StoresShapesAndOrderAsReadersExpect) {
     const auto header = gguf::parse_header(bytes, "sample");
     std::vector<std::string> found;
     for (const auto& tensor : header.tensors) found.push_back(tensor.name + " " + tensor.shape_text());
-    EXPECT_EQ(found,
-              (std::vector<std::string>{
-                  "blk.0.attn_k_b.weight.in_sum2 [4]", "blk.0.attn_k_b.weight.counts [1]",
-                  "blk.0.attn_q.weight.in_sum2 [3]", "blk.0.attn_q.weight.counts [1]",
-                  "blk.0.attn_q.weight.in_sum [3]", "blk.0.ffn_up_exps.weight.in_sum2 [2, 3]",
-                  "blk.0.ffn_up_exps.weight.counts [1, 3]", "blk.0.ffn_up_exps.weight.in_sum [2, 3]"}));
+    EXPECT_EQ(found, (std::vector<std::string>{
+                         "blk.0.attn_k_b.weight.in_sum2 [4]", "blk.0.attn_k_b.weight.counts [1]",
+                         "blk.0.attn_k_b.weight.stats [12]", "blk.0.attn_q.weight.in_sum2 [3]",
+                         "blk.0.attn_q.weight.counts [1]", "blk.0.attn_q.weight.in_sum [3]",
+                         "blk.0.attn_q.weight.stats [12]", "blk.0.ffn_up_exps.weight.in_sum2 [2, 3]",
+                         "blk.0.ffn_up_exps.weight.counts [1, 3]", "blk.0.ffn_up_exps.weight.in_sum [2, 3]",
+                         "blk.0.ffn_up_exps.weight.stats [12]"}));
 }
 
 TEST(Gguf, RoundTripKeepsEverything) {
@@ -222,6 +239,9 @@ TEST(Format, FollowsTheSuffixUnlessAsked) {
     EXPECT_EQ(format_for("imatrix", {}), Format::Legacy);
     EXPECT_EQ(format_for("imatrix.dat", Format::Gguf), Format::Gguf);
     EXPECT_EQ(format_for("imatrix.gguf", Format::Legacy), Format::Legacy);
+    EXPECT_EQ(format_for("a/b.gguf", {}, Form::Of2025), Format::Gguf2025);
+    EXPECT_EQ(format_for("imatrix.dat", Format::Gguf, Form::Of2025), Format::Gguf2025);
+    EXPECT_EQ(format_for("imatrix.dat", {}, Form::Of2025), Format::Legacy);
 }
 
 TEST(File, LegacyOfDenseWeightsComesBackTheSame) {

@@ -68,6 +68,14 @@ TEST(Legacy, AssumesAChunkSizeAloud) {
     EXPECT_NE(notes[0].find("chunks of 512 tokens are assumed"), std::string::npos);
 }
 
+TEST(Legacy, TakesTheChunkSizeOfEarlierFiles) {
+    Notes notes;
+    const Matrix matrix = parse(Raw{}.bytes(), "raw.dat", {16, 8}, notes);
+    EXPECT_EQ(matrix.chunk_size, 8u);
+    EXPECT_EQ(matrix.stored_chunk_size(), std::nullopt);
+    EXPECT_TRUE(notes.empty());
+}
+
 TEST(Legacy, TakesValuesWithoutCallsAsOneChunk) {
     Raw raw;
     raw.n_calls = 0;

@@ -87,7 +87,9 @@ TEST(Merge, RefusesDifferentShapesAndChangesNothing) {
 TEST(Merge, TellsWhenChunkSizesDisagree) {
     Matrix into = sample();
     Notes notes;
-    merge(into, single("blk.0.attn_q.weight", {3, {1, 1, 1}, {}, {16}}, 16), notes);
+    Matrix from = single("blk.0.attn_q.weight", {3, {1, 1, 1}, {}, {16}}, 16);
+    into.chunk_size_stored = from.chunk_size_stored = true;
+    merge(into, from, notes);
     ASSERT_EQ(notes.size(), 1u);
     EXPECT_NE(notes[0].find("chunks of 4 tokens with chunks of 16"), std::string::npos) << notes[0];
     EXPECT_EQ(into.chunk_size, 4u);
@@ -167,6 +169,37 @@ TEST(Merge, KeepsTheNumberOfBlocksThatPredictAhead) {
     merge(into, from, notes);
     EXPECT_EQ(into.n_layer_nextn, 1u);
     EXPECT_EQ(notes, Notes{"merging a matrix of 1 NextN blocks with one of 2; the result says 1"});
+}
+
+// What a GGUF file says goes before what the user says of a legacy one, in either order.
+TEST(Merge, TakesTheChunkSizeThatIsStored) {
+    Matrix stored = single("a", {1, {1}, {}, {8}}, 8), assumed = single("a", {1, {1}, {}, {8}}, 2);
+    stored.chunk_size_stored = true;
+    for (const auto& [first, second] : {std::pair(stored, assumed), std::pair(assumed, stored)}) {
+        Matrix into;
+        Notes notes;
+        merge(into, first, notes);
+        merge(into, second, notes);
+        EXPECT_EQ(into.stored_chunk_size(), 8u);
+        EXPECT_EQ(into.chunk_count, 2u);
+        EXPECT_TRUE(notes.empty());
+    }
+}
+
+// The sum of x of an entry is gone for good once a contributor lacks it.
+TEST(Merge, DoesNotTakeUpTheSumOfXAgain) {
+    const Matrix with = single("a", {1, {1}, {1}, {4}}), without = single("a", {1, {1}, {}, {4}});
+    Matrix into;
+    Notes notes;
+    for (const Matrix* from : {&with, &without, &with}) merge(into, *from, notes);
+    EXPECT_TRUE(into.entries.at("a").sum.empty());
+}
+
+TEST(Matrix, CountsHalfAChunkAsOne) {
+    for (const auto& [count, chunks] : {std::pair(0u, 0u), {1, 0}, {2, 1}, {5, 1}, {6, 2}})
+        EXPECT_EQ(single("a", {1, {1}, {}, {count}}).n_chunks(4), chunks) << count;
+    EXPECT_EQ(single("a", {1, {1}, {}, {UINT64_MAX}}).n_chunks(1), UINT32_MAX);
+    EXPECT_EQ(single("a", {1, {1}, {}, {7}}).n_chunks(0), 0u);
 }
 
 // One product for each of several streams sees more rows than there are tokens.
