@@ -29,7 +29,7 @@ class Family : public testing::TestWithParam<std::string> {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, Family, testing::Values("deepseek2-kvb-moe", "deepseek4-moe", "qwen3next-moe"),
-                         [](const auto& info) { return test::test_name(info.param); });
+                         [](const auto& of) { return test::test_name(of.param); });
 
 TEST_P(Family, GivesTheSameBytesSpilledAndOnSeveralDevices) {
     ASSERT_EQ(run("$RUN -o whole.gguf").code, 0);
