@@ -247,7 +247,7 @@ TEST(Job, GoesOnFromAMatrixOfOtherChunks) {
     options.n_ctx /= 2;
     options.snapshot_every = 9;  // 8 of this size were there
     options.max_chunks = 2;
-    const imatrix::Matrix smaller = run(options, recorder).matrix;
+    const imatrix::Matrix smaller = run(options, recorder = {}).matrix;
     EXPECT_EQ(smaller.chunk_size, fixture.run().n_ctx);
     EXPECT_EQ(smaller.entries.begin()->second.max_count(),
               tokens + static_cast<std::uint64_t>(2 * options.n_ctx));
@@ -256,7 +256,7 @@ TEST(Job, GoesOnFromAMatrixOfOtherChunks) {
     options.in_files = {options.output};
     options.n_ctx = fixture.run().n_ctx;
     options.max_chunks = 1;
-    EXPECT_EQ(run(options, recorder).matrix.chunk_count, 6u) << "5 by the file, one more";
+    EXPECT_EQ(run(options, recorder = {}).matrix.chunk_count, 6u) << "5 by the file, one more";
 }
 
 TEST(Job, WithoutChunksSavesWhatItLoaded) {
