@@ -78,7 +78,7 @@ TEST_F(StrangeNames, ReachNoTerminal) {
     expect_harmless("$ASSAY stats m.gguf");
     expect_harmless("$ASSAY stats m.gguf --csv");
     expect_harmless("$ASSAY stats m.gguf --json");
-    expect_harmless("$ASSAY --in-file m.gguf --show-statistics");
+    expect_harmless("$ASSAY --in-file m.gguf --show-statistics --statistics-form 2025");
     expect_harmless("$ASSAY --in-file m.gguf -o o.dat");  // tells of partial data
     expect_harmless("$ASSAY report m.gguf -o page.html; cat page.html");
 }
