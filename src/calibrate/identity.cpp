@@ -65,12 +65,6 @@ std::string to_string(MissingExperts as) {
     return {};
 }
 
-std::string output_of(const Options& options) {
-    if (!options.process_output) return "not collected";
-    if (!options.output_tensor_name.empty()) return options.output_tensor_name;
-    return options.form == imatrix::Form::Of2025 ? "untied" : "tied or not";
-}
-
 std::string yes_or_no(bool value) { return value ? "yes" : "no"; }
 
 }  // namespace
@@ -95,7 +89,8 @@ Identity identity_of(const Options& options, const gguf::File& file, const Chunk
         {"the text's tokens", fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.targets))))},
         {"the model's input (first tokens)",
          fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.inputs))))},
-        {"the output projection (--process-output)", output_of(options)},
+        {"the output projection (--process-output)",
+         options.process_output ? options.output_tensor_name : "not collected"},
         {"the perplexity (--no-ppl)", yes_or_no(options.perplexity)},
         {"the similarity (-lsim)", yes_or_no(options.similarity)},
         {"blocks that predict ahead (--nextn, -md)", yes_or_no(options.nextn || !options.draft.empty())},

@@ -71,18 +71,10 @@ class Run {
     Result run();
 
   private:
-    /// What --process-output collects: the weight that was named, or the one that llama-imatrix of that form
-    /// looks for, which is since 2026 also the embedding where the output is tied to it.
-    std::string output_weight() const {
-        constexpr const char* kEmbedding = "token_embd.weight";
-        if (!options_.output_tensor_name.empty()) return options_.output_tensor_name;
-        const bool tied = program_.output.linear.weight.name == kEmbedding;
-        return tied && options_.form == imatrix::Form::Of2026 ? kEmbedding : "output.weight";
-    }
     plan::PassOptions pass_options() const {
         plan::PassOptions options;
         options.n_ctx = options_.n_ctx;
-        if (options_.process_output) options.observed_output = output_weight();
+        if (options_.process_output) options.observed_output = options_.output_tensor_name;
         options.losses = options_.perplexity;
         options.similarity = options_.similarity;
         if (!options_.complete) return options;
@@ -376,12 +368,12 @@ void Run::check_weights() {
 }
 
 void Run::tell_mismatches() {
-    if (options_.process_output && output_weight() != program_.output.linear.weight.name)
+    if (options_.process_output && options_.output_tensor_name != program_.output.linear.weight.name)
         observer_.on_note(
             fmt::format("--process-output collects nothing: the model's output projection is {}, and {} was "
                         "to be collected; "
                         "--output-tensor-name decides",
-                        program_.output.linear.weight.name, output_weight()));
+                        program_.output.linear.weight.name, options_.output_tensor_name));
     if (options_.nextn || !options_.draft.empty())
         if (const auto why = why_no_nextn(file_, program_)) observer_.on_note(*why);
     const auto& loaded = collector_.committed().matrix.entries;

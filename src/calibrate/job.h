@@ -44,7 +44,7 @@ struct Options {
     std::int64_t max_chunks = -1;  ///< < 0: all
     bool parse_special = false;
     bool process_output = false;
-    std::string output_tensor_name;  ///< empty: output.weight, or the embedding where it is tied
+    std::string output_tensor_name = "output.weight";
     bool perplexity = true;
     bool similarity = false;
     bool check_tensors = false;                             ///< look at every weight before the run

@@ -180,15 +180,15 @@ constexpr Option kOptions[] = {
     {"--output -o --output-file", "FILE", "where the matrix goes (imatrix.gguf)", path<&Run::output>, kCalibrate, Matrix},
     {"--output-format", "FORMAT", "gguf, or dat: the legacy form that ik_llama.cpp reads (by suffix: .gguf, others dat)",
      [](Arguments& a, const Value& v) { a.options.format = parse_format(v.option, v.text); }, kCalibrate, Matrix},
-    {"--output-form", "YEAR", "2026: with NAME.stats and, where the output is tied to it, the embedding; 2025: without, as "
+    {"--output-form", "YEAR", "2026: with NAME.stats; 2025: without, as "
      "llama-imatrix wrote until September 2026 (2026)",
      [](Arguments& a, const Value& v) { a.options.form = parse_form(v.option, v.text); }, kCalibrate, Matrix},
     {"--output-frequency -ofreq", "N", "save every N chunks (10; 0: only at the end)", save_every, kCalibrate, Matrix},
     {"--save-frequency", "N", "also keep a copy FILE.at_N every N chunks, those of --in-file counted (0: never)",
      integer<&Run::snapshot_every, 0>, kCalibrate, Matrix},
     {"--in-file", "FILES", "matrices to start from, or to merge: a list, or several times", paths<&Run::in_files>, kCalibrate, Matrix},
-    {"--process-output", "", "collect the output projection too, tied or not", set<&Run::process_output>, kCalibrate, Matrix},
-    {"--output-tensor-name", "NAME", "which tensor that is (output.weight, or token_embd.weight where the output is tied to it)", word<&Run::output_tensor_name>, kCalibrate, Matrix},
+    {"--process-output", "", "collect the output projection too", set<&Run::process_output>, kCalibrate, Matrix},
+    {"--output-tensor-name", "NAME", "which tensor that is, token_embd.weight where the output is tied to it (output.weight)", word<&Run::output_tensor_name>, kCalibrate, Matrix},
     {"--missing-experts", "AS", "experts that no token reached count as zero (as they are), as one (mean 1), or all tokens of the last "
      "wave go through them once more (zero)", missing_experts, kCalibrate, Matrix},
     {"--complete", "", "collect also what quantisers ask for and llama-imatrix leaves out: attn_kv_b of files with attn_k_b and "

@@ -42,7 +42,6 @@ class Architecture : public testing::TestWithParam<std::tuple<std::string, std::
         if (device() == "cuda" && backend::cuda_devices().empty()) GTEST_SKIP() << "no CUDA device";
         fixture_.emplace(std::get<0>(GetParam()));
         options_ = options_for(*fixture_);
-        options_.form = imatrix::Form::Of2025;  // the references do not have tied embeddings
         options_.device = device();
     }
     static std::string device() { return std::get<1>(GetParam()); }
