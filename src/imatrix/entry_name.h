@@ -5,8 +5,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace assay::imatrix {
+
+/// What stands between the dots of a name.
+std::vector<std::string_view> name_parts(std::string_view name);
+/// The part behind `blk` as a number; nothing for another text, or one below 0.
+std::optional<int> block_number(std::string_view text);
 
 struct EntryName {
     std::optional<int> block;  ///< the number behind the first part `blk`
