@@ -30,8 +30,8 @@ class OnNanTest : public testing::Test {
         options_.on_nan = OnNan::SkipChunk;
     }
 
-    /// Breaks a token that few chunks have, and says which.
-    std::vector<std::int64_t> spoil(std::size_t n_wanted) {
+    /// Breaks a token that few chunks have, all of them before `end`, and says which.
+    std::vector<std::int64_t> spoil(std::size_t n_wanted, std::int64_t end = kChunks) {
         const gguf::File file = gguf::File::open(fixture_.model());
         Recorder recorder;
         const Chunks chunks = tokenize(file, options_, recorder);
@@ -40,7 +40,7 @@ class OnNanTest : public testing::Test {
             std::vector<std::int64_t> with;
             for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
                 if (std::ranges::count(chunks.input_range(chunk, 1), token) > 0) with.push_back(chunk);
-            if (with.size() != n_wanted || with.front() == 0) continue;
+            if (with.size() != n_wanted || with.front() == 0 || with.back() >= end) continue;
             break_row(table, static_cast<std::size_t>(token));
             return with;
         }
@@ -114,6 +114,34 @@ TEST_F(OnNanTest, TheRestIsAsIfTheTextDidNotHaveTheChunks) {
         for (const similarity::Sum& sum : similar.sums(similarity::Kind::Layer))
             EXPECT_EQ(sum.count, static_cast<std::uint64_t>((kChunks - 2) * options_.n_ctx));
     }
+}
+
+TEST_F(OnNanTest, AResumedRunLeavesOutTheSameChunks) {
+    const std::vector<std::int64_t> bad = spoil(2, kChunks - 1);
+    Recorder whole;
+    run(options_, whole);
+    const std::string expected = read_file(options_.output);
+    options_.wave_chunks = 1;
+    options_.checkpoint_seconds = 0;
+    std::size_t most_skipped = 0;  // before a stop
+    for (const std::int64_t stop_after : {1, 2, 3}) {
+        SCOPED_TRACE(stop_after);
+        options_.checkpoint_folder = fixture_.folder() / fmt::format("state-{}", stop_after);
+        options_.resume = false;
+        Recorder first;
+        first.stop_after = stop_after;
+        const Result stopped = run(options_, first);
+        EXPECT_TRUE(stopped.stopped);
+        EXPECT_TRUE(stopped.resumable);
+        most_skipped = std::max(most_skipped, stopped.skipped.size());
+        options_.resume = true;
+        Recorder second;
+        const Result resumed = run(options_, second);
+        EXPECT_EQ(resumed.chunks_resumed, stopped.chunks_done);
+        EXPECT_THAT(resumed.skipped, ElementsAre(bad[0] + 1, bad[1] + 1));
+        EXPECT_EQ(read_file(options_.output) == expected, true);
+    }
+    EXPECT_GT(most_skipped, 0u);
 }
 
 TEST_F(OnNanTest, WithoutTheWishTheRunEnds) {

@@ -28,6 +28,9 @@ class SavedStateTest : public testing::Test {
         sums_.occurrences["dense"] = {{2, {1, 2}, {3, 4}, {5}}, {2, {6, 7}, {8, 9}, {10}}};
         sums_.stacks_before["stack"] = {2, {1, 2}, {}, {3}};
         sums_.committed.chunk_losses = {{1.5, 2.5, 3}, {4.5, 5.5, 6}};
+        sums_.committed.matrix.n_layer_nextn = 1;
+        sums_.committed.nextn_losses = {{{7.5, 8.5, 3}, {9.5, 10.5, 6}}};
+        sums_.committed.skipped = {2, 5};
         sums_.committed.similarity.add(similarity::Kind::Layer, 1, {0.1, 0.2, 7});
     }
     StateContent content(const Position& position) { return {{3, position, 11}, identity_, sums_, plan_}; }
@@ -62,6 +65,11 @@ TEST_F(SavedStateTest, HoldsAllThatWasThere) {
     EXPECT_EQ(found.stacks_before, sums_.stacks_before);
     ASSERT_EQ(found.committed.chunk_losses.size(), 2u);
     EXPECT_EQ(found.committed.chunk_losses[1].nll_squared, 5.5);
+    EXPECT_EQ(found.committed.matrix.n_layer_nextn, 1u);
+    ASSERT_EQ(found.committed.nextn_losses.size(), 1u);
+    ASSERT_EQ(found.committed.nextn_losses[0].size(), 2u);
+    EXPECT_EQ(found.committed.nextn_losses[0][1].nll_squared, 10.5);
+    EXPECT_EQ(found.committed.skipped, sums_.committed.skipped);
     EXPECT_EQ(found.touched_similarity.sums(similarity::Kind::Layer).at(1).count, 7u);
 }
 
