@@ -104,8 +104,10 @@ TEST_P(Killed, AtAnyMoment) {
         const double seconds = std::uniform_real_distribution<>(0, 1.1 * whole.count())(random);
         std::filesystem::remove_all(run_.folder());
         std::filesystem::create_directories(run_.folder());
-        const auto o = cli::shell(run_.outside(),
-                                  fmt::format("exec timeout -s KILL {:.4f} {}", seconds, run_.command("")));
+        // In the foreground it waits for the process that it kills; otherwise it kills itself as well, and
+        // the locks may still be held for a moment.
+        const auto o = cli::shell(run_.outside(), fmt::format("exec timeout --foreground -s KILL {:.4f} {}",
+                                                              seconds, run_.command("")));
         n_killed += o.code != 0;
         run_.resume_and_judge(false, tally, fmt::format("killed after {:.4f} s, seed {}", seconds, seed));
     }
