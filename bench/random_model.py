@@ -4,6 +4,7 @@ random_model.py OUT FAMILY [LAYERS [NAME=VALUE ...]]
 FAMILY is one of those in models() below, NAME one of its sizes; e.g.
 random_model.py 30b.gguf experts 48                  (30 G weights, 32 GB)
 random_model.py small.gguf mla 3 experts=32
+random_model.py ahead.gguf delta 5 nextn=1           (the last of the five predicts ahead)
 Vocabulary: a token for each byte, so any text works.
 """
 import sys
@@ -80,8 +81,9 @@ def delta():  # Qwen3.5-9B
     state = 128
 
     def keys(s, n):
-        return {"attention.head_count": 16, "attention.head_count_kv": 4, "attention.key_length": 256,
-                "attention.value_length": 256, "rope.dimension_count": 64, "rope.dimension_sections": [11, 11, 10, 0],
+        return {"nextn_predict_layers": s["nextn"], "attention.head_count": 16, "attention.head_count_kv": 4,
+                "attention.key_length": 256, "attention.value_length": 256, "rope.dimension_count": 64,
+                "rope.dimension_sections": [11, 11, 10, 0],
                 "rope.freq_base": 1e7, "feed_forward_length": s["ffn"],
                 "ssm.inner_size": s["value_heads"] * state, "ssm.conv_kernel": 4, "ssm.state_size": state,
                 "ssm.time_step_rank": s["value_heads"], "ssm.group_count": s["key_heads"]}
@@ -89,14 +91,19 @@ def delta():  # Qwen3.5-9B
     def layer(s, i):
         h, inner, kv = s["hidden"], s["value_heads"] * state, s["key_heads"] * state
         block = {"attn_norm": (h,), "post_attention_norm": (h,), **gated(s["ffn"], h)}
-        if i % 4 == 3:
+        predicts_ahead = i >= s["layers"] - s["nextn"]
+        if predicts_ahead:
+            block |= {"nextn.eh_proj": (h, 2 * h), "nextn.enorm": (h,), "nextn.hnorm": (h,),
+                      "nextn.shared_head_norm": (h,)}
+        if i % 4 == 3 or predicts_ahead:
             return block | {"attn_q_norm": (256,), "attn_k_norm": (256,), **qkv(h, 2 * 4096, 1024, 4096)}
         return block | {"attn_qkv": (2 * kv + inner, h), "attn_gate": (inner, h), "ssm_a": (s["value_heads"],),
                         "ssm_alpha": (s["value_heads"], h), "ssm_beta": (s["value_heads"], h),
                         "ssm_conv1d": (2 * kv + inner, 4), "ssm_dt.bias": (s["value_heads"],), "ssm_norm": (state,),
                         "ssm_out": (h, inner)}
 
-    return Model("qwen35", 8, {"hidden": 4096, "ffn": 12288, "key_heads": 16, "value_heads": 32}, keys, layer)
+    return Model("qwen35", 8, {"hidden": 4096, "ffn": 12288, "key_heads": 16, "value_heads": 32, "nextn": 0}, keys,
+                 layer)
 
 
 def mamba():  # Granite 4.0 H Small
@@ -105,7 +112,7 @@ def mamba():  # Granite 4.0 H Small
 
     def keys(s, n):
         return {"attention.head_count": 32, "attention.head_count_kv": [8 if attends(i) else 0 for i in range(n)],
-                "attention.scale": 1 / 128, "rope.dimension_count": 128, "rope.freq_base": 1e4,
+                "attention.scale": 32 / s["hidden"], "rope.dimension_count": s["hidden"] // 32, "rope.freq_base": 1e4,
                 "rope.scaling.finetuned": False, "embedding_scale": 12.0, "residual_scale": 0.22, "logit_scale": 16.0,
                 "feed_forward_length": 768, "expert_count": s["experts"], "expert_used_count": s["used"],
                 "expert_shared_feed_forward_length": 1536, "ssm.conv_kernel": 4, "ssm.inner_size": s["inner"],
@@ -115,7 +122,7 @@ def mamba():  # Granite 4.0 H Small
         h, inner = s["hidden"], s["inner"]
         block = {"attn_norm": (h,), "ffn_norm": (h,), **experts(s["experts"], 768, h, 1536)}
         if attends(i):
-            return block | qkv(h, h, 1024, h)
+            return block | qkv(h, h, h // 4, h)
         heads = inner // 64
         return block | {"ssm_in": (2 * inner + 256 + heads, h), "ssm_conv1d": (inner + 256, 4),
                         "ssm_conv1d.bias": (inner + 256,), "ssm_a": (heads, 1), "ssm_d": (heads, 1),

@@ -53,6 +53,10 @@ class TimedBackend final : public backend::Backend {
     void download(const void* from, std::span<std::byte> to) override { inner_.download(from, to); }
     void replace(void* to, std::span<const std::byte> from) override { inner_.replace(to, from); }
     backend::LandingPtr make_landing() override { return inner_.make_landing(); }
+    backend::RowTablePtr lay_out(std::span<const std::int64_t> starts,
+                                 std::span<const float> weights) override {
+        return inner_.lay_out(starts, weights);
+    }
     void synchronize() override { inner_.synchronize(); }
     using Backend::prepare;
     backend::MatrixPtr prepare(std::span<const backend::WeightSource> stacked,
@@ -84,7 +88,9 @@ class TimedBackend final : public backend::Backend {
     }
     void attention(const backend::AttentionArgs& args, backend::Rows rows,
                    const backend::Produced& out) override {
-        const auto pairs = static_cast<double>(rows.count() * (rows.chunk_tokens + 1)) / 2;
+        double pairs = 0;
+        for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+            pairs += static_cast<double>(rows.tokens(chunk) * (rows.tokens(chunk) + 1)) / 2;
         const auto per_pair = static_cast<double>(2 * args.n_heads * (args.head_dim + args.value_dim));
         time(Stage::Attention, pairs * per_pair, [&] { inner_.attention(args, rows, out); });
     }
@@ -142,7 +148,8 @@ class TimedBackend final : public backend::Backend {
         double flop = 0;
         for (std::size_t e = 0; e < batch.gate_up.size(); ++e)
             for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
-                const std::int64_t n = routing.count(chunk, batch.first + static_cast<std::int64_t>(e));
+                const auto n = static_cast<std::int64_t>(
+                    routing.count(chunk, batch.first + static_cast<std::int64_t>(e)));
                 flop += product(n, *batch.gate_up[e]);
                 if (!batch.down.empty()) flop += product(n, *batch.down[e]);
             }

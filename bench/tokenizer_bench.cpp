@@ -1,12 +1,14 @@
 // Bytes of text per second for SPM and BPE, on mixed text and on texts that are one run or one long word.
 // The vocabulary is synthetic: pseudo-words, each reachable by joining one letter at a time. Every run checks
-// the number of ids.
+// the number of ids. `tokenizer_bench MODEL TEXT` measures a model's own tokenizer on a file instead.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "core/file.h"
+#include "gguf/file.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/tokenizer.h"
 
@@ -95,11 +97,9 @@ std::string text_of(Text kind) {
     return text;
 }
 
-void encode(benchmark::State& state, const std::string& model, Text kind) {
-    const auto tokenizer = make(model);
-    const std::string text = text_of(kind);
+void encode(benchmark::State& state, const Tokenizer& tokenizer, const std::string& text) {
     std::size_t n_ids = 0;
-    for (auto _ : state) n_ids = tokenizer->encode(text, {false, false}).size();
+    for (auto _ : state) n_ids = tokenizer.encode(text, {false, false}).size();
     if (n_ids == 0 || n_ids > text.size() + 3) state.SkipWithError("implausible number of ids");
     state.SetBytesProcessed(static_cast<std::int64_t>(text.size()) * state.iterations());
     state.counters["bytes/id"] = static_cast<double>(text.size()) / static_cast<double>(n_ids);
@@ -108,9 +108,17 @@ void encode(benchmark::State& state, const std::string& model, Text kind) {
 void register_all() {
     for (const char* model : {"llama", "gpt2"})
         for (const Text kind : {kMixed, kLetters, kOneLetter, kDigits, kSpaces, kNewlines})
-            benchmark::RegisterBenchmark(fmt::format("{}/{}", model, kTextNames[kind]).c_str(),
-                                         [=](benchmark::State& state) { encode(state, model, kind); })
+            benchmark::RegisterBenchmark(
+                fmt::format("{}/{}", model, kTextNames[kind]).c_str(),
+                [=](benchmark::State& state) { encode(state, *make(model), text_of(kind)); })
                 ->Unit(benchmark::kMillisecond);
+}
+
+void register_file(const std::string& model, const std::string& text) {
+    benchmark::RegisterBenchmark(model.c_str(), [=](benchmark::State& state) {
+        const gguf::File file = gguf::File::open(model);
+        encode(state, *make_tokenizer(file.metadata()), read_file(text));
+    })->Unit(benchmark::kMillisecond);
 }
 
 }  // namespace
@@ -118,6 +126,9 @@ void register_all() {
 
 int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
-    assay::tokenizer::register_all();
+    if (argc == 3)
+        assay::tokenizer::register_file(argv[1], argv[2]);
+    else
+        assay::tokenizer::register_all();
     benchmark::RunSpecifiedBenchmarks();
 }

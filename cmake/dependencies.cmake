@@ -32,6 +32,7 @@ assay_find(nlohmann-json3-dev nlohmann_json)
 assay_find_library(libdnnl-dev DNNL::dnnl dnnl.hpp dnnl)
 assay_find_library(libpcre2-dev PCRE2::8BIT pcre2.h pcre2-8)
 assay_find_library(libutf8proc-dev utf8proc::utf8proc utf8proc.h utf8proc)
+assay_find_library(libxxhash-dev xxHash::xxhash xxhash.h xxhash)
 find_file(ASSAY_CHART_JS NAMES chart.min.js chart.umd.js NO_DEFAULT_PATH
     PATHS /usr/share/javascript/chart.js /usr/share/nodejs/chart.js/dist
     DOC "Chart.js 3 or later, minified, to be embedded in report pages")
@@ -43,7 +44,6 @@ if(ASSAY_TESTS)
     if(NOT TARGET GTest::gmock)
         list(APPEND ASSAY_MISSING libgmock-dev)  # only recommended by the other
     endif()
-    assay_find_library(libxxhash-dev xxHash::xxhash xxhash.h xxhash)
 endif()
 if(ASSAY_BENCH)
     assay_find(libbenchmark-dev benchmark)

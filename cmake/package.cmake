@@ -9,6 +9,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS python3-jinja2)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
     "Reads a language model in GGUF form and a calibration text, and writes for every weight matrix how much\n\
  energy each input column carried. Quantisers use that file to spend few bits where they matter.")

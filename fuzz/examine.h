@@ -34,8 +34,13 @@ void examine_vocabulary(Bytes bytes);
 void examine_blocks(Bytes bytes);
 /// The result of a sensitivity run as a recipe reads it.
 void examine_sensitivity(Bytes bytes);
+/// A text that holds documents, behind one byte that chooses their form and the context: where it is taken,
+/// every chunk fits and no token is lost. Conversations are read but not rendered, which takes a process.
+void examine_documents(Bytes bytes);
 /// A text, behind two bytes that choose a tokenizer and how it encodes: never refused, and all ids exist.
 void examine_text(Bytes bytes);
+/// The state of a run or the record of one, as if its checksum were right: refused, or a run goes on from it.
+void examine_checkpoint(Bytes bytes);
 /// A command line, words separated by line feeds, behind one byte that chooses the command.
 void examine_command_line(Bytes bytes);
 

@@ -3,10 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "backend/open.h"
+#include "calibrate/saved_state.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "fuzz/sample_vocabulary.h"
+#include "fuzz/support.h"
 #include "gguf/writer.h"
+#include "model/registry.h"
 #include "quant/type_table.h"
 
 namespace assay::fuzz {
@@ -65,6 +69,26 @@ void write_sensitivities(const fs::path& folder) {
     write(folder / "none", R"({"format": "assay.sensitivity", "version": 1, "units": []})");
 }
 
+void write_documents(const fs::path& folder) {
+    constexpr const char* kLines[] = {
+        R"({"messages": [{"role": "system", "content": "a b"}, {"role": "user", "content": [{"type": "text", "text": "c"}]},)"
+        R"( {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1.5}}}]}],)"
+        R"( "tools": [{"name": "f"}], "chat_template_kwargs": {"x": true}})",
+        R"({"system": "s", "conversations": [{"from": "human", "value": "<s>a</s>"}, {"from": "gpt", "value": "\u00e9"}]})",
+        R"({"prompt": "aaaa aaaa", "completion": "b"})",
+        R"({"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]})",
+        "\xEF\xBB\xBF{\"text\": \"aaaaaaaaaa aaaaaaaaaa\"}\r\n\n{\"text\": \"b\\n\"}",
+        "{\"text\": \"cut",
+        "{\"text\": NaN}",
+        "{\"text\": \"\xFF\"}",
+        "[[[[[[[[]]]]]]]]",
+        "first\n\nsecond aaaa\n\n"};
+    for (std::size_t i = 0; i < std::size(kLines); ++i)
+        for (int choice = 0; choice < 4; ++choice)
+            write(folder / fmt::format("{}-{}", choice, i),
+                  std::string(1, static_cast<char>(choice)) + kLines[i]);
+}
+
 void write_texts(const fs::path& folder) {
     constexpr const char* kTexts[] = {
         "A word, it's 12345 <0x0A><|a|>\n\n\t end  ",
@@ -74,6 +98,54 @@ void write_texts(const fs::path& folder) {
         for (std::size_t i = 0; i < std::size(kTexts); ++i)
             write(folder / fmt::format("{}-{}", tokenizer, i),
                   std::string{static_cast<char>(tokenizer), static_cast<char>(i)} + kTexts[i]);
+}
+
+/// A sealed file without its checksum.
+void unseal(const fs::path& path) {
+    const std::string all = read_file(path);
+    write(path, std::string_view(all).substr(0, all.size() - sizeof(std::uint64_t)));
+}
+
+calibrate::CollectorState some_sums() {
+    calibrate::CollectorState sums;
+    imatrix::Matrix& matrix = sums.committed.matrix;
+    matrix.chunk_size = 64;
+    matrix.datasets = {"a.txt"};
+    matrix.entries["dense"] = {2, {1, 2}, {3, 4}, {5}};
+    matrix.entries["experts"] = {1, {1, 2}, {}, {3, 0}};
+    matrix.n_layer_nextn = 1;
+    sums.committed.matrix.entries["wide"] = {2, {1, 2}, {3, 4}, {5}, {0x1p-60F, 0}, {0, -0x1p-60F}};
+    sums.committed.chunk_losses = {{1.5, 2.5, 3}};
+    sums.committed.nextn_losses = {{{7.5, 8.5, 3}}};
+    sums.committed.skipped = {2};
+    sums.committed.similarity.add(similarity::Kind::Layer, 1, {0.1, 0.2, 7});
+    sums.touched = {{{"dense"}, {2, {6, 7}, {8, 9}, {10}}}};
+    return sums;
+}
+
+/// Between waves, within one, and the record of a run that has ended.
+void write_checkpoints(const fs::path& folder) {
+    const std::string head = read_file(kGolden / "archs" / "mamba2-dense.head.gguf");
+    const MemoryFile model(std::as_bytes(std::span(head)), std::size_t{16} << 20);
+    const gguf::File file = gguf::File::open(model.path());
+    constexpr std::int64_t kContext = 16;
+    const model::Program program = model::build(file, {kContext});
+    ThreadPool pool(1);
+    const auto cpu = backend::open({"cpu", backend::Precision::F32, {}, kContext}, pool);
+    const plan::PassPlan plan(file, program, *cpu, {.n_ctx = kContext, .observed_output = {}});
+    const calibrate::Identity identity{{"the model", "1"}, {"--ctx-size", "16"}};
+    const calibrate::CollectorState sums = some_sums();
+    fs::create_directories(folder);
+    calibrate::write_state(folder / "between", {{3, {5, 0, 0}, 11}, identity, sums, plan});
+    const auto stage = static_cast<std::int64_t>(plan.stages().size()) - 1;
+    const auto zeros = [&](std::int32_t slot, const auto& out) {
+        const plan::Slot& shape = plan.slots()[static_cast<std::size_t>(slot)];
+        out(std::vector<std::byte>(static_cast<std::size_t>(kContext * shape.cols * size_of(shape.type))));
+    };
+    const engine::WavePart part{{5, 1}, kContext, zeros};
+    calibrate::write_state(folder / "within", {{4, {5, 1, stage}, 0}, identity, sums, plan, {&part, 1}});
+    calibrate::write_record(folder / "record", {identity, 17, 5});
+    for (const char* name : {"between", "within", "record"}) unseal(folder / name);
 }
 
 void write_command_lines(const fs::path& folder) {
@@ -108,7 +180,9 @@ int main(int argc, char** argv) try {
     write_vocabularies(folder / "vocabulary");
     write_blocks(folder / "blocks");
     write_sensitivities(folder / "sensitivity");
+    write_documents(folder / "documents");
     write_texts(folder / "text");
+    write_checkpoints(folder / "checkpoint");
     write_command_lines(folder / "command_line");
 } catch (const std::exception& error) {
     fmt::print(stderr, "make_corpus: {}\n", error.what());

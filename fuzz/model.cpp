@@ -19,13 +19,14 @@ constexpr std::size_t kDataBytes = std::size_t{16} << 20;
 /// Keeps totals of exactly the size that was asked for.
 class Totals final : public engine::ActivationSink {
   public:
-    std::vector<backend::Totals> on_input(const engine::InputSums& sums) override {
-        const std::size_t columns = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks) *
+    backend::Totals on_input(const engine::InputSums& sums) override {
+        const std::size_t columns = sums.counts.size() / static_cast<std::size_t>(sums.chunks.count) *
                                     static_cast<std::size_t>(sums.width);
         const std::lock_guard lock(mutex_);
-        std::vector<double>& squares = kept_.emplace_back(columns);
-        std::vector<double>& plain = kept_.emplace_back(columns);
-        return {{squares, plain}};
+        Kept& kept = kept_.emplace_back();
+        for (std::vector<double>& high : kept.high) high.resize(columns);
+        for (std::vector<float>& low : kept.low) low.resize(columns);
+        return {{kept.high[0], kept.low[0]}, {kept.high[1], kept.low[1]}};
     }
     void on_similarity(const engine::SimilaritySums&) override {}
     void on_losses(const engine::ChunkLosses& losses) override {
@@ -33,8 +34,12 @@ class Totals final : public engine::ActivationSink {
     }
 
   private:
+    struct Kept {
+        std::vector<double> high[2];
+        std::vector<float> low[2];
+    };
     std::mutex mutex_;
-    std::deque<std::vector<double>> kept_;
+    std::deque<Kept> kept_;
 };
 
 backend::Backend& cpu() {
@@ -60,7 +65,8 @@ void run_chunk(const plan::PassPlan& plan) {
         tokens.push_back(static_cast<std::int32_t>(i * 97 % plan.program().n_vocab));
     engine::Pass pass(plan, cpu(), {});
     Totals sink;
-    pass.run({0, 1, tokens, tokens}, sink, [](std::int64_t) {});
+    const std::int64_t starts[] = {0, kContext};
+    pass.run({0, starts, tokens, tokens}, sink, [](std::int64_t) {});
 }
 
 }  // namespace

@@ -5,9 +5,10 @@
 # are installed without what they recommend. cmake/dependencies.cmake looks for the libraries.
 build_packages=(
     g++ cmake ninja-build
-    libdnnl-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libjs-chart.js
+    libdnnl-dev nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev libjs-chart.js
 )
-test_packages=(libgtest-dev libgmock-dev libxxhash-dev libbenchmark-dev clang-format)
+# MPI is built where it is found, and python3-jinja2 renders chat templates: users install them when they need them.
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format libopenmpi-dev openmpi-bin python3-jinja2)
 fuzz_packages=(clang libclang-rt-dev libomp-dev)  # sanitizers are only recommended by the first
 coverage_packages=(gcovr)
 

@@ -17,11 +17,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "backend/rows.h"
+#include "core/exact_sum.h"
 #include "core/kinds.h"
 #include "quant/type_table.h"
 
@@ -52,16 +55,8 @@ struct View {
     float* row_f32(std::int64_t row) const noexcept { return reinterpret_cast<float*>(at(row, 0)); }
 };
 
-/// The rows of a call: whole chunks one after another; row r is position r % chunk_tokens of its chunk.
-struct Rows {
-    std::int64_t n_chunks = 0;
-    std::int64_t chunk_tokens = 0;
-
-    std::int64_t count() const noexcept { return n_chunks * chunk_tokens; }
-};
-
-/// Per chunk and column: sums over the chunk's rows of x^2 and of x. Backend memory, [n_chunks, cols] each,
-/// f32, written (not added to). Null: not wanted.
+/// Per chunk and column: sums over the chunk's rows of w x^2 and of w x, where w is what a row counts (Rows).
+/// Backend memory, [n_chunks, cols] each, f32, written (not added to). Null: not wanted.
 struct Sums {
     float* squares = nullptr;
     float* plain = nullptr;
@@ -88,10 +83,11 @@ class Buffer {
 };
 using BufferPtr = std::unique_ptr<Buffer>;
 
-/// Where sums of many chunks are added up, host memory. Empty: not wanted.
+/// Where sums of many chunks are added up, in any order, host memory. Empty: not wanted.
 struct Totals {
-    std::span<double> squares;
-    std::span<double> plain;
+    ExactSums squares;
+    ExactSums plain;
+    std::mutex* guard = nullptr;  ///< held while something is added; null: nobody else adds here
 };
 
 /// The way of one result to the host, beside the operations that follow.
@@ -106,8 +102,9 @@ class Landing {
     /// The bytes at `from` in backend memory, until the next call. Where that is the host's these are the
     /// bytes themselves: nothing may write there until the caller is done with them.
     virtual std::span<const std::byte> fetch(const void* from, std::size_t bytes) = 0;
-    /// Adds to each total the sums of its column, one chunk after another. `sums` [n_chunks, columns] both
-    /// present, in backend memory. Returns the first chunk with a wanted sum that is not finite.
+    /// Adds to each total the sums of its column. `sums` [n_chunks, columns] both present, in backend memory.
+    /// Returns the first chunk with a wanted sum that is not finite. Others who add to the same totals do not
+    /// wait for the operations that lead to these sums.
     virtual std::optional<std::int64_t> add_chunks(const Sums& sums, std::int64_t n_chunks,
                                                    const Totals& totals) = 0;
 };
@@ -233,13 +230,17 @@ struct RouteArgs {
     Gating gating = Gating::Softmax;
     bool normalise = false;  ///< weights of the chosen are divided by max(their sum, 2^-14)
     float weight_scale = 1;
-    const float* selection_bias = nullptr;  ///< [n_experts], for the choice only; null: 0
+    const float* selection_bias = nullptr;  ///< [logits.cols], for the choice only; null: 0
     bool select_logits = false;             ///< the choice is by logit + bias instead of gated score + bias
     std::int64_t n_groups = 1;              ///< consecutive groups of equal size
     std::int64_t n_groups_used =
         1;  ///< those with the largest sum of their two best scores; ties: the lower index
     /// Experts of each row, host memory, [rows, n_used], instead of by score; empty: by score.
     std::span<const std::int32_t> chosen;
+    /// So many consecutive logits stand for one expert: whoever chooses logit i goes to expert i /
+    /// logits_per_expert, once for each choice, with the score of the logit of the expert's own number (as
+    /// llama.cpp has it for grovemoe).
+    std::int64_t logits_per_expert = 1;
 };
 
 // What row operations of mixers take at most; more is refused.
@@ -295,8 +296,8 @@ struct Link {
 class Routing {
   public:
     virtual ~Routing() = default;
-    /// (row, slot) pairs of chunk `chunk` that chose `expert`.
-    virtual std::int64_t count(std::int64_t chunk, std::int64_t expert) const = 0;
+    /// What the (row, slot) pairs of chunk `chunk` that chose `expert` count together.
+    virtual double count(std::int64_t chunk, std::int64_t expert) const = 0;
 };
 using RoutingPtr = std::unique_ptr<Routing>;
 
@@ -324,25 +325,26 @@ class ScoreState {
 };
 using ScoreStatePtr = std::unique_ptr<ScoreState>;
 
-/// One side of a panel: logits x W^T, x [rows, hidden] operand. All panels of a call have one shape.
+/// One side of a panel: logits x W^T + bias, x [rows, hidden] operand. All panels of a call have one shape.
 struct ScoredSide {
     View x;
     const Matrix* panel = nullptr;
+    const float* bias = nullptr;  ///< [n_out], backend memory; null: 0
 };
 
-/// What becomes of a panel's logits: soft_cap(scale * (logit + bias)), vocabulary entries from `first` on.
+/// What becomes of a panel's logits: soft_cap(scale * logit), vocabulary entries from `first` on.
 struct Logits {
     std::int64_t first = 0;
-    const float* bias = nullptr;  ///< [n_out], backend memory
     float scale = 1;
     float soft_cap = 0;
 };
 
-/// Of one row, in nats; all 0 for a row without target.
+/// Of one row, in nats; all 0 and false for a row without target.
 struct Divergence {
     double reference_loss = 0;  ///< -log softmax(a)[target]
     double loss = 0;            ///< -log softmax(b)[target]
     double divergence = 0;      ///< KL(softmax(a) || softmax(b))
+    bool same_top = false;      ///< both largest logits are of one entry; of equal ones the first counts
 };
 
 struct Scores {
@@ -379,6 +381,10 @@ class Backend {
     /// after the call.
     virtual void replace(void* to, std::span<const std::byte> from) = 0;
     virtual LandingPtr make_landing() = 0;
+    /// Of rows for operations of this backend.
+    virtual RowTablePtr lay_out(std::span<const std::int64_t> starts, std::span<const float> weights) {
+        return std::make_shared<const RowTable>(starts, weights);
+    }
     virtual void synchronize() = 0;
 
     // --- weights
@@ -456,14 +462,14 @@ class Backend {
     /// out [rows, cols] f32
     virtual void pool(const PoolArgs& args, Rows rows, View out) = 0;
 
-    /// out [rows, blocks] f32
+    /// out [rows, blocks of the longest chunk, or more] f32
     virtual void select(const SelectArgs& args, Rows rows, View out) = 0;
 
     /// out [rows, cols] = 0
     virtual void clear(View out) = 0;
 
     // --- experts
-    /// logits [rows, n_experts] f32.
+    /// logits [rows, n_experts * logits_per_expert] f32.
     virtual RoutingPtr route(View logits, const RouteArgs& args, Rows rows) = 0;
 
     /// out [rows, hidden] f32 += for each row and each of its experts in the batch: weight * down(act(gate) *

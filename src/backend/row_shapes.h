@@ -132,7 +132,10 @@ inline void check_select(const SelectArgs& args, Rows rows, const View& out) {
     check_f32(args.k, "k of a select", n, args.k.cols);
     check_f32(args.q, "q of a select", n, args.n_heads * args.k.cols);
     if (args.weights.present()) check_f32(args.weights, "weights of a select", n, args.n_heads);
-    check_f32(out, "result of a select", n, (rows.chunk_tokens + args.block_tokens - 1) / args.block_tokens);
+    check_f32(out, "result of a select", n, out.cols);
+    if (out.cols * args.block_tokens < rows.chunk_tokens)
+        throw_error(ErrorKind::Shape, "select", "{} columns for blocks of {} tokens in a chunk of {}",
+                    out.cols, args.block_tokens, rows.chunk_tokens);
 }
 
 }  // namespace assay::backend

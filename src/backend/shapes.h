@@ -120,6 +120,9 @@ inline void check_routing(const View& logits, const RouteArgs& args, Rows rows) 
         args.n_groups_used > args.n_groups)
         throw_error(ErrorKind::Shape, "router", "{} of {} groups of {} experts", args.n_groups_used,
                     args.n_groups, logits.cols);
+    if (args.logits_per_expert < 1 || logits.cols % args.logits_per_expert != 0)
+        throw_error(ErrorKind::Shape, "router", "{} logits, {} for each expert", logits.cols,
+                    args.logits_per_expert);
     const std::int64_t eligible = logits.cols / args.n_groups * args.n_groups_used;
     if (args.n_used < 1 || args.n_used > eligible)
         throw_error(ErrorKind::Shape, "router", "{} experts are to be chosen of {}", args.n_used, eligible);

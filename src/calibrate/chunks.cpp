@@ -1,108 +1,87 @@
 #include "calibrate/chunks.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 
-#include "core/content.h"
 #include "core/error.h"
 
 namespace assay::calibrate {
 
 namespace {
 
-std::span<const std::int32_t> range(const std::vector<std::int32_t>& tokens, std::int64_t first,
-                                    std::int64_t count, std::int64_t n_ctx) {
-    return std::span(tokens).subspan(static_cast<std::size_t>(first * n_ctx),
-                                     static_cast<std::size_t>(count * n_ctx));
+constexpr float kMostWeight = 1024;
+
+/// What these chunks have of something that every token has.
+template <typename T>
+std::span<const T> part(const Chunks& chunks, const std::vector<T>& of, std::int64_t first,
+                        std::int64_t count) {
+    return std::span(of).subspan(static_cast<std::size_t>(chunks.starts[static_cast<std::size_t>(first)]),
+                                 static_cast<std::size_t>(chunks.tokens_of(first, count)));
 }
 
 }  // namespace
 
+bool Chunks::are_plain() const {
+    if (!weights.empty() || scored != engine::ScoredTokens::SecondHalf) return false;
+    for (std::int64_t chunk = 0; chunk < n_chunks(); ++chunk)
+        if (tokens_of(chunk, 1) != n_ctx) return false;
+    return true;
+}
+
 std::span<const std::int32_t> Chunks::input_range(std::int64_t first, std::int64_t count) const {
-    return range(inputs, first, count, n_ctx);
+    return part(*this, inputs, first, count);
 }
 
 std::span<const std::int32_t> Chunks::target_range(std::int64_t first, std::int64_t count) const {
-    return range(targets, first, count, n_ctx);
+    return part(*this, targets, first, count);
+}
+
+engine::Wave Chunks::wave(std::int64_t first, std::int64_t count) const {
+    engine::Wave wave;
+    wave.first_chunk = first;
+    wave.starts =
+        std::span(starts).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count + 1));
+    wave.inputs = input_range(first, count);
+    wave.targets = target_range(first, count);
+    if (!weights.empty()) wave.weights = part(*this, weights, first, count);
+    wave.scored = scored;
+    return wave;
 }
 
 void Chunks::leave_out(std::int64_t chunk) {
-    for (auto* tokens : {&inputs, &targets}) {
-        const auto first = tokens->begin() + static_cast<std::ptrdiff_t>(chunk * n_ctx);
-        tokens->erase(first, first + static_cast<std::ptrdiff_t>(n_ctx));
-    }
-    --n_chunks;
-}
-
-Chunks make_chunks(std::vector<tokenizer::Token> tokens, const tokenizer::Vocabulary& vocabulary,
-                   const Options& options) {
-    const std::string where = options.dataset.empty() ? "text" : options.dataset;
-    const auto total = static_cast<std::int64_t>(tokens.size());
-    const std::int64_t n_ctx = options.n_ctx;
-    if (options.skip_chunks > 0) {
-        if (options.skip_chunks + 2 >= total / n_ctx + (total % n_ctx != 0))
-            throw_error(ErrorKind::Usage, where,
-                        "there will be not enough tokens left after removing {} chunks: it has {} tokens, {} "
-                        "to a chunk",
-                        options.skip_chunks, total, n_ctx);
-        tokens.erase(tokens.begin(),
-                     tokens.begin() + static_cast<std::ptrdiff_t>(options.skip_chunks * n_ctx));
-    }
-    const auto left = static_cast<std::int64_t>(tokens.size());
-    if (left / 2 < n_ctx)
-        throw_error(
-            ErrorKind::Usage, where,
-            "you need at least {} tokens for a context of {} tokens; the data file you provided tokenizes to "
-            "only {} tokens",
-            2 * n_ctx, n_ctx, left);
-    Chunks chunks;
-    chunks.n_ctx = n_ctx;
-    chunks.n_tokens = total;
-    chunks.n_chunks = left / n_ctx;
-    if (options.max_chunks >= 0) chunks.n_chunks = std::min(chunks.n_chunks, options.max_chunks);
-    tokens.resize(static_cast<std::size_t>(chunks.n_chunks * n_ctx));
-    chunks.targets = std::move(tokens);
-    chunks.inputs = chunks.targets;
-    if (vocabulary.add_bos())
-        for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
-            chunks.inputs[static_cast<std::size_t>(chunk * n_ctx)] = vocabulary.ids().bos;
-    return chunks;
-}
-
-std::vector<std::string> text_notes(std::string_view text, std::span<const tokenizer::Token> ids,
-                                    const tokenizer::Vocabulary& vocabulary) {
-    std::vector<std::string> notes;
-    const Content content = recognise(std::as_bytes(std::span(text)));
-    if (!text.empty() && !content.name.empty() && !content.is_text)
-        notes.push_back(
-            fmt::format("the text looks like {}; it is taken for UTF-8 text as it is", content.name));
-    const auto twice = [&](bool added, tokenizer::Token id, std::size_t at, std::size_t beside,
-                           std::string_view words) {
-        if (added && ids.size() >= 2 && ids[at] == id && ids[beside] == id)
-            notes.push_back(fmt::format(
-                "the text {} {} ({}), which the model's tokenizer adds there anyway: it is there twice",
-                words, vocabulary.text(id), id));
+    const std::int64_t begin = starts[static_cast<std::size_t>(chunk)];
+    const std::int64_t length = tokens_of(chunk, 1);
+    const auto erase = [&](auto& of) {
+        if (!of.empty()) of.erase(of.begin() + begin, of.begin() + begin + length);
     };
-    twice(vocabulary.add_bos(), vocabulary.ids().bos, 0, 1, "begins with the BOS token");
-    twice(vocabulary.add_eos(), vocabulary.ids().eos, ids.size() - 1, ids.size() - 2,
-          "ends with the EOS token");
-    return notes;
+    erase(inputs);
+    erase(targets);
+    erase(weights);
+    erase(roles);
+    starts.erase(starts.begin() + chunk + 1);
+    for (auto start = starts.begin() + chunk + 1; start != starts.end(); ++start) *start -= length;
 }
 
-Chunks tokenize(const gguf::File& model, const Options& options, Observer& observer) {
-    observer.on_tokenizing();
-    const auto start = std::chrono::steady_clock::now();
-    const auto tokenizer = tokenizer::make_tokenizer(model.metadata());
-    auto tokens =
-        tokenizer->encode(options.text, {.add_special = true, .parse_special = options.parse_special});
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    observer.on_tokenized(took.count());
-    for (const std::string& warning : tokenizer->vocabulary().warnings()) observer.on_note(warning);
-    for (const std::string& note : text_notes(options.text, tokens, tokenizer->vocabulary()))
-        observer.on_note(note);
-    for (const std::string& unread : gguf::describe_overrides(model.metadata()).unread)
-        observer.on_note(unread);
-    return make_chunks(std::move(tokens), tokenizer->vocabulary(), options);
+void Chunks::check() const {
+    const auto refuse = [](const char* what) { throw_error(ErrorKind::Internal, "chunks", "{}", what); };
+    if (starts.empty() || starts.front() != 0) refuse("do not begin at token 0");
+    for (std::size_t chunk = 0; chunk + 1 < starts.size(); ++chunk)  // starts[chunk] >= 0 by now
+        if (starts[chunk + 1] <= starts[chunk] || starts[chunk + 1] - starts[chunk] > n_ctx)
+            refuse("one is empty, or longer than the context");
+    const auto n = static_cast<std::size_t>(starts.back());
+    if (inputs.size() != n || targets.size() != n || (!weights.empty() && weights.size() != n) ||
+        (!roles.empty() && roles.size() != n))
+        refuse("have other numbers of tokens than they say");
+    const auto is_bad = [](float weight) {
+        return !(weight >= 0 && weight <= kMostWeight) || std::floor(weight * 1024) != weight * 1024;
+    };
+    if (std::ranges::any_of(weights, is_bad)) refuse("a weight is no multiple of 1/1024 from 0 to 1024");
+}
+
+std::vector<std::int64_t> equal_starts(std::int64_t n_chunks, std::int64_t n_ctx) {
+    std::vector<std::int64_t> starts;
+    for (std::int64_t chunk = 0; chunk <= n_chunks; ++chunk) starts.push_back(chunk * n_ctx);
+    return starts;
 }
 
 }  // namespace assay::calibrate

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <utility>
 
 #include "core/error.h"
@@ -12,92 +11,57 @@ namespace assay::calibrate {
 
 namespace {
 
-/// The sums of all occurrences, in their order.
-imatrix::Entry together(const std::vector<imatrix::Entry>& occurrences) {
-    imatrix::Entry all = occurrences.front();
-    for (std::size_t o = 1; o < occurrences.size(); ++o) {
-        const imatrix::Entry& next = occurrences[o];
-        std::ranges::transform(all.sum_sq, next.sum_sq, all.sum_sq.begin(), std::plus());
-        if (!all.sum.empty()) std::ranges::transform(all.sum, next.sum, all.sum.begin(), std::plus());
-        std::ranges::transform(all.counts, next.counts, all.counts.begin(), std::plus());
-    }
-    return all;
+/// Loaded sums, and those of this run: one count may stand for all matrices, but not the other way round.
+void check_fits(const std::string& weight, const imatrix::Entry& loaded, const imatrix::Entry& found) {
+    imatrix::check_mergeable(weight, loaded, found);
+    if (loaded.counts.size() != 1 && loaded.counts.size() != found.counts.size())
+        throw_error(ErrorKind::Shape, "", "inconsistent expert count for {} ({} vs {})", weight,
+                    loaded.counts.size(), found.counts.size());
 }
 
 }  // namespace
 
 Collector::Collector(imatrix::Matrix start, Stacks stacks) : stacks_(std::move(stacks)) {
     state_.committed.matrix = std::move(start);
-    for (const auto& [weight, n_heads] : stacks_)
+}
+
+imatrix::Entry Collector::stored_form(const std::string& weight, const imatrix::Entry& entry) const {
+    const auto stack = stacks_.find(weight);
+    return stack == stacks_.end() ? entry
+                                  : imatrix::fold_heads(entry, static_cast<std::uint64_t>(stack->second));
+}
+
+Collector::Place& Collector::touch(const engine::InputSums& sums) {
+    Place& place = places_[{sums.weights.begin(), sums.weights.end()}];
+    if (place.sums != nullptr) return place;
+    imatrix::Entry entry;
+    entry.width = static_cast<std::uint64_t>(sums.width);
+    entry.sum_sq.resize(static_cast<std::size_t>(sums.width * sums.n_matrices));
+    entry.sum.resize(entry.sum_sq.size());
+    entry.counts.resize(static_cast<std::size_t>(sums.n_matrices));
+    entry.widen();
+    for (const std::string& weight : sums.weights)
         if (const auto found = state_.committed.matrix.entries.find(weight);
-            found != state_.committed.matrix.entries.end())
-            state_.stacks_before[weight] = std::move(state_.committed.matrix.entries.extract(found).mapped());
+            found != state_.committed.matrix.entries.end() && !stacks_.contains(weight))
+            check_fits(weight, found->second, entry);
+    state_.touched.push_back({{sums.weights.begin(), sums.weights.end()}, std::move(entry)});
+    place.sums = &state_.touched.back();
+    return place;
 }
 
-imatrix::Entry Collector::start_of(const std::string& weight, const engine::InputSums& sums) const {
-    const auto width = static_cast<std::uint64_t>(sums.width);
-    const auto matrices = static_cast<std::uint64_t>(sums.n_matrices);
-    const auto occurrence = static_cast<std::size_t>(sums.occurrence);
-    const auto apart = state_.occurrences.find(weight);
-    if (apart != state_.occurrences.end() && occurrence < apart->second.size())
-        return apart->second[occurrence];
-    const auto found = state_.committed.matrix.entries.find(weight);
-    if (found == state_.committed.matrix.entries.end() || occurrence > 0 || stacks_.contains(weight)) {
-        imatrix::Entry entry;
-        entry.width = width;
-        entry.sum_sq.resize(width * matrices);
-        entry.sum.resize(width * matrices);
-        entry.counts.resize(matrices);
-        return entry;
-    }
-    imatrix::Entry entry = found->second;
-    if (entry.sum_sq.size() != width * matrices)
-        throw_error(ErrorKind::Shape, weight, "inconsistent size for {} ({} vs {})", weight,
-                    entry.sum_sq.size(), width * matrices);
-    if (entry.counts.size() == 1 && matrices > 1) imatrix::expand_counts(entry, matrices, weight);
-    if (entry.counts.size() != matrices)
-        throw_error(ErrorKind::Shape, weight, "inconsistent expert count for {} ({} vs {})", weight,
-                    entry.counts.size(), matrices);
-    return entry;
-}
-
-std::vector<Touched*> Collector::touch(const engine::InputSums& sums) {
-    std::vector<Touched*> all;
-    std::vector<Touched*> fresh;
-    for (const std::string& weight : sums.weights) {
-        Touched*& shared = touched_of_[{weight, sums.occurrence}];
-        if (shared == nullptr) {
-            imatrix::Entry start = start_of(weight, sums);
-            const auto same =
-                std::ranges::find_if(fresh, [&](const Touched* s) { return s->entry == start; });
-            if (same != fresh.end()) {
-                shared = *same;
-            } else {
-                shared = &state_.touched.emplace_back(Touched{{}, sums.occurrence, std::move(start)});
-                fresh.push_back(shared);
-            }
-            shared->weights.push_back(weight);
-        }
-        if (std::ranges::find(all, shared) == all.end()) all.push_back(shared);
-    }
-    return all;
-}
-
-std::vector<backend::Totals> Collector::on_input(const engine::InputSums& sums) {
-    const std::size_t matrices = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks);
-    const auto first = static_cast<std::size_t>(sums.first_matrix);
+backend::Totals Collector::on_input(const engine::InputSums& sums) {
+    const std::size_t matrices = sums.counts.size() / static_cast<std::size_t>(sums.chunks.count);
     const auto width = static_cast<std::size_t>(sums.width);
+    const std::size_t first = static_cast<std::size_t>(sums.first_matrix) * width;
     const std::lock_guard lock(mutex_);
-    std::vector<backend::Totals> places;
-    for (Touched* shared : touch(sums)) {
-        imatrix::Entry& entry = shared->entry;
-        for (std::size_t i = 0; i < sums.counts.size(); ++i)
-            entry.counts[first + i % matrices] += static_cast<std::uint64_t>(sums.counts[i]);
-        backend::Totals& totals = places.emplace_back();
-        totals.squares = std::span(entry.sum_sq).subspan(first * width, matrices * width);
-        if (!entry.sum.empty()) totals.plain = std::span(entry.sum).subspan(first * width, matrices * width);
-    }
-    return places;
+    const Place& place = touch(sums);
+    imatrix::Entry& entry = place.sums->entry;
+    for (std::size_t i = 0; i < sums.counts.size(); ++i)
+        entry.counts[static_cast<std::size_t>(sums.first_matrix) + i % matrices] += sums.counts[i];
+    const auto part = [&](std::vector<double>& high, std::vector<float>& low) {
+        return ExactSums{high, low}.part(first, matrices * width);
+    };
+    return {part(entry.sum_sq, entry.sum_sq_low), part(entry.sum, entry.sum_low), place.guard.get()};
 }
 
 void Collector::on_similarity(const engine::SimilaritySums& sums) {
@@ -105,12 +69,17 @@ void Collector::on_similarity(const engine::SimilaritySums& sums) {
         throw engine::NotFinite(sums.chunk, "similarity", "is not a number",
                                 fmt::format(", layer {}", sums.layer));
     const std::lock_guard lock(mutex_);
-    state_.touched_similarity.add(sums.kind, static_cast<int>(sums.layer),
-                                  {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
+    state_.wave_similarity.add(sums.kind, static_cast<int>(sums.layer),
+                               {sums.cosine, sums.relative_change, static_cast<std::uint64_t>(sums.rows)});
 }
 
 void Collector::on_losses(const engine::ChunkLosses& losses) {
     perplexity::Sums sums;
+    RoleLosses by_role;
+    const documents::Role* roles = nullptr;
+    if (chunks_ != nullptr)
+        roles = chunks_->roles.data() + chunks_->starts[static_cast<std::size_t>(losses.chunk)] +
+                losses.first_token;
     for (std::size_t i = 0; i < losses.losses.size(); ++i) {
         if (!std::isfinite(losses.losses[i]))
             throw engine::NotFinite(
@@ -119,66 +88,75 @@ void Collector::on_losses(const engine::ChunkLosses& losses) {
                             "layers are finite",
                             i + 1, losses.losses.size()));
         sums.add(losses.losses[i]);
+        if (roles != nullptr) by_role[index_of(roles[i])].add(losses.losses[i]);
     }
     const std::lock_guard lock(mutex_);
     const auto ahead = static_cast<std::size_t>(losses.ahead);
     state_.wave_losses.resize(std::max(state_.wave_losses.size(), ahead + 1));
-    state_.wave_losses[ahead].push_back(sums);
+    state_.wave_losses[ahead][losses.chunk] = sums;
+    if (roles != nullptr && ahead == 0) state_.wave_role_losses[losses.chunk] = by_role;
 }
 
-imatrix::Entry& Collector::committed_of(const std::string& weight, std::int64_t occurrence) {
-    const auto found = state_.occurrences.find(weight);
-    if (found == state_.occurrences.end() && occurrence == 0 && !stacks_.contains(weight))
-        return state_.committed.matrix.entries[weight];
-    std::vector<imatrix::Entry>& all =
-        found != state_.occurrences.end()
-            ? found->second
-            : state_.occurrences[weight] = {state_.committed.matrix.entries[weight]};
-    all.resize(std::max(all.size(), static_cast<std::size_t>(occurrence) + 1));
-    return all[static_cast<std::size_t>(occurrence)];
+namespace {
+
+void add_losses(Collected& to, std::size_t ahead, std::int64_t chunk, const perplexity::Sums& sums) {
+    to.nextn_losses.resize(std::max(to.nextn_losses.size(), ahead));
+    auto& all = ahead == 0 ? to.chunk_losses : to.nextn_losses[ahead - 1];
+    all.resize(std::max(all.size(), static_cast<std::size_t>(chunk) + 1));
+    all[static_cast<std::size_t>(chunk)] = sums;
+}
+
+void add_losses(Collected& to, std::int64_t chunk, const RoleLosses& losses) {
+    const auto at = static_cast<std::size_t>(chunk);
+    to.role_losses.resize(std::max(to.role_losses.size(), at + 1));
+    to.role_losses[at] = losses;
+}
+
+}  // namespace
+
+void Collector::add(const Collected& more) {
+    Collected& done = state_.committed;
+    for (const auto& [weight, entry] : more.matrix.entries) imatrix::add_entry(done.matrix, weight, entry);
+    for (std::size_t ahead = 0; ahead <= more.nextn_losses.size(); ++ahead) {
+        const auto& all = ahead == 0 ? more.chunk_losses : more.nextn_losses[ahead - 1];
+        for (std::size_t chunk = 0; chunk < all.size(); ++chunk)
+            if (all[chunk].count > 0) add_losses(done, ahead, static_cast<std::int64_t>(chunk), all[chunk]);
+    }
+    for (std::size_t chunk = 0; chunk < more.role_losses.size(); ++chunk)
+        if (std::ranges::any_of(more.role_losses[chunk], [](const auto& sums) { return sums.count > 0; }))
+            add_losses(done, static_cast<std::int64_t>(chunk), more.role_losses[chunk]);
+    done.similarity.add(more.similarity);
 }
 
 void Collector::commit() {
-    for (Touched& shared : state_.touched) {  // a weight's first occurrence was touched first
-        for (std::size_t i = 1; i < shared.weights.size(); ++i)
-            committed_of(shared.weights[i], shared.occurrence) = shared.entry;
-        committed_of(shared.weights.front(), shared.occurrence) = std::move(shared.entry);
-    }
-    for (const auto& [weight, occurrences] : state_.occurrences) {
-        imatrix::Entry all = together(occurrences);
-        if (const auto stack = stacks_.find(weight); stack != stacks_.end()) {
-            all = imatrix::fold_heads(all, static_cast<std::uint64_t>(stack->second));
-            state_.committed.matrix.entries.erase(weight);
-            if (const auto before = state_.stacks_before.find(weight); before != state_.stacks_before.end())
-                state_.committed.matrix.entries[weight] = before->second;
-            imatrix::add_entry(state_.committed.matrix, weight, std::move(all));
-        } else {
-            state_.committed.matrix.entries[weight] = std::move(all);
-        }
-    }
     Collected& done = state_.committed;
-    for (std::size_t ahead = 0; ahead < state_.wave_losses.size(); ++ahead) {
-        done.nextn_losses.resize(std::max(done.nextn_losses.size(), ahead));
-        auto& all = ahead == 0 ? done.chunk_losses : done.nextn_losses[ahead - 1];
-        all.insert(all.end(), state_.wave_losses[ahead].begin(), state_.wave_losses[ahead].end());
+    for (WaveSums& sums : state_.touched) {
+        for (const std::string& weight : sums.weights)
+            imatrix::add_entry(done.matrix, weight, stored_form(weight, sums.entry));
+        sums = {};
     }
-    done.similarity = state_.touched_similarity;
+    for (std::size_t ahead = 0; ahead < state_.wave_losses.size(); ++ahead)
+        for (const auto& [chunk, sums] : state_.wave_losses[ahead]) add_losses(done, ahead, chunk, sums);
+    for (const auto& [chunk, losses] : state_.wave_role_losses) add_losses(done, chunk, losses);
+    done.similarity.add(state_.wave_similarity);
     abandon();
 }
 
 void Collector::abandon() {
     state_.touched.clear();
-    touched_of_.clear();
+    places_.clear();
     state_.wave_losses.clear();
-    state_.touched_similarity = state_.committed.similarity;
+    state_.wave_role_losses.clear();
+    state_.wave_similarity = {};
 }
 
 void Collector::restore(CollectorState state) {
     state_ = std::move(state);
-    touched_of_.clear();
-    for (Touched& touched : state_.touched)
-        for (const std::string& weight : touched.weights)
-            touched_of_[{weight, touched.occurrence}] = &touched;
+    places_.clear();
+    for (WaveSums& sums : state_.touched) {
+        sums.entry.widen();
+        places_[sums.weights].sums = &sums;
+    }
 }
 
 }  // namespace assay::calibrate

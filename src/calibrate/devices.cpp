@@ -12,7 +12,7 @@ namespace {
 /// weights take to arrive, and seconds, not minutes, lie between two saves.
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
 /// Sums of x^2 and of x: in f64 the committed ones and those of the wave, in f32 those of a file being
-/// written.
+/// written. Low parts of the wave's take no more than is saved where weights with the same input share them.
 constexpr std::uint64_t kBytesPerColumn = 2 * (2 * sizeof(double) + sizeof(float));
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
@@ -63,7 +63,7 @@ std::vector<backend::Backend*> Devices::backends() const {
 }
 
 WavePlan plan_team(const Options& options, const Devices& devices, const plan::PassPlan& pass,
-                   std::int64_t n_chunks) {
+                   std::int64_t n_chunks, std::size_t n_sharing) {
     const auto n = static_cast<std::int64_t>(devices.size());
     const std::uint64_t bound = memory_bound(options.memory_bytes);
     const std::vector<backend::Backend*> backends = devices.backends();
@@ -80,8 +80,7 @@ WavePlan plan_team(const Options& options, const Devices& devices, const plan::P
     // The host's part: what all members and the collector hold there.
     MemoryNeeds needs = needs_of(pass, pass.file().size_bytes());
     needs.host_bytes = pass.observed_columns() * kBytesPerColumn;
-    needs.stream_bytes = devices.size() * pass.stream_bytes();
-    if (n > 1) needs.bytes_per_chunk += pass.waiting_bytes_per_chunk();
+    needs.stream_bytes = devices.size() * pass.stream_bytes() / n_sharing;
     MemoryNeeds together = needs;
     together.weight_bytes *= devices.size();
     together.workspace_bytes *= devices.size();
@@ -99,6 +98,22 @@ WavePlan plan_team(const Options& options, const Devices& devices, const plan::P
                             ? options.wave_chunks
                             : std::min(least.wave_chunks * n, std::max<std::int64_t>(1, n_chunks));
     return least;
+}
+
+std::int64_t fitting_chunks(const Chunks& chunks, std::int64_t first, const plan::PassPlan& pass,
+                            std::int64_t wave_chunks, std::size_t n_devices) {
+    if (!pass.options().unequal) return wave_chunks;
+    // Chunks are dealt to several devices whole: one may get one more than its share.
+    const auto n = static_cast<std::int64_t>(n_devices);
+    const std::int64_t most = n == 1 ? wave_chunks : std::max(n, wave_chunks - n);
+    std::uint64_t room = static_cast<std::uint64_t>(most) * pass.bytes_per_chunk();
+    std::int64_t count = 0;
+    for (; first + count < chunks.n_chunks(); ++count) {
+        const std::uint64_t bytes = pass.chunk_bytes(chunks.tokens_of(first + count, 1));
+        if (count > 0 && bytes > room) break;
+        room -= std::min(room, bytes);
+    }
+    return count;
 }
 
 }  // namespace assay::calibrate

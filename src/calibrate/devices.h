@@ -33,8 +33,14 @@ class Devices {
 };
 
 /// Waves of the whole team. Host memory is shared by its members; a device's own is each one's, so the one
-/// with the least room decides. Throws as plan_waves().
+/// with the least room decides. What is streamed is shared with so many ranks of this machine, this one
+/// included, each of which counts its part of the memory. Throws as plan_waves().
 WavePlan plan_team(const Options& options, const Devices& devices, const plan::PassPlan& pass,
-                   std::int64_t n_chunks);
+                   std::int64_t n_chunks, std::size_t n_sharing);
+
+/// Chunks from `first` on that take no more memory than wave_chunks of the full length do on so many devices;
+/// at least one, where there is one.
+std::int64_t fitting_chunks(const Chunks& chunks, std::int64_t first, const plan::PassPlan& pass,
+                            std::int64_t wave_chunks, std::size_t n_devices);
 
 }  // namespace assay::calibrate

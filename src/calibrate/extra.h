@@ -4,9 +4,17 @@
 //   assay.nextn.perplexity.N.{nll, nll_squared, count}                  the same by the N-th block that
 //   predicts
 //                                                                       ahead, from 1
+//   assay.perplexity.ROLE.{nll, nll_squared, count}                     the same of the tokens that a role
+//   says, where
+//                                                                       roles are known
+//   assay.documents.{count, conversations, cut, pieces, dropped, duplicates}
+//                                                                       what became of the documents of the
+//                                                                       last text that had some
+//   assay.documents.weights                                             of roles, like --weights
 //   assay.similarity.KIND.{cosine, relative_change, count}              one entry per layer
-//   assay.skipped_chunks                numbers in the text, from 1, of chunks left out since they gave no
-//   numbers
+//   assay.similarity.KIND.{cosine_low, relative_change_low}             what these lack (core/exact_sum.h);
+//   of states assay.skipped_chunks                numbers in the text, from 1, of chunks left out since they
+//   gave no numbers
 #pragma once
 
 #include <vector>
@@ -18,14 +26,19 @@
 namespace assay::calibrate {
 
 void store_model(const model::Program& program, gguf::Metadata& extra);
+void store_documents(const documents::Counts& counts, const documents::RoleWeights& weights,
+                     gguf::Metadata& extra);
 void store_losses(const Collected& collected, gguf::Metadata& extra);
 /// Adds them to those that are there.
 void store_skipped(const std::vector<std::int64_t>& chunks, gguf::Metadata& extra);
-void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra);
+/// `exact`: with the low parts.
+void store_similarity(const similarity::Similarity& similarity, gguf::Metadata& extra, bool exact = false);
 
 /// Empty when nothing was stored. Throws Error{BadFile} when the arrays do not fit together.
 /// `block` from 1: by that block that predicts ahead; 0: by the model.
 std::vector<perplexity::Sums> read_losses(const gguf::Metadata& extra, std::size_t block = 0);
+/// Of each chunk, empty without roles.
+std::vector<RoleLosses> read_role_losses(const gguf::Metadata& extra);
 similarity::Similarity read_similarity(const gguf::Metadata& extra);
 
 }  // namespace assay::calibrate

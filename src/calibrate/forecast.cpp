@@ -18,8 +18,8 @@ constexpr std::int64_t kProbeWidth = 2048;
 
 double forecast(const gguf::File& file, const model::Program& program,
                 std::span<backend::Backend* const> backends, const Workload& work) {
-    const double flop = plan::flop_per_token(program, work.n_ctx, work.losses) *
-                        static_cast<double>(work.n_chunks * work.n_ctx);
+    const double flop =
+        plan::flop_per_token(program, work.n_ctx, work.losses) * static_cast<double>(work.n_tokens);
     const std::int64_t width = std::min(program.hidden, kProbeWidth);
     try {
         const double rate = kShareOfProducts * static_cast<double>(backends.size()) *

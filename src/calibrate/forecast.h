@@ -12,7 +12,7 @@ namespace assay::calibrate {
 
 struct Workload {
     std::int64_t n_ctx = 0;
-    std::int64_t n_chunks = 0;
+    std::int64_t n_tokens = 0;  ///< of all chunks
     bool losses = true;
     std::uint64_t read_bytes = 0;  ///< from disk, over the whole run; 0: the model stays in memory
 };

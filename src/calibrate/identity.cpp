@@ -11,7 +11,7 @@ namespace assay::calibrate {
 namespace {
 
 /// Raised when the same run gives other bytes, or a state means something else, than in earlier versions.
-constexpr int kGeneration = 1;
+constexpr int kGeneration = 2;
 /// Of a tensor, so many bytes at its beginning, in its middle and at its end.
 constexpr std::size_t kSampleBytes = 64;
 
@@ -67,7 +67,46 @@ std::string to_string(MissingExperts as) {
 
 std::string yes_or_no(bool value) { return value ? "yes" : "no"; }
 
+/// What the results of each chunk follow from.
+Identity identity_of_chunk(const Options& options, const gguf::File& file, const backend::Backend& backend) {
+    Identity items = identity_of_model(file);
+    items.insert(items.begin(), {"the program's generation", std::to_string(kGeneration)});
+    const Identity asked{
+        {"overridden metadata", joined(gguf::describe_overrides(file.metadata()).read)},
+        {"the text's name", options.dataset},
+        {"--parse-special", yes_or_no(options.parse_special)},
+        {"--ctx-size", std::to_string(options.n_ctx)},
+        {"the output projection (--process-output)",
+         options.process_output ? options.output_tensor_name : "not collected"},
+        {"the perplexity (--no-ppl)", yes_or_no(options.perplexity)},
+        {"the similarity (-lsim)", yes_or_no(options.similarity)},
+        {"blocks that predict ahead (--nextn, -md)", yes_or_no(options.nextn || !options.draft.empty())},
+        {"the arithmetic (--device, --precision, --isa)", backend.arithmetic()},
+        {"--complete", yes_or_no(options.complete)},
+        {"--missing-experts", to_string(options.missing_experts)},
+    };
+    items.insert(items.end(), asked.begin(), asked.end());
+    return items;
+}
+
 }  // namespace
+
+Identity identity_of_model(const gguf::File& file) {
+    return {{"the model's size", sizes_of(file)},
+            {"the model's header", header_of(file)},
+            {"the model's weights (samples)", samples_of(file)}};
+}
+
+std::string run_fingerprint(const Options& options, const gguf::File& file, const Chunks& chunks,
+                            const backend::Backend& backend) {
+    Fingerprint fingerprint;
+    for (const IdentityItem& item : identity_of_chunk(options, file, backend)) {
+        const std::string line = item.name + "\n" + item.value + "\n";
+        fingerprint.add(std::as_bytes(std::span(line)));
+    }
+    fingerprint.add(std::as_bytes(std::span(&chunks.text, 1)));
+    return fingerprint_text(fingerprint.value());
+}
 
 bool starts_from_output(const Options& options) {
     return std::ranges::any_of(options.in_files, [&](const auto& path) { return is_output(path, options); });
@@ -75,30 +114,33 @@ bool starts_from_output(const Options& options) {
 
 Identity identity_of(const Options& options, const gguf::File& file, const Chunks& chunks,
                      const backend::Backend& backend, std::int64_t wave_chunks) {
-    Identity items{
-        {"the program's generation", std::to_string(kGeneration)},
-        {"the model's size", sizes_of(file)},
-        {"the model's header", header_of(file)},
-        {"the model's weights (samples)", samples_of(file)},
-        {"overridden metadata", joined(gguf::describe_overrides(file.metadata()).read)},
-        {"the text's name", options.dataset},
-        {"--parse-special", yes_or_no(options.parse_special)},
-        {"--ctx-size", std::to_string(options.n_ctx)},
+    Identity items = identity_of_chunk(options, file, backend);
+    const Identity of_run{
         {"--chunk", std::to_string(options.skip_chunks)},
-        {"the number of chunks (--chunks)", std::to_string(chunks.n_chunks)},
+        {"the number of chunks (--chunks)", std::to_string(chunks.n_chunks())},
         {"the text's tokens", fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.targets))))},
         {"the model's input (first tokens)",
          fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.inputs))))},
-        {"the output projection (--process-output)",
-         options.process_output ? options.output_tensor_name : "not collected"},
-        {"the perplexity (--no-ppl)", yes_or_no(options.perplexity)},
-        {"the similarity (-lsim)", yes_or_no(options.similarity)},
-        {"blocks that predict ahead (--nextn, -md)", yes_or_no(options.nextn || !options.draft.empty())},
-        {"the arithmetic (--device, --precision, --isa)", backend.arithmetic()},
         {"the number of matrices started from (--in-file)", std::to_string(options.in_files.size())},
     };
-    items.push_back({"--complete", yes_or_no(options.complete)});
-    items.push_back({"--missing-experts", to_string(options.missing_experts)});
+    items.insert(items.end(), of_run.begin(), of_run.end());
+    if (chunks.documents && chunks.documents->dated)  // before the tokens, which follow from it
+        items.insert(items.begin(), {"the day that the chat template is told (--template-date)",
+                                     documents::day_of(options.documents.render)});
+    if (!chunks.are_plain()) {
+        items.push_back({"the chunks' lengths",
+                         fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.starts))))});
+        items.push_back({"the tokens' weights",
+                         chunks.weights.empty()
+                             ? "none"
+                             : fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.weights))))});
+        if (!chunks.roles.empty())
+            items.push_back({"who says the tokens",
+                             fingerprint_text(fingerprint_of(std::as_bytes(std::span(chunks.roles))))});
+        items.push_back({"the tokens that are scored", chunks.scored == engine::ScoredTokens::SecondHalf
+                                                           ? "second half"
+                                                           : "all but first"});
+    }
     if (options.missing_experts == MissingExperts::All)  // the last wave goes through them
         items.push_back({"the length of waves (--wave, --memory), since --missing-experts goes by them",
                          std::to_string(wave_chunks)});

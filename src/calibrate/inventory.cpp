@@ -101,7 +101,9 @@ Inventory take_inventory(const gguf::File& file, const model::Program& program,
     return inventory;
 }
 
-void add_equal_weights(const gguf::File& file, const model::Program& program, imatrix::Matrix& matrix) {
+std::vector<std::string> add_equal_weights(const gguf::File& file, const model::Program& program,
+                                           imatrix::Matrix& matrix) {
+    std::vector<std::string> names;
     for (const TensorData& data : take_inventory(file, program, matrix).tensors) {
         if (data.reason != kElementByElement) continue;
         const gguf::Tensor& tensor = file.get(data.name);
@@ -111,7 +113,9 @@ void add_equal_weights(const gguf::File& file, const model::Program& program, im
         entry.sum.assign(entry.width, 0);
         entry.counts = {1};
         matrix.entries[data.name] = std::move(entry);
+        names.push_back(data.name);
     }
+    return names;
 }
 
 std::string TensorData::lack() const {

@@ -38,7 +38,8 @@ Inventory take_inventory(const gguf::File& file, const model::Program& program,
 
 /// For tensors of the file that quantisers round though nothing is multiplied with them (tables of biases):
 /// mean 1 and a count of 1, since every column weighs the same. Types that demand data demand it for these
-/// too.
-void add_equal_weights(const gguf::File& file, const model::Program& program, imatrix::Matrix& matrix);
+/// too. Returns their names.
+std::vector<std::string> add_equal_weights(const gguf::File& file, const model::Program& program,
+                                           imatrix::Matrix& matrix);
 
 }  // namespace assay::calibrate

@@ -1,35 +1,20 @@
 #include "calibrate/job.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 
+#include "calibrate/alike.h"
 #include "calibrate/check_tensors.h"
-#include "calibrate/checkpoint.h"
-#include "calibrate/chunks.h"
-#include "calibrate/collector.h"
-#include "calibrate/devices.h"
 #include "calibrate/forecast.h"
 #include "calibrate/model_file.h"
-#include "calibrate/saves.h"
-#include "calibrate/schedule.h"
-#include "calibrate/wave_checkpoint.h"
+#include "calibrate/run.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/new_file.h"
-#include "engine/not_finite.h"
-#include "engine/team.h"
 #include "model/registry.h"
 
 namespace assay::calibrate {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 imatrix::Matrix load_start(const Options& options, Observer& observer) {
     imatrix::Matrix start;
@@ -48,97 +33,43 @@ imatrix::Matrix load_start(const Options& options, Observer& observer) {
     return start;
 }
 
-class Run {
-  public:
-    Run(const Options& options, Observer& observer)
-        : options_(options),
-          observer_(observer),
-          format_(imatrix::format_for(options.output, options.format, options.form)),
-          lock_(options.output),
-          file_(open_model(options.model, options.metadata, options.draft)),
-          program_(model::build(file_, {options.n_ctx, options.nextn || !options.draft.empty()})),
-          devices_(options),
-          collector_(load_start(options, observer),
-                     options.complete ? stacked_weights(file_, program_) : Stacks{}),
-          chunks_(tokenize(file_, options, observer)),
-          pass_(file_, program_, *devices_.backends().front(), pass_options()),
-          waves_(plan_team(options, devices_, pass_, chunks_.n_chunks)),
-          team_(pass_, devices_.backends(), placement()),
-          checkpoint_(options, [this] {
-              return identity_of(options_, file_, chunks_, *devices_.backends().front(), waves_.wave_chunks);
-          }) {}
+}  // namespace
 
-    Result run();
+Run::Run(const Options& options, Observer& observer, cluster::Communicator* communicator)
+    : options_(options),
+      observer_(observer),
+      communicator_(communicator),
+      format_(imatrix::format_for(options.output, options.format, options.form)),
+      lock_(follows() ? nullptr : std::make_unique<TargetLock>(options.output)),
+      file_(open_model(options.model, options.metadata, options.draft)),
+      program_(model::build(file_, {options.n_ctx, options.nextn || !options.draft.empty()})),
+      devices_(options),
+      stacks_(options.complete ? stacked_weights(file_, program_) : Stacks{}),
+      collector_(load_start(options, observer), stacks_),
+      chunks_(chunks_of_run()),
+      pass_(file_, program_, *devices_.backends().front(), pass_options()),
+      ring_(communicator != nullptr ? share_ring(pass_, devices_.size(), *communicator, observer) : nullptr),
+      waves_(plan_team(options, devices_, pass_, chunks_.full_chunks(0, chunks_.n_chunks()),
+                       ring_ ? ring_->n_ranks() : 1)),
+      team_(pass_, devices_.backends(), placement()),
+      checkpoint_(options, [this] {
+          return identity_of(options_, file_, chunks_, *devices_.backends().front(), waves_.wave_chunks);
+      }) {
+    if (ring_ && !waves_.streamed) ring_->retire();
+}
 
-  private:
-    plan::PassOptions pass_options() const {
-        plan::PassOptions options;
-        options.n_ctx = options_.n_ctx;
-        if (options_.process_output) options.observed_output = options_.output_tensor_name;
-        options.losses = options_.perplexity;
-        options.similarity = options_.similarity;
-        if (!options_.complete) return options;
-        options.observe_head = true;
-        options.observed_norms = latent_entries(file_, program_);
-        return options;
-    }
-    engine::Placement placement() const {
-        return {waves_.streamed, waves_.weights_kept, waves_.spilled_bytes > 0 ? options_.spill_folder : ""};
-    }
-    /// What to go on with after this wave did not fit a device. Throws where fewer chunks cannot help.
-    std::int64_t smaller_wave(std::int64_t count, const Error& error);
-    /// Takes the chunk out of those to come. False where it may not be left out, or no other is there.
-    bool leave_out(const engine::NotFinite& error);
-    void check_weights();
-    /// Layers, and blocks behind them.
-    std::size_t n_blocks() const { return program_.layers.size() + program_.nextn.size(); }
-    /// What was asked for, or loaded, that this model does not have.
-    void tell_mismatches();
-    /// The matrix says how many blocks that predict ahead it is of; what was loaded comes first.
-    void set_nextn();
-    void announce(std::int64_t n_waves);
-    /// Goes on from what an earlier run has kept, if anything. False: that one has ended.
-    bool look_for_state();
-    /// The end of the wave that comes next.
-    WaveEnd next_end(const SaveRules& rules) const;
-    void run_waves(const SaveRules& rules);
-    void run_wave(std::int64_t first, std::int64_t count);
-    void run_part(std::int64_t first, std::int64_t count, const engine::WaveStart* start,
-                  WaveCheckpoint* keeper);
-    /// Drops what a wave has given that failed.
-    void undo_wave();
-    void report_losses(std::int64_t first);
-    void report_coverage();
-    /// What stands in for the sums of experts that no token has reached.
-    void fill_missing_experts();
-    void force_missing_experts(imatrix::Matrix& matrix);
-    /// Moves what was collected into the result.
-    void finish(Result& result);
-
-    const Options& options_;
-    Observer& observer_;
-    imatrix::Format format_;
-    TargetLock lock_;
-    gguf::File file_;
-    model::Program program_;
-    Devices devices_;
-    Collector collector_;
-    Chunks chunks_;
-    plan::PassPlan pass_;
-    WavePlan waves_;
-    engine::Team team_;
-    Checkpoint checkpoint_;
-    std::unique_ptr<SavedState> begun_;  ///< of a wave that an earlier run has begun, until it is done
-    std::int64_t chunks_resumed_ = 0;
-    std::int64_t chunks_done_ = 0;
-    std::int64_t wave_chunks_ = 0;  ///< at most
-    bool wave_halved_ = false;
-    engine::ChunkRange last_;  ///< chunks of the last wave
-    bool filled_ = false;      ///< what no token has reached, by the run that this one goes on from
-    Saves saves_{options_, observer_, format_, pass_, collector_, checkpoint_};
-    perplexity::Sums losses_;
-    Clock::time_point start_ = Clock::now();
-};
+plan::PassOptions Run::pass_options() const {
+    plan::PassOptions options;
+    options.n_ctx = options_.n_ctx;
+    options.unequal = !chunks_.are_plain();
+    if (options_.process_output) options.observed_output = options_.output_tensor_name;
+    options.losses = options_.perplexity;
+    options.similarity = options_.similarity;
+    if (!options_.complete) return options;
+    options.observe_head = true;
+    options.observed_norms = latent_entries(file_, program_);
+    return options;
+}
 
 void Run::announce(std::int64_t n_waves) {
     const WavePlan& plan = waves_;
@@ -150,7 +81,7 @@ void Run::announce(std::int64_t n_waves) {
     shown.n_layers = static_cast<std::int64_t>(program_.layers.size());
     shown.n_nextn = std::ssize(program_.nextn);
     shown.n_tokens = chunks_.n_tokens;
-    shown.n_chunks = chunks_.n_chunks;
+    shown.n_chunks = chunks_.n_chunks();
     shown.n_ctx = options_.n_ctx;
     shown.overrides = gguf::describe_overrides(file_.metadata()).read;
     shown.wave_chunks = plan.wave_chunks;
@@ -166,7 +97,7 @@ void Run::announce(std::int64_t n_waves) {
     shown.context_train = program_.context_length;
     shown.expected_seconds = forecast(
         file_, program_, devices_.backends(),
-        {options_.n_ctx, chunks_.n_chunks, options_.perplexity, shown.streamed ? shown.read_bytes : 0});
+        {options_.n_ctx, chunks_.starts.back(), options_.perplexity, shown.streamed ? shown.read_bytes : 0});
     observer_.on_plan(shown);
 }
 
@@ -188,97 +119,24 @@ bool Run::look_for_state() {
     collector_.restore(found.state->sums());
     std::int64_t first = options_.skip_chunks + 1;
     for (const std::int64_t number : collector_.committed().skipped) {
-        if (number < first || number - first >= chunks_.n_chunks)
+        if (number < first || number - first >= chunks_.n_chunks())
             throw_error(ErrorKind::BadFile, options_.checkpoint_folder.string(),
                         "the state leaves chunk {} out, which the text has not", number);
         chunks_.leave_out(number - first++);
     }
     const StateHead& head = found.state->head();
     chunks_done_ = chunks_resumed_ = head.position.chunks_done;
-    observer_.on_state(fmt::format("resuming {} of {}", standing_text(head.position), chunks_.n_chunks));
+    observer_.on_state(fmt::format("resuming {} of {}", standing_text(head.position), chunks_.n_chunks()));
     filled_ = head.position.filled();
     if (head.position.wave_chunks > 0) begun_ = std::move(found.state);
     return true;
-}
-
-void Run::run_part(std::int64_t first, std::int64_t count, const engine::WaveStart* start,
-                   WaveCheckpoint* keeper) {
-    const auto progress = [&](std::int64_t steps) {
-        Progress shown;
-        shown.chunks_done = first;
-        shown.chunks_in_wave = count;
-        shown.layers_done = steps;
-        shown.n_layers = pass_.n_steps();
-        const double in_wave = static_cast<double>(count * steps) / static_cast<double>(shown.n_layers);
-        const double done = static_cast<double>(first) + in_wave;
-        shown.work_done = done / static_cast<double>(chunks_.n_chunks);
-        shown.elapsed_seconds = seconds_since(start_);
-        shown.tokens_per_second = (done - static_cast<double>(chunks_resumed_)) *
-                                  static_cast<double>(options_.n_ctx) / shown.elapsed_seconds;
-        saves_.tell_when_done();
-        if (keeper != nullptr)
-            if (const auto failure = keeper->take_failure()) saves_.tell_state_failure(*failure);
-        observer_.on_progress(shown);
-        if (!observer_.stop_requested()) return;
-        if (keeper == nullptr) throw Stopped();
-        keeper->stop();
-    };
-    team_.run({first, count, chunks_.input_range(first, count), chunks_.target_range(first, count), nullptr,
-               start, keeper},
-              collector_, progress);
-}
-
-void Run::run_wave(std::int64_t first, std::int64_t count) {
-    WaveCheckpoint keeper(checkpoint_, collector_, pass_, {first, count, 0});
-    WaveCheckpoint* const asked = checkpoint_.enabled() ? &keeper : nullptr;
-    try {
-        if (begun_) {
-            // Its chunks may have to go on in several runs, where memory is shorter than it was; between them
-            // the state is the one that they began with.
-            const engine::WaveStart start = begun_->wave_start(pass_);
-            for (std::int64_t next = first; next < first + count; next += wave_chunks_)
-                run_part(next, std::min(wave_chunks_, first + count - next), &start,
-                         count <= wave_chunks_ ? asked : nullptr);
-        } else {
-            run_part(first, count, nullptr, asked);
-        }
-    } catch (...) {
-        if (const auto failure = keeper.take_failure()) saves_.tell_state_failure(*failure);
-        throw;
-    }
-    saves_.finish();  // which reads what commit() changes
-    collector_.commit();
-    begun_.reset();
-    chunks_done_ = first + count;
-    report_losses(first);
-}
-
-void Run::undo_wave() {
-    if (begun_)
-        collector_.restore(begun_->sums());
-    else
-        collector_.abandon();
-}
-
-void Run::report_losses(std::int64_t first) {
-    if (!options_.perplexity) return;
-    const auto& losses = collector_.committed().chunk_losses;
-    for (auto chunk = static_cast<std::size_t>(first); chunk < losses.size(); ++chunk) {
-        losses_.merge(losses[chunk]);
-        observer_.on_perplexity(static_cast<std::int64_t>(chunk) + 1, losses_.running());
-    }
-}
-
-void Run::report_coverage() {
-    const stats::Coverage coverage = stats::coverage(collector_.committed().matrix);
-    if (!coverage.experts.empty()) observer_.on_coverage(coverage, chunks_done_);
 }
 
 void Run::fill_missing_experts() {
     saves_.finish();  // which reads what changes now
     if (filled_) return;
     imatrix::Matrix& matrix = collector_.committed().matrix;
-    if (options_.complete) add_equal_weights(file_, program_, matrix);
+    if (options_.complete) saves_.keep_constants(add_equal_weights(file_, program_, matrix));
     if (options_.missing_experts == MissingExperts::One) fill_with_ones(matrix);
     if (options_.missing_experts == MissingExperts::All) force_missing_experts(matrix);
     saves_.filled();
@@ -287,28 +145,32 @@ void Run::fill_missing_experts() {
 void Run::force_missing_experts(imatrix::Matrix& matrix) {
     const engine::ExpertLists missing = missing_experts(program_, matrix);
     if (missing.empty() || last_.count == 0) return;
+    if (lead_) {
+        RoundOrder order = round_order();
+        order.forced = missing;
+        const RoundHooks no_hooks{[](std::int64_t, const perplexity::Sums&) {}, [](double) { return false; }};
+        add_forced(matrix, lead_->round({last_.first, last_.count}, order, no_hooks).collected.matrix);
+        return;
+    }
     Collector forced((imatrix::Matrix()));
     const auto check_stop = [&](std::int64_t) {
         if (observer_.stop_requested()) throw Stopped{};
     };
-    team_.run({last_.first, last_.count, chunks_.input_range(last_.first, last_.count),
-               chunks_.target_range(last_.first, last_.count), &missing},
-              forced, check_stop);
+    engine::Wave wave = chunks_.wave(last_.first, last_.count);
+    wave.forced = &missing;
+    team_.run(wave, forced, check_stop);
     forced.commit();
     add_forced(matrix, forced.committed().matrix);
 }
 
 void Run::finish(Result& result) {
-    result.n_chunks = chunks_.n_chunks;
+    result.n_chunks = chunks_.n_chunks();
     result.chunks_done = chunks_done_;
-    result.tokens = chunks_done_ * options_.n_ctx;
+    result.tokens = chunks_.tokens_of(0, chunks_done_);
     result.chunks_resumed = chunks_resumed_;
-    result.seconds = seconds_since(start_);
+    result.seconds = seconds();
     result.skipped = collector_.committed().skipped;
-    // Counted through the text, chunks that were left out included.
-    result.next_chunk = options_.skip_chunks + chunks_done_ + 1;
-    for (const std::int64_t number : result.skipped) result.next_chunk += number <= result.next_chunk;
-    --result.next_chunk;
+    result.next_chunk = next_chunk(options_.skip_chunks, chunks_done_, result.skipped);
     if (!result.skipped.empty())
         observer_.on_note(
             fmt::format("{} of {} chunks of the text were left out, since they gave no numbers: {}",
@@ -318,6 +180,8 @@ void Run::finish(Result& result) {
     result.resumable = checkpoint_.can_resume();
     const engine::PassTimes& times = team_.member(0).times();
     result.passes = {times.total, times.reading, times.waiting_for_weights, times.waiting_for_sink};
+    if (communicator_ == nullptr && waves_.streamed) read_bytes_[""] = times.read_bytes;
+    result.read_bytes = std::move(read_bytes_);
     result.matrix = std::move(collector_.committed().matrix);
     result.similarity = std::move(collector_.committed().similarity);
     if (!options_.perplexity) return;
@@ -327,38 +191,17 @@ void Run::finish(Result& result) {
         result.perplexity = estimate->perplexity;
         result.perplexity_error = estimate->error;
     }
+    for (const documents::Role role : documents::kRoles) {
+        perplexity::Sums sums;
+        for (const RoleLosses& chunk : collector_.committed().role_losses) sums.merge(chunk[index_of(role)]);
+        if (sums.count > 0) result.roles.push_back({role, sums.count, sums.finish()});
+    }
     for (std::size_t i = 0; i < program_.nextn.size() && i < collector_.committed().nextn_losses.size();
          ++i) {
         perplexity::Sums sums;
         for (const perplexity::Sums& chunk : collector_.committed().nextn_losses[i]) sums.merge(chunk);
         result.nextn.push_back({program_.nextn[i].block, program_.nextn[i].ahead + 1, sums.finish()});
     }
-}
-
-std::int64_t Run::smaller_wave(std::int64_t count, const Error& error) {
-    if (count <= static_cast<std::int64_t>(team_.size()))  // a chunk each
-        throw_error(ErrorKind::DeviceMemory, error.where(),
-                    "{}; one chunk of {} tokens does not fit: a smaller --ctx-size, --device cpu or closing "
-                    "other programs that use the device would help",
-                    error.message(), options_.n_ctx);
-    if (!wave_halved_)
-        observer_.on_note(
-            fmt::format("{} does not have the memory for {} chunks at a time; going on with fewer",
-                        error.where(), count));
-    wave_halved_ = true;
-    return count / 2;
-}
-
-bool Run::leave_out(const engine::NotFinite& error) {
-    if (options_.on_nan == OnNan::Stop || chunks_.n_chunks <= 1) return false;
-    checkpoint_.settle_identity();  // which is that of the whole text
-    std::vector<std::int64_t>& skipped = collector_.committed().skipped;
-    std::int64_t number = options_.skip_chunks + error.chunk() + 1;
-    for (const std::int64_t before : skipped) number += before <= number;
-    observer_.on_note(fmt::format("chunk {} of the text is left out: {}", number, error.finding()));
-    chunks_.leave_out(error.chunk());
-    skipped.insert(std::ranges::upper_bound(skipped, number), number);
-    return true;
 }
 
 void Run::check_weights() {
@@ -389,40 +232,6 @@ void Run::tell_mismatches() {
                         n_strange, loaded.size(), std::ranges::find_if(loaded, is_strange)->first));
 }
 
-WaveEnd Run::next_end(const SaveRules& rules) const {
-    if (!begun_) return next_wave(chunks_done_, chunks_.n_chunks, wave_chunks_, rules);
-    // The wave ends where it was to end when it began.
-    const std::int64_t count = begun_->head().position.wave_chunks;
-    const WaveEnd end = next_wave(chunks_done_, chunks_.n_chunks, count, rules);
-    return end.chunks_done == chunks_done_ + count ? end : WaveEnd{chunks_done_ + count, true, false};
-}
-
-void Run::run_waves(const SaveRules& rules) {
-    while (chunks_done_ < chunks_.n_chunks) {
-        if (chunks_done_ > 0 && observer_.stop_requested()) throw Stopped();
-        const WaveEnd end = next_end(rules);
-        const std::int64_t count = end.chunks_done - chunks_done_;
-        try {
-            run_wave(chunks_done_, count);
-        } catch (const engine::NotFinite& error) {
-            undo_wave();
-            if (!leave_out(error)) explain_not_finite(file_, n_blocks(), error, options_.n_threads);
-            // Its hidden states hold the chunk.
-            if (begun_) collector_.abandon();
-            begun_.reset();
-            continue;
-        } catch (const Error& error) {
-            undo_wave();
-            if (error.kind() != ErrorKind::DeviceMemory) throw;
-            wave_chunks_ = smaller_wave(std::min(count, wave_chunks_), error);
-            continue;
-        }
-        last_ = {chunks_done_ - count, count};
-        if (last_.first == 0 || chunks_done_ == chunks_.n_chunks) report_coverage();
-        saves_.after_wave(end, chunks_done_ == chunks_.n_chunks);
-    }
-}
-
 void Run::set_nextn() {
     std::uint32_t& stored = collector_.committed().matrix.n_layer_nextn;
     const auto n = static_cast<std::uint32_t>(program_.nextn.size());
@@ -435,35 +244,53 @@ void Run::set_nextn() {
 }
 
 Result Run::run() {
+    if (communicator_ != nullptr) check_alike(*communicator_, file_, *devices_.backends().front());
+    if (follows()) {
+        try {
+            follow_cluster(cluster_parts());
+        } catch (const engine::NotFinite& error) {
+            explain_not_finite(file_, n_blocks(), error, options_.n_threads);
+        }
+        return Result();
+    }
     std::vector<std::filesystem::path> parts;
     for (std::size_t i = 0; i < file_.n_shards(); ++i) parts.push_back(file_.shard(i).path());
     check_writable(options_.output, parts);
     Result result;
     if (!look_for_state()) {
+        if (communicator_ != nullptr) ClusterLead(cluster_parts()).finish();
         result.complete = true;
         return result;
     }
     check_weights();
     tell_mismatches();
     set_nextn();
+    collector_.know_roles(chunks_);
     if (!options_.spill_folder.empty() && !devices_.backends().front()->uses_host_memory())
         throw_error(ErrorKind::Usage, "--spill", "states stay on the device with {}; it needs --device cpu",
                     devices_.backends().front()->description());
-    SaveRules rules{options_.save_every,
-                    options_.save_every_given || (!waves_.streamed && waves_.device_bytes == 0),
+    const bool resident = !waves_.streamed && waves_.device_bytes == 0;
+    SaveRules rules{options_.save_every, options_.save_every_given || (resident && !pass_.options().unequal),
                     options_.snapshot_every, checkpoint_.chunks_before()};
     if (options_.wave_chunks > 0) rules.save_every_binding = options_.save_every_given;
     wave_chunks_ = waves_.wave_chunks;
-    const std::vector<WaveEnd> ends = schedule(chunks_.n_chunks, waves_.wave_chunks, rules);
+    if (format_ == imatrix::Format::GgufExact && options_.in_files.empty() && chunks_.are_plain())
+        saves_.describe({run_fingerprint(options_, file_, chunks_, *devices_.backends().front()),
+                         chunks_.n_in_text,
+                         {},
+                         {}});
+    const std::vector<WaveEnd> ends = wave_ends(rules);
     announce(std::ssize(ends));
-    if (ends.size() == 1) last_.first = 0;
-    if (ends.size() > 1) last_.first = ends[ends.size() - 2].chunks_done;
-    last_.count = chunks_.n_chunks - last_.first;  // where all was done before
+    last_ = last_wave(ends);  // where all was done before
     start_ = Clock::now();
     report_losses(0);
     try {
-        run_waves(rules);
+        if (communicator_ != nullptr)
+            lead_waves(rules);
+        else
+            run_waves(rules);
         fill_missing_experts();
+        if (lead_) lead_->finish();
         saves_.at_end(chunks_done_);
         checkpoint_.finish(chunks_done_);
     } catch (const Stopped&) {
@@ -480,8 +307,15 @@ Result Run::run() {
     return result;
 }
 
-}  // namespace
-
-Result run(const Options& options, Observer& observer) { return Run(options, observer).run(); }
+Result run(const Options& options, Observer& observer, cluster::Communicator* communicator) {
+    if (communicator == nullptr) return Run(options, observer, nullptr).run();
+    try {
+        const Options mine = options_of_rank(options, *communicator);
+        return Run(mine, observer, communicator).run();
+    } catch (const Error& error) {
+        if (communicator->rank() > 0) Follower::fail(*communicator, error);
+        throw;
+    }
+}
 
 }  // namespace assay::calibrate

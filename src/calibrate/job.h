@@ -4,14 +4,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/open.h"
+#include "calibrate/chunks.h"
 #include "calibrate/inventory.h"
 #include "calibrate/missing_experts.h"
+#include "cluster/communicator.h"
+#include "documents/corpus.h"
 #include "gguf/metadata.h"
 #include "imatrix/file.h"
 #include "perplexity/perplexity.h"
@@ -29,11 +33,12 @@ enum class OnNan {
 /// What to do. Defaults are llama-imatrix's.
 struct Options {
     std::filesystem::path model;
-    gguf::Overrides metadata;     ///< in place of the model's
-    bool nextn = false;           ///< the blocks that predict ahead are calibrated too
-    std::filesystem::path draft;  ///< these are in a file of their own; implies `nextn`
-    std::string text;             ///< the calibration text itself, one trailing newline already dropped
-    std::string dataset;          ///< name stored in the matrix; empty: none
+    gguf::Overrides metadata;      ///< in place of the model's
+    bool nextn = false;            ///< the blocks that predict ahead are calibrated too
+    std::filesystem::path draft;   ///< these are in a file of their own; implies `nextn`
+    std::string text;              ///< the calibration text itself, one trailing newline already dropped
+    std::string dataset;           ///< name stored in the matrix; empty: none
+    documents::Options documents;  ///< where the text holds documents
     std::filesystem::path output = "imatrix.gguf";
     std::optional<imatrix::Format> format;  ///< absent: by suffix
     imatrix::Form form = imatrix::Form::Of2026;
@@ -72,6 +77,8 @@ struct Options {
     /// Where the states of a wave go so that one wave is enough; empty: they stay in memory.
     std::filesystem::path spill_folder;
     std::uint64_t device_memory_bytes = 0;  ///< bound on each device's own memory; 0: by what is free
+    /// In place of those of `text`; empty: none.
+    std::function<Chunks(const gguf::File& model)> make_chunks;
     /// Tests put others in its place.
     std::function<std::unique_ptr<backend::Backend>(const backend::OpenOptions&, ThreadPool&)> open_backend =
         backend::open;
@@ -120,6 +127,8 @@ class Observer {
     virtual void on_loading(const std::filesystem::path& in_file) = 0;
     virtual void on_tokenizing() = 0;
     virtual void on_tokenized(double milliseconds) = 0;
+    /// Of a text that holds documents: what was recognised, and what became of them.
+    virtual void on_documents([[maybe_unused]] const std::string& sentence) {}
     virtual void on_plan(const Plan& plan) = 0;
     virtual void on_progress(const Progress& progress) = 0;
     virtual void on_perplexity(std::int64_t chunk, double running) = 0;  ///< chunk from 1
@@ -157,6 +166,13 @@ struct NextNResult {
     std::optional<perplexity::Estimate> estimate;  ///< absent: its variance is not positive
 };
 
+/// How well the model does on the tokens that a role says.
+struct RoleResult {
+    documents::Role role{};
+    std::uint64_t tokens = 0;
+    std::optional<perplexity::Estimate> estimate;  ///< absent: its variance is not positive
+};
+
 struct Result {
     std::int64_t chunks_done = 0;
     std::int64_t chunks_resumed = 0;  ///< of these, by the run that this one went on from
@@ -170,15 +186,21 @@ struct Result {
     std::optional<double> perplexity;   ///< absent when not asked for, or its variance is not positive
     double perplexity_error = 0;
     bool negative_variance = false;
+    std::vector<RoleResult> roles;   ///< those that the text has; empty where nobody knows
     std::vector<NextNResult> nextn;  ///< empty where no perplexity was asked for
     double seconds = 0;
     PassSeconds passes;
+    /// That streams have read, by the machines of a run of several ranks; of one process under no name.
+    std::map<std::string, std::uint64_t> read_bytes;
     CheckpointCost checkpoints;
     imatrix::Matrix matrix;
     similarity::Similarity similarity;  ///< empty unless asked for
 };
 
-/// Runs the whole job. Throws Error; whatever was saved before stays valid.
-Result run(const Options& options, Observer& observer);
+/// Runs the whole job. Throws Error; whatever was saved before stays valid. With `communicator` all of its
+/// ranks call this with the same options: the result is what one process would give, on rank 0. The others
+/// need no text, write nothing and return an empty result; what ends one of them is thrown on rank 0 as well,
+/// under its name, and then the caller ends all.
+Result run(const Options& options, Observer& observer, cluster::Communicator* communicator = nullptr);
 
 }  // namespace assay::calibrate

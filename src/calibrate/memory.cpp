@@ -139,16 +139,23 @@ std::uint64_t memory_bound(std::uint64_t asked_bytes) {
     return asked_bytes != 0 ? asked_bytes : default_memory_bound();
 }
 
-SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+SweepPlan plan_sweeps(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t n_chunks,
                       std::int64_t n_variants) {
-    const std::uint64_t computing = kBaseBytes + needs.weight_bytes + needs.workspace_bytes;
+    const bool on_device = bounds.device_bytes.has_value();
+    const std::uint64_t computing = needs.weight_bytes + needs.workspace_bytes;
     const std::uint64_t least = 2 * needs.bytes_per_chunk;
-    const StoredWeights stored = stored_weights(needs, bound_bytes, computing + least);
-    if (bound_bytes < computing + stored.bytes + least)
-        throw_error(ErrorKind::Usage, "--memory",
+    const StoredWeights stored =
+        stored_weights(needs, bounds.host_bytes, kBaseBytes + (on_device ? 0 : computing + least));
+    // Where the states are: on the device when there is one.
+    const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
+    const auto fixed_with = [&](const StoredWeights& weights) {
+        return computing + (on_device ? 0 : kBaseBytes + weights.bytes);
+    };
+    if (bound < fixed_with(stored) + least)
+        throw_error(ErrorKind::Usage, on_device ? "--device" : "--memory",
                     "{} MiB are too few: the weights of two layers and one chunk of the model and of one "
                     "variant need {} MiB",
-                    bound_bytes >> 20, (computing + stored.bytes + least) >> 20);
+                    bound >> 20, (fixed_with(stored) + least) >> 20);
     const auto chunks_in = [&](std::uint64_t bytes) {
         return static_cast<std::int64_t>(
             std::min<std::uint64_t>(bytes / needs.bytes_per_chunk, std::uint64_t{1} << 40));
@@ -163,15 +170,17 @@ SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::
         return plan;
     };
     const auto plan_with = [&](const StoredWeights& weights) {
-        const std::uint64_t fixed = computing + weights.bytes;
-        SweepPlan plan = sweeps_with(chunks_in(bound_bytes - fixed));
+        const std::uint64_t fixed = fixed_with(weights);
+        SweepPlan plan = sweeps_with(chunks_in(bound - fixed));
         plan.streamed = weights.streamed;
-        plan.peak_bytes = fixed + static_cast<std::uint64_t>(plan.wave_chunks * (1 + plan.variants)) *
-                                      needs.bytes_per_chunk;
+        plan.host_bytes = kBaseBytes + weights.bytes;
+        (on_device ? plan.device_bytes : plan.host_bytes) =
+            fixed +
+            static_cast<std::uint64_t>(plan.wave_chunks * (1 + plan.variants)) * needs.bytes_per_chunk;
         return plan;
     };
     const SweepPlan plan = plan_with(stored);
-    if (plan.streamed || needs.stream_bytes >= needs.file_bytes) return plan;
+    if (on_device || plan.streamed || needs.stream_bytes >= needs.file_bytes) return plan;
     // A file that fits stays in memory as long as that costs no sweep.
     const SweepPlan streamed = plan_with({true, needs.stream_bytes});
     return streamed.n_sweeps < plan.n_sweeps ? streamed : plan;

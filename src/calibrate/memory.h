@@ -57,14 +57,15 @@ struct SweepPlan {
     std::int64_t wave_chunks = 1;
     std::int64_t variants = 1;  ///< of one sweep
     std::int64_t n_sweeps = 1;
-    bool streamed = false;  ///< each sweep reads the file past the page cache
-    std::uint64_t peak_bytes = 0;
+    bool streamed = false;           ///< each sweep reads the file past the page cache
+    std::uint64_t host_bytes = 0;    ///< expected peak
+    std::uint64_t device_bytes = 0;  ///< expected peak
 };
 
 /// All variants together while one chunk of each fits, with as many chunks as fit; else one chunk with as
 /// many variants as fit. `bytes_per_chunk` is that of the model and of each variant. Throws Error{Usage} when
 /// not even one chunk of one variant fits.
-SweepPlan plan_sweeps(const MemoryNeeds& needs, std::uint64_t bound_bytes, std::int64_t n_chunks,
+SweepPlan plan_sweeps(const MemoryNeeds& needs, const MemoryBounds& bounds, std::int64_t n_chunks,
                       std::int64_t n_variants);
 
 }  // namespace assay::calibrate

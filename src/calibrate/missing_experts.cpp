@@ -13,7 +13,7 @@ std::string key(MissingExperts as, const char* part) {
     return fmt::format("assay.missing_experts_{}.{}", as == MissingExperts::One ? "one" : "all", part);
 }
 
-std::vector<std::int64_t> experts_where(const imatrix::Entry& entry, bool (*wanted)(std::uint64_t)) {
+std::vector<std::int64_t> experts_where(const imatrix::Entry& entry, bool (*wanted)(double)) {
     std::vector<std::int64_t> experts;
     for (std::size_t e = 0; e < entry.counts.size(); ++e)
         if (wanted(entry.counts[e])) experts.push_back(static_cast<std::int64_t>(e));
@@ -22,7 +22,7 @@ std::vector<std::int64_t> experts_where(const imatrix::Entry& entry, bool (*want
 
 std::vector<std::int64_t> without_rows(const imatrix::Entry& entry) {
     if (entry.counts.size() < 2) return {};  // not of experts
-    return experts_where(entry, [](std::uint64_t count) { return count == 0; });
+    return experts_where(entry, [](double count) { return count == 0; });
 }
 
 void mark(imatrix::Matrix& matrix, MissingExperts as, const ExpertsOfTensors& more) {
@@ -46,16 +46,15 @@ void mark(imatrix::Matrix& matrix, MissingExperts as, const ExpertsOfTensors& mo
     matrix.extra.set(key(as, "experts"), gguf::i32s(std::move(numbers)));
 }
 
-/// The columns of one expert.
-std::span<double> columns_of(const imatrix::Entry& entry, std::vector<double>& sums, std::int64_t expert) {
-    const auto n = static_cast<std::size_t>(entry.columns_per_count());
-    return sums.empty() ? std::span<double>()
-                        : std::span(sums).subspan(static_cast<std::size_t>(expert) * n, n);
-}
-
-void set_expert(imatrix::Entry& entry, std::int64_t expert, double square, std::uint64_t count) {
-    std::ranges::fill(columns_of(entry, entry.sum_sq, expert), square);
-    std::ranges::fill(columns_of(entry, entry.sum, expert), 0.0);
+void set_expert(imatrix::Entry& entry, std::int64_t expert, double square, double count) {
+    const auto n = static_cast<std::int64_t>(entry.columns_per_count());
+    const auto fill = [&](auto& sums, auto value) {
+        if (!sums.empty()) std::fill_n(sums.begin() + expert * n, n, value);
+    };
+    fill(entry.sum_sq, square);
+    fill(entry.sum, 0.0);
+    fill(entry.sum_sq_low, 0.0F);
+    fill(entry.sum_low, 0.0F);
     entry.counts[static_cast<std::size_t>(expert)] = count;
 }
 
@@ -102,7 +101,7 @@ void add_forced(imatrix::Matrix& matrix, const imatrix::Matrix& forced) {
     ExpertsOfTensors filled;
     for (const auto& [name, entry] : forced.entries) {
         imatrix::add_entry(matrix, name, entry);
-        filled[name] = experts_where(entry, [](std::uint64_t count) { return count > 0; });
+        filled[name] = experts_where(entry, [](double count) { return count > 0; });
     }
     mark(matrix, MissingExperts::All, filled);
 }

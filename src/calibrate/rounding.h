@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/thread_pool.h"
-#include "engine/replacement.h"
 #include "gguf/file.h"
 #include "imatrix/matrix.h"
 #include "quant/type_table.h"
 #include "recipe/errors.h"
+#include "weights/replacement.h"
 
 namespace assay::calibrate {
 
@@ -39,7 +39,7 @@ class Rounder {
 };
 
 /// A variant: some tensors in one type. Tensors stored in that type already stay as they are.
-class Rounding final : public engine::Replacement {
+class Rounding final : public weights::Replacement {
   public:
     Rounding(std::set<std::string> weights, quant::TypeId type, Rounder& rounder)
         : weights_(std::move(weights)), type_(quant::type_info(type)), rounder_(rounder) {}

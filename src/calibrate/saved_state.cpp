@@ -32,21 +32,18 @@ class Reader {
         return value;
     }
 
-    /// use(weights, occurrence, entry)
+    /// use(weights, entry)
     template <typename Use> void entries(const std::string& group, Use use) const {
         const gguf::Strings& weights = strings("state." + group + ".weights");
         const gguf::Integers& n_weights = numbers("state." + group + ".n_weights");
-        const gguf::Integers& occurrences = numbers("state." + group + ".occurrences");
         const gguf::Integers& widths = numbers("state." + group + ".widths");
-        if (n_weights.size() != widths.size() || occurrences.size() != widths.size())
-            refuse("has keys that do not fit together");
+        if (n_weights.size() != widths.size()) refuse("has keys that do not fit together");
         std::size_t at = 0;
         for (std::size_t i = 0; i < widths.size(); ++i) {
             if (n_weights[i] < 1 || static_cast<std::uint64_t>(n_weights[i]) > weights.size() - at)
                 refuse("has fewer weights than it says");
             const auto first = weights.begin() + static_cast<std::ptrdiff_t>(at);
-            use(gguf::Strings(first, first + n_weights[i]), occurrences[i],
-                entry(fmt::format("{}.{}", group, i), widths[i]));
+            use(gguf::Strings(first, first + n_weights[i]), entry(fmt::format("{}.{}", group, i), widths[i]));
             at += static_cast<std::size_t>(n_weights[i]);
         }
     }
@@ -54,6 +51,9 @@ class Reader {
     /// `block` as read_losses() takes it.
     std::vector<perplexity::Sums> losses(const std::string& prefix, std::size_t block) const {
         return read_losses(without(prefix), block);
+    }
+    std::vector<RoleLosses> role_losses(const std::string& prefix) const {
+        return read_role_losses(without(prefix));
     }
     similarity::Similarity similarity(const std::string& prefix) const {
         return read_similarity(without(prefix));
@@ -79,18 +79,21 @@ class Reader {
         imatrix::Entry entry;
         entry.width = static_cast<std::uint64_t>(width);
         read(prefix + ".squares", quant::TypeId::F64, entry.sum_sq);
+        read(prefix + ".squares_low", quant::TypeId::F32, entry.sum_sq_low);
         read(prefix + ".plain", quant::TypeId::F64, entry.sum);
-        read(prefix + ".counts", quant::TypeId::I64, entry.counts);
-        const bool fits = width > 0 && !entry.counts.empty() && entry.sum_sq.size() % entry.width == 0 &&
-                          entry.sum_sq.size() % entry.counts.size() == 0 &&
-                          (entry.sum.empty() || entry.sum.size() == entry.sum_sq.size());
+        read(prefix + ".plain_low", quant::TypeId::F32, entry.sum_low);
+        read(prefix + ".counts", quant::TypeId::F64, entry.counts);
+        const auto fit = [](std::size_t low, std::size_t sums) { return low == 0 || low == sums; };
+        const bool fits =
+            width > 0 && !entry.counts.empty() && entry.sum_sq.size() % entry.width == 0 &&
+            entry.sum_sq.size() % entry.counts.size() == 0 && fit(entry.sum.size(), entry.sum_sq.size()) &&
+            fit(entry.sum_sq_low.size(), entry.sum_sq.size()) && fit(entry.sum_low.size(), entry.sum.size());
         if (!fits) refuse("has sums that do not fit together: " + prefix);
         return entry;
     }
 
     /// Nothing where there is no such tensor.
     template <typename T> void read(const std::string& name, quant::TypeId type, std::vector<T>& to) const {
-        static_assert(sizeof(T) == sizeof(double));
         const gguf::Tensor* tensor = file_.find(name);
         if (tensor == nullptr) return;
         if (tensor->type->id != type) refuse("has a tensor of another type than expected: " + name);
@@ -146,35 +149,33 @@ CollectorState SavedState::sums() const {
     matrix.n_layer_nextn = static_cast<std::uint32_t>(reader.count("imatrix.n_layer_nextn"));
     for (const auto& [key, value] : file_.metadata().values())
         if (key.starts_with("assay.")) matrix.extra.set(key, value);
-    reader.entries("committed", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
+    reader.entries("committed", [&](const gguf::Strings& weights, imatrix::Entry entry) {
         matrix.entries[weights.front()] = std::move(entry);
-    });
-    reader.entries("occurrence", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
-        sums.occurrences[weights.front()].push_back(std::move(entry));
-    });
-    reader.entries("before", [&](const gguf::Strings& weights, std::int64_t, imatrix::Entry entry) {
-        sums.stacks_before[weights.front()] = std::move(entry);
     });
     if (const gguf::Integers* skipped = file_.metadata().find_integers("state.skipped"))
         sums.committed.skipped = *skipped;
     sums.committed.chunk_losses = reader.losses("state.", 0);
     for (std::size_t block = 1; block <= matrix.n_layer_nextn; ++block)
         sums.committed.nextn_losses.push_back(reader.losses("state.", block));
+    sums.committed.role_losses = reader.role_losses("state.");
     sums.committed.similarity = reader.similarity("state.");
-    if (head_.position.wave_chunks == 0) {
-        sums.touched_similarity = sums.committed.similarity;
-        return sums;
-    }
-    reader.entries("touched", [&](gguf::Strings weights, std::int64_t occurrence, imatrix::Entry entry) {
-        sums.touched.push_back({std::move(weights), occurrence, std::move(entry)});
+    if (head_.position.wave_chunks == 0) return sums;
+    reader.entries("touched", [&](gguf::Strings weights, imatrix::Entry entry) {
+        sums.touched.push_back({std::move(weights), std::move(entry)});
     });
-    sums.touched_similarity = reader.similarity("wave.");
+    sums.wave_similarity = reader.similarity("wave.");
     return sums;
 }
 
-engine::WaveStart SavedState::wave_start(const plan::PassPlan& plan) const {
+engine::WaveStart SavedState::wave_start(const plan::PassPlan& plan,
+                                         const std::vector<std::int64_t>& starts) const {
     const Reader reader(file_);
-    const std::int64_t n_ctx = plan.options().n_ctx;
+    const auto first = static_cast<std::size_t>(head_.position.chunks_done);
+    const auto count = static_cast<std::size_t>(head_.position.wave_chunks);
+    if (first >= starts.size() || count >= starts.size() - first)
+        reader.refuse("stands at a chunk that the text has not");
+    const std::int64_t first_token = starts[first];
+    const std::int64_t n_tokens = starts[first + count] - first_token;
     const auto stage = static_cast<std::size_t>(head_.position.stage);
     if (stage == 0 || stage >= plan.stages().size())
         reader.refuse("stands at a stage that the model has not");
@@ -183,12 +184,14 @@ engine::WaveStart SavedState::wave_start(const plan::PassPlan& plan) const {
         const gguf::Tensor* tensor = file_.find(fmt::format("slot.{}", slot));
         const auto row_bytes = static_cast<std::uint64_t>(shape.cols * backend::size_of(shape.type));
         if (tensor == nullptr || tensor->row_bytes() != row_bytes ||
-            tensor->rows() != static_cast<std::uint64_t>(head_.position.wave_chunks * n_ctx))
+            tensor->rows() != static_cast<std::uint64_t>(n_tokens))
             reader.refuse("has not the hidden states that the model needs");
     }
-    const auto rows = [this, n_ctx](std::int32_t slot, std::int64_t chunk, std::span<std::byte> to) {
+    const auto rows = [this, &starts, first_token](std::int32_t slot, std::int64_t chunk,
+                                                   std::span<std::byte> to) {
         const gguf::Tensor& tensor = *file_.find(fmt::format("slot.{}", slot));
-        const auto first_row = static_cast<std::uint64_t>((chunk - head_.position.chunks_done) * n_ctx);
+        const auto first_row =
+            static_cast<std::uint64_t>(starts[static_cast<std::size_t>(chunk)] - first_token);
         const auto from = file_.data(tensor).subspan(first_row * tensor.row_bytes(), to.size());
         std::memcpy(to.data(), from.data(), to.size());
     };

@@ -2,9 +2,9 @@
 // with its hidden states.
 //
 // A sealed GGUF file (sealed_file.h). Keys under `state.`; entries of sums are tensors GROUP.N.squares,
-// .plain (F64) and .counts (I64), GROUP being `committed`, `occurrence`, `before` (of stacks) or `touched`;
-// hidden states are tensors slot.N [cols, rows of the wave]; the matrix's own keys under `assay.`, `imatrix.`
-// and `wave.`.
+// .plain, .counts (F64) and .squares_low, .plain_low (F32, where something is missing), GROUP being
+// `committed` or `touched`; hidden states are tensors slot.N [cols, rows of the wave]; the matrix's own keys
+// under `assay.`, `imatrix.` and `wave.`.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace assay::calibrate {
 
-inline constexpr const char* kStateType = "assay.state";  ///< general.type
+inline constexpr const char* kStateType = "assay.state.exact";  ///< general.type
 
 /// Where a run stands.
 struct Position {
@@ -67,8 +67,9 @@ class SavedState {
 
     CollectorState sums() const;
     /// How the wave goes on: with any run of its chunks, which may be several passes. Borrows this object.
-    /// Throws Error{BadFile} where its slots are not the plan's.
-    engine::WaveStart wave_start(const plan::PassPlan& plan) const;
+    /// starts: those of the run's chunks (Chunks), borrowed too. Throws Error{BadFile} where its slots are
+    /// not the plan's.
+    engine::WaveStart wave_start(const plan::PassPlan& plan, const std::vector<std::int64_t>& starts) const;
 
   private:
     SealedFile file_;

@@ -9,11 +9,12 @@
 namespace assay::calibrate {
 
 Saves::Saves(const Options& options, Observer& observer, imatrix::Format format, const plan::PassPlan& plan,
-             Collector& collector, Checkpoint& checkpoint)
+             const Chunks& chunks, Collector& collector, Checkpoint& checkpoint)
     : options_(options),
       observer_(observer),
       format_(format),
       plan_(plan),
+      chunks_(chunks),
       collector_(collector),
       checkpoint_(checkpoint),
       protects_start_(checkpoint.enabled() && starts_from_output(options)) {}
@@ -30,13 +31,25 @@ void Saves::after_wave(const WaveEnd& end, bool is_last) {
 void Saves::save(std::vector<std::filesystem::path> paths, std::int64_t chunks_done) {
     finish();
     Collected& collected = collector_.committed();
-    // In chunks of this run, and never fewer than were loaded: how llama-imatrix counts them.
-    collected.matrix.chunk_count = std::max(
-        collected.matrix.chunk_count, collected.matrix.n_chunks(static_cast<std::uint64_t>(options_.n_ctx)));
+    // In chunks of this run, and never fewer than were loaded: how llama-imatrix counts them. Chunks that are
+    // not of one length count one by one.
+    const auto by_rows = collected.matrix.n_chunks(static_cast<std::uint64_t>(options_.n_ctx));
+    const auto one_by_one = static_cast<std::uint32_t>(checkpoint_.chunks_before() + chunks_done);
+    collected.matrix.chunk_count =
+        std::max(collected.matrix.chunk_count, chunks_.are_plain() ? by_rows : one_by_one);
     store_model(plan_.program(), collected.matrix.extra);
-    store_losses(collected, collected.matrix.extra);
-    store_similarity(collected.similarity, collected.matrix.extra);
+    if (chunks_.documents)
+        store_documents(*chunks_.documents, options_.documents.weights, collected.matrix.extra);
+    if (std::ranges::any_of(collected.chunk_losses, [](const auto& sums) { return sums.count > 0; }))
+        store_losses(collected, collected.matrix.extra);
+    store_similarity(collected.similarity, collected.matrix.extra, format_ == imatrix::Format::GgufExact);
     store_skipped(collected.skipped, collected.matrix.extra);
+    if (part_) {
+        const std::int64_t next = next_chunk(options_.skip_chunks, chunks_done, collected.skipped);
+        part_->chunks = {};
+        part_->chunks.add({options_.skip_chunks, next - options_.skip_chunks});
+        store_part(*part_, collected.matrix.extra);
+    }
     chunks_saved_ = chunks_done;
     const bool due = checkpoint_.due();
     checkpoint_.begin_files();

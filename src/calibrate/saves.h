@@ -8,6 +8,7 @@
 #include "calibrate/checkpoint.h"
 #include "calibrate/collector.h"
 #include "calibrate/job.h"
+#include "calibrate/parts.h"
 #include "calibrate/saver.h"
 #include "calibrate/schedule.h"
 #include "core/error.h"
@@ -22,7 +23,7 @@ class Saves {
   public:
     /// Everything is borrowed.
     Saves(const Options& options, Observer& observer, imatrix::Format format, const plan::PassPlan& plan,
-          Collector& collector, Checkpoint& checkpoint);
+          const Chunks& chunks, Collector& collector, Checkpoint& checkpoint);
 
     /// Begins to write what is due after whole waves, while the run goes on.
     void after_wave(const WaveEnd& end, bool is_last);
@@ -34,6 +35,12 @@ class Saves {
 
     /// The matrix has got what stands in for sums that no token has given: states say so from now on.
     void filled() noexcept { filled_ = true; }
+    /// The matrix says which chunks of this run it holds.
+    void describe(Part part) { part_ = std::move(part); }
+    /// Entries that hold no sums.
+    void keep_constants(std::vector<std::string> names) {
+        if (part_) part_->constants = std::move(names);
+    }
     /// Throws Error{Io} where the matrix cannot be written.
     void at_end(std::int64_t chunks_done);
     /// The state and the matrix of the whole waves. Throws as at_end().
@@ -51,12 +58,14 @@ class Saves {
     Observer& observer_;
     const imatrix::Format format_;
     const plan::PassPlan& plan_;
+    const Chunks& chunks_;
     Collector& collector_;
     Checkpoint& checkpoint_;
     /// The matrix that the run starts from is the one that it writes: it stays until the end, where the state
     /// is kept, so that nothing is added to it twice.
     const bool protects_start_;
     bool filled_ = false;
+    std::optional<Part> part_;
     std::int64_t chunks_saved_ = 0;
     Saver saver_;  ///< reads what collector_ has committed
 };

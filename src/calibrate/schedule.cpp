@@ -27,10 +27,12 @@ WaveEnd next_wave(std::int64_t done, std::int64_t n_chunks, std::int64_t wave_ch
     return wave;
 }
 
-std::vector<WaveEnd> schedule(std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules) {
+std::vector<WaveEnd> schedule(std::int64_t n_chunks,
+                              const std::function<std::int64_t(std::int64_t done)>& wave_chunks,
+                              const SaveRules& rules) {
     std::vector<WaveEnd> ends;
     for (std::int64_t done = 0; done < n_chunks; done = ends.back().chunks_done)
-        ends.push_back(next_wave(done, n_chunks, wave_chunks, rules));
+        ends.push_back(next_wave(done, n_chunks, wave_chunks(done), rules));
     return ends;
 }
 

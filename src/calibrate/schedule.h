@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace assay::calibrate {
@@ -20,10 +21,12 @@ struct WaveEnd {
     bool snapshot = false;
 };
 
-/// The wave that follows `done` chunks. The last one always saves.
+/// The wave that follows `done` chunks and has at most wave_chunks. The last one always saves.
 WaveEnd next_wave(std::int64_t done, std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules);
 
-/// The ends of all waves of n_chunks chunks, each at most wave_chunks long.
-std::vector<WaveEnd> schedule(std::int64_t n_chunks, std::int64_t wave_chunks, const SaveRules& rules);
+/// The ends of all waves of n_chunks chunks; wave_chunks(done): how many chunks fit in a wave behind so many.
+std::vector<WaveEnd> schedule(std::int64_t n_chunks,
+                              const std::function<std::int64_t(std::int64_t done)>& wave_chunks,
+                              const SaveRules& rules);
 
 }  // namespace assay::calibrate

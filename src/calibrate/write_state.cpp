@@ -29,40 +29,41 @@ class EntryGroup {
   public:
     EntryGroup(gguf::Writer& writer, std::string name) : writer_(writer), name_(std::move(name)) {}
 
-    void add(const std::vector<std::string>& weights, std::int64_t occurrence, const imatrix::Entry& entry) {
+    void add(const std::vector<std::string>& weights, const imatrix::Entry& entry) {
         const std::string prefix = fmt::format("{}.{}", name_, widths_.size());
         weights_.insert(weights_.end(), weights.begin(), weights.end());
         n_weights_.push_back(std::ssize(weights));
-        occurrences_.push_back(occurrence);
         widths_.push_back(static_cast<std::int64_t>(entry.width));
-        tensor(prefix + ".squares", quant::TypeId::F64, std::as_bytes(std::span(entry.sum_sq)));
-        tensor(prefix + ".plain", quant::TypeId::F64, std::as_bytes(std::span(entry.sum)));
-        tensor(prefix + ".counts", quant::TypeId::I64, std::as_bytes(std::span(entry.counts)));
+        tensor(prefix + ".squares", quant::TypeId::F64, std::span(entry.sum_sq));
+        tensor(prefix + ".squares_low", quant::TypeId::F32, std::span(entry.sum_sq_low));
+        tensor(prefix + ".plain", quant::TypeId::F64, std::span(entry.sum));
+        tensor(prefix + ".plain_low", quant::TypeId::F32, std::span(entry.sum_low));
+        tensor(prefix + ".counts", quant::TypeId::F64, std::span(entry.counts));
     }
     void end() {
         const std::string prefix = "state." + name_;
         writer_.add(prefix + ".weights", gguf::texts(std::move(weights_)));
         writer_.add(prefix + ".n_weights", integers(std::move(n_weights_)));
-        writer_.add(prefix + ".occurrences", integers(std::move(occurrences_)));
         writer_.add(prefix + ".widths", integers(std::move(widths_)));
     }
 
   private:
-    void tensor(const std::string& name, quant::TypeId type, std::span<const std::byte> data) {
-        if (!data.empty()) writer_.add_tensor(name, {data.size() / sizeof(double)}, type, data);
+    template <typename T>
+    void tensor(const std::string& name, quant::TypeId type, std::span<const T> values) {
+        if (!values.empty()) writer_.add_tensor(name, {values.size()}, type, std::as_bytes(values));
     }
 
     gguf::Writer& writer_;
     const std::string name_;
     gguf::Strings weights_;
-    gguf::Integers n_weights_, occurrences_, widths_;
+    gguf::Integers n_weights_, widths_;
 };
 
 /// Losses and similarity, as a matrix file has them but with `prefix` before their keys.
 void add_numbers(gguf::Writer& writer, const std::string& prefix, const Collected& collected) {
     gguf::Metadata keys;
     store_losses(collected, keys);
-    store_similarity(collected.similarity, keys);
+    store_similarity(collected.similarity, keys, true);
     for (const auto& [key, value] : keys.values()) writer.add(prefix + key, value);
 }
 
@@ -76,27 +77,20 @@ void add_committed(gguf::Writer& writer, const CollectorState& sums) {
     writer.add("imatrix.n_layer_nextn", integer(matrix.n_layer_nextn));
     for (const auto& [key, value] : matrix.extra.values()) writer.add(key, value);
     EntryGroup committed(writer, "committed");
-    for (const auto& [name, entry] : matrix.entries) committed.add({name}, 0, entry);
+    for (const auto& [name, entry] : matrix.entries) committed.add({name}, entry);
     committed.end();
-    EntryGroup apart(writer, "occurrence");
-    for (const auto& [name, entries] : sums.occurrences)
-        for (std::size_t o = 0; o < entries.size(); ++o)
-            apart.add({name}, static_cast<std::int64_t>(o), entries[o]);
-    apart.end();
-    EntryGroup before(writer, "before");
-    for (const auto& [name, entry] : sums.stacks_before) before.add({name}, 0, entry);
-    before.end();
     add_numbers(writer, "state.", sums.committed);
 }
 
 void add_wave(gguf::Writer& writer, const StateContent& content) {
     EntryGroup touched(writer, "touched");
-    for (const Touched& one : content.sums.touched) touched.add(one.weights, one.occurrence, one.entry);
+    for (const WaveSums& sums : content.sums.touched) touched.add(sums.weights, sums.entry);
     touched.end();
     Collected wave;  // losses come when all stages are done
-    wave.similarity = content.sums.touched_similarity;
+    wave.similarity = content.sums.wave_similarity;
     add_numbers(writer, "wave.", wave);
-    const std::int64_t rows = content.head.position.wave_chunks * content.plan.options().n_ctx;
+    std::int64_t rows = 0;
+    for (const engine::WavePart& part : content.parts) rows += part.n_rows;
     for (const std::int32_t slot :
          content.plan.live_slots(static_cast<std::size_t>(content.head.position.stage))) {
         const plan::Slot& shape = content.plan.slots()[static_cast<std::size_t>(slot)];

@@ -76,7 +76,10 @@ std::string read_text(const Arguments& arguments) {
     std::string text = arguments.text_source;
     if (arguments.text_from != TextFrom::Prompt) text = read_file(arguments.text_source);
     if (arguments.text_from == TextFrom::File && text.ends_with('\n')) text.pop_back();
-    if (arguments.escape && arguments.text_from != TextFrom::BinaryFile) text = unescape(text);
+    // The strings of JSON have escapes of their own.
+    const bool json = documents::form_of(text, arguments.options.dataset, arguments.options.documents) ==
+                      documents::Form::JsonLines;
+    if (arguments.escape && arguments.text_from != TextFrom::BinaryFile && !json) text = unescape(text);
     if (text.empty())
         throw_error(ErrorKind::Usage, arguments.text_source.empty() ? "--prompt" : arguments.text_source,
                     "the text is empty");

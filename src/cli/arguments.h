@@ -51,6 +51,7 @@ struct Arguments {
     bool add_special = true;
     std::filesystem::path report;  ///< empty: none
     bool checkpoint = true;        ///< the run keeps its state
+    bool force = false;            ///< merge: chunks that several files hold
 
     // Settings that work together; parse_arguments() joins them in `options`.
     gguf::Overrides rotary;

@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/run_observer.h"
+#include "cluster/launch.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "gguf/file.h"
@@ -32,6 +33,11 @@ std::string result_json(const Arguments& arguments, const calibrate::Result& res
     out["seconds"] = result.seconds;
     out["perplexity"] = result.perplexity ? Json(*result.perplexity) : Json();
     out["perplexity_error"] = result.perplexity ? Json(result.perplexity_error) : Json();
+    for (const calibrate::RoleResult& role : result.roles)
+        out["roles"].push_back({{"role", to_string(role.role)},
+                                {"tokens", role.tokens},
+                                {"perplexity", role.estimate ? Json(role.estimate->perplexity) : Json()},
+                                {"perplexity_error", role.estimate ? Json(role.estimate->error) : Json()}});
     for (const calibrate::NextNResult& block : result.nextn)
         out["nextn"].push_back({{"block", block.block},
                                 {"tokens_ahead", block.tokens},
@@ -49,6 +55,9 @@ std::string result_text(const Arguments& arguments, const calibrate::Result& res
         std::optional<perplexity::Estimate> estimate;
         if (result.perplexity) estimate = perplexity::Estimate{*result.perplexity, result.perplexity_error};
         out += report::estimate_text(estimate);
+        for (const calibrate::RoleResult& role : result.roles)
+            if (role.role == documents::Role::Assistant)
+                out += report::role_text(to_string(role.role), role.estimate);
         for (const calibrate::NextNResult& block : result.nextn)
             out += report::nextn_text(block.block, block.tokens, block.estimate);
     }
@@ -81,6 +90,15 @@ std::string times_text(const calibrate::PassSeconds& passes) {
     if (passes.reading > 0)
         text += fmt::format(", disk busy {:.0f} % of the time", 100 * passes.reading / passes.total);
     return text;
+}
+
+/// What streams have read from disk, by machine where there are several ranks.
+std::string reading_text(const std::map<std::string, std::uint64_t>& read_bytes) {
+    std::vector<std::string> texts;
+    for (const auto& [host, bytes] : read_bytes)
+        texts.push_back(fmt::format("{}{} ({} bytes)", host.empty() ? "" : "on " + host + " ",
+                                    size_text(static_cast<double>(bytes)), bytes));
+    return fmt::format("read from disk: {}", fmt::join(texts, ", "));
 }
 
 /// What keeping the state has cost.
@@ -125,14 +143,39 @@ void check_outputs(const Arguments& arguments) {
     check_writable(arguments.report, kept);
 }
 
-int collect(Arguments arguments) {
+/// What ranks beside 0 tell: only what is the matter with them, since rank 0 does the rest.
+class SilentObserver final : public calibrate::Observer {
+  public:
+    explicit SilentObserver(Verbosity verbosity) : verbosity_(verbosity) {}
+    void on_note(const std::string& sentence) override {
+        if (verbosity_ >= Verbosity::Warnings) say("warning: " + sentence);
+    }
+    void on_loading(const std::filesystem::path&) override {}
+    void on_tokenizing() override {}
+    void on_tokenized(double) override {}
+    void on_plan(const calibrate::Plan&) override {}
+    void on_progress(const calibrate::Progress&) override {}
+    void on_perplexity(std::int64_t, double) override {}
+    void on_coverage(const stats::Coverage&, std::int64_t) override {}
+    void on_inventory(const calibrate::Inventory&) override {}
+    void on_saved(const std::filesystem::path&, imatrix::Format, std::int64_t) override {}
+    void on_state(const std::string&) override {}
+    bool stop_requested() const override { return interrupted(); }
+
+  private:
+    const Verbosity verbosity_;
+};
+
+int collect_here(Arguments arguments, cluster::Communicator* communicator) {
     const calibrate::Options& options = arguments.options;
     check_outputs(arguments);
     choose_checkpoint_folder(arguments, arguments.options);
     arguments.options.text = read_text(arguments);
     RunObserver observer(arguments);
     catch_interrupts();
-    calibrate::Result result = calibrate::run(options, observer);
+    if (communicator != nullptr && communicator->size() > 1)
+        observer.tell(Verbosity::Info, fmt::format("ranks    {}", communicator->size()));
+    calibrate::Result result = calibrate::run(options, observer, communicator);
     if (result.complete) return 0;
     observer.end_chunks();
     if (result.stopped) {
@@ -151,10 +194,30 @@ int collect(Arguments arguments) {
     observer.tell(Verbosity::Info,
                   fmt::format("{} tokens in {}, {:.0f} tokens/s", tokens, time_text(result.seconds), speed));
     observer.tell(Verbosity::Trace, times_text(result.passes));
+    if (!result.read_bytes.empty()) observer.tell(Verbosity::Trace, reading_text(result.read_bytes));
     if (result.checkpoints.n_written > 0) observer.tell(Verbosity::Info, checkpoints_text(result));
     observer.tell(Verbosity::Errors, written_text(options.output, observer.format(), result.chunks_done,
                                                   options.format.has_value()));
     return 0;
+}
+
+/// What one rank cannot get over ends all of them; it is told once.
+int collect(const Arguments& arguments) {
+    const std::unique_ptr<cluster::Communicator> communicator = cluster::join_cluster();
+    if (!communicator) return collect_here(arguments, nullptr);
+    catch_interrupts();
+    if (communicator->rank() <= 1)
+        communicator->on_lost([](const std::string& sentence) { say("assay: " + sentence); });
+    try {
+        if (communicator->rank() == 0) return collect_here(arguments, communicator.get());
+        SilentObserver observer(arguments.verbosity);
+        calibrate::run(arguments.options, observer, communicator.get());
+        return 0;
+    } catch (const std::exception& error) {
+        if (communicator->rank() > 0) return 1;  // rank 0 has been told
+        say(std::string("assay: ") + error.what());
+        communicator->abort(1);
+    }
 }
 
 }  // namespace

@@ -13,16 +13,19 @@ namespace assay::cli {
 
 int calibrate_command(const Arguments& arguments);
 int tokenize_command(const Arguments& arguments);
+int text_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);
 int stats_command(const Arguments& arguments);
 int similarity_command(const Arguments& arguments);
 int recipe_command(const Arguments& arguments);
 int sensitivity_command(const Arguments& arguments);
+int kld_command(const Arguments& arguments);
 int report_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);
 
-// What --in-file and --show-statistics ask of `calibrate`.
+/// Of files, and of --in-file without a text.
 int merge_matrices(const Arguments& arguments);
+/// What --show-statistics asks of `calibrate`.
 int show_statistics(const Arguments& arguments);
 
 struct LabelledMatrix {

@@ -18,7 +18,8 @@ constexpr Command kCommands[] = {
     {"calibrate", kCalibrate, R"([calibrate] -m MODEL -f TEXT [options]     run a text, write a matrix
        assay --in-file A,B [-o OUT]                     merge or convert matrices
        assay --in-file A --show-statistics              print statistics of one
-       assay tokenize | inspect | stats | similarity | report | recipe | sensitivity | devices ...
+       assay merge | text | tokenize | inspect | stats | similarity | report | recipe |
+                   sensitivity | kld | devices
                                                         (each has --help))",
      "Importance matrices for quantising language models in GGUF form.",
      R"(Other options of llama-imatrix are accepted where no result depends on them; a warning says why each has no
@@ -45,6 +46,14 @@ line feed.)",
   assay tokenize -m model.gguf -f text.txt | wc -l
 )",
      0, 0, "files with -m and -f", tokenize_command},
+    {"text", kText, "text -m MODEL -f FILE [options]",
+     R"(Tells what a run would see of a text, without running it: documents and chunks, who speaks, in which writing
+systems, how long, what is cut or dropped, and special tokens that are written in contents. No weight is read.)",
+     R"(examples
+  assay text -m model.gguf -f conversations.jsonl -c 4096
+  assay text -m model.gguf -f stories.txt --split-on '\n---\n'
+)",
+     0, 0, "files with -m and -f", text_command},
     {"inspect", kInspect, "inspect FILE [--json | --program [--layer N] [-c N] | -m MODEL]",
      R"(Shows metadata, tensors, types and sizes of a model or a matrix. Long arrays are shortened, --json has them
 whole. With --program it shows what a run would do with the model, without running it. Of a matrix it also
@@ -54,6 +63,16 @@ tells which experts the text has reached, and with -m what it has for each tenso
   assay inspect model.gguf --program --layer 0
 )",
      1, 1, "one file", inspect_command},
+    {"merge", kMerge, "merge FILE [FILE ...] [-o OUT]",
+     R"(Adds matrices up. Files that were made with --output-format exact know which chunks of which run they hold:
+parts of one run become, byte for byte, what one run over all their chunks would have written. Chunks that
+none has are named; such that two have are refused.)",
+     R"(example
+  assay -m model.gguf -f text.txt --chunks 100 --output-format exact -o a.gguf
+  assay -m model.gguf -f text.txt --chunk 100 --output-format exact -o b.gguf
+  assay merge a.gguf b.gguf -o imatrix.gguf
+)",
+     1, kMany, "one or more matrices", merge_matrices},
     {"stats statistics", kStats, "stats FILE [--json | --csv]",
      R"(Statistics of a matrix: how the energy of each weight's input is spread over its columns, by weight and by
 layer, and whether every weight and expert has seen enough of the text.)",
@@ -78,6 +97,21 @@ complete.)",
   assay sensitivity -m model-f16.gguf -f text.txt --type q4_0 --by kind --chunks 20 -o kinds.json
 )",
      0, 0, "a model, a text and a type", sensitivity_command},
+    {"kld", kKld, "kld BASE FILE [FILE ...] -f TEXT [options]",
+     R"(Tells how far quantised files of a model predict otherwise than its base file: for each its perplexity and
+the logarithm of its ratio to the base's, the divergence KL(base || file) of the next-token distributions in
+nats with quantiles over the positions, the root mean square of the change of the probability of the text's
+token (dp), and the share of positions where both find the same token the likeliest. Then the same of each two
+files against each other. Errors are standard errors; those of differences are paired. All files go through
+the layers together, so the text is computed once for each and no logits are stored. With Ctrl-C the table is
+about the chunks that are complete.)",
+     R"(Operands of products are rounded to bf16 where the hardware has that, which adds some 5e-4 nats to small
+divergences; --precision f32 does not.
+
+example
+  assay kld model-bf16.gguf model-Q8_0.gguf model-Q4_K_M.gguf model-IQ2_XXS.gguf -f text.txt --chunks 20
+)",
+     2, kMany, "a base and one or more files to compare with it", kld_command},
     {"similarity", kSimilarity, "similarity FILE [--json]",
      "Layers sorted by how much they turn the hidden state, from a matrix made with -lsim.",
      R"(example

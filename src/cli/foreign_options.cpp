@@ -27,7 +27,7 @@ constexpr std::string_view kKernels = "every observed product gets its data, how
 constexpr std::string_view kSampling = "nothing is generated";
 constexpr std::string_view kDraft = "nothing is generated, so nothing is drafted";
 constexpr std::string_view kLogging = "messages go to stderr as plain text; redirect it to keep them";
-constexpr std::string_view kChat = "the text is used as it is, not as a conversation";
+constexpr std::string_view kChat = "nobody chats with the model here";
 constexpr std::string_view kServer = "this is not a server";
 constexpr std::string_view kOther = "it belongs to another program";
 constexpr std::string_view kMedia = "only text is read";
@@ -333,9 +333,6 @@ constexpr Option kOptions[] = {
     ignored("--prompt-cache-all", "", kChat),
     ignored("--prompt-cache-ro", "", kChat),
     ignored("--system-prompt-file -spf", "X", kChat),
-    ignored("--chat-template", "X", kChat),
-    ignored("--chat-template-file", "X", kChat),
-    ignored("--chat-template-kwargs", "X", kChat),
     ignored("--jinja", "", kChat),
     ignored("--no-jinja", "", kChat),
     ignored("--peg", "", kChat),

@@ -132,8 +132,13 @@ std::string program_text(const gguf::File& file, std::int64_t n_ctx, std::option
 
 Json entries_json(const imatrix::Matrix& matrix) {
     Json out = Json::array();
-    for (const auto& [name, entry] : matrix.entries)
-        out.push_back({{"name", name}, {"columns", entry.sum_sq.size()}, {"rows", entry.max_count()}});
+    for (const auto& [name, entry] : matrix.entries) {
+        const auto whole = static_cast<std::uint64_t>(entry.max_count());
+        const bool is_whole = static_cast<double>(whole) == entry.max_count();
+        out.push_back({{"name", name},
+                       {"columns", entry.sum_sq.size()},
+                       {"rows", is_whole ? Json(whole) : Json(entry.max_count())}});
+    }
     return out;
 }
 

@@ -16,8 +16,10 @@ struct Arguments;
 /// Commands as bits.
 using Commands = unsigned;
 inline constexpr Commands kCalibrate = 1, kTokenize = 2, kInspect = 4, kStats = 8, kSimilarity = 16,
-                          kReport = 32, kRecipe = 64, kSensitivity = 128, kDevices = 256;
-inline constexpr Commands kRuns = kCalibrate | kSensitivity, kRecipes = kReport | kRecipe, kEvery = 511;
+                          kReport = 32, kRecipe = 64, kSensitivity = 128, kDevices = 256, kKld = 512,
+                          kText = 1024, kMerge = 2048;
+inline constexpr Commands kRuns = kCalibrate | kSensitivity | kKld, kRecipes = kReport | kRecipe,
+                          kMatrices = kCalibrate | kMerge, kEvery = 4095;
 
 enum class Fate {
     Works,

@@ -51,8 +51,21 @@ template <TextFrom kFrom> void text(Arguments& a, const Value& v) {
     const bool prompt = kFrom == TextFrom::Prompt;
     a.text_source = prompt ? v.text : needed(v);
     a.text_from = prompt && v.text.empty() ? TextFrom::Nowhere : kFrom;
+    a.options.documents.may_be_json_lines = kFrom == TextFrom::File;
     a.options.dataset = prompt ? "" : v.text;
 }
+
+/// A line feed and the like can be typed by name.
+void split_on(Arguments& a, const Value& v) {
+    a.options.documents.split_on = unescape(v.text);
+    if (v.text.empty())
+        throw Error(ErrorKind::Usage, v.option, "needs what stands between documents, found ''");
+}
+void chat_template(Arguments& a, const Value& v) { a.options.documents.chat_template = needed(v); }
+void template_date(Arguments& a, const Value& v) {
+    a.options.documents.render.now = parse_date(v.option, v.text);
+}
+void weights(Arguments& a, const Value& v) { a.options.documents.weights = parse_weights(v.option, v.text); }
 
 /// 0 leaves what the file says.
 void set_rotary(Arguments& a, const char* key, std::optional<gguf::Value> value) {
@@ -149,12 +162,12 @@ void round_by(Arguments& a, const Value& v) {
 // clang-format off
 constexpr Option kOptions[] = {
     {"--model -m", "FILE", "the model; of a split one its first part",
-     word<&Run::model>, kRuns | kTokenize | kRecipes, Text, "LLAMA_ARG_MODEL"},
+     word<&Run::model>, kCalibrate | kSensitivity | kTokenize | kText | kRecipes, Text, "LLAMA_ARG_MODEL"},
     {"--model -m", "FILE", "of a matrix: also what it has for each tensor of this model", word<&Run::model>, kInspect, Text},
     {"--model-draft -md --spec-draft-model", "FILE", "its blocks that predict ahead, where they are in a file of their own; implies --nextn",
      path<&Run::draft>, kCalibrate, Text},
     {"--override-kv -okv", "KEY=TYPE:VALUE,...", "metadata in place of the model's; TYPE is int, float, bool or str",
-     override_metadata, kRuns | kTokenize, Text},
+     override_metadata, kRuns | kTokenize | kText, Text},
     {"--rope-freq-base", "X", "base frequency of the rotary embedding (0: the model's)",
      rope_base, kCalibrate, Text, "LLAMA_ARG_ROPE_FREQ_BASE"},
     {"--rope-scaling", "KIND", "none, linear or yarn (the model's)",
@@ -165,24 +178,36 @@ constexpr Option kOptions[] = {
      rope_scale<true>, kCalibrate, Text, "LLAMA_ARG_ROPE_FREQ_SCALE"},
     {"--yarn-orig-ctx", "N", "context that YaRN extends (0: the model's)",
      yarn_context, kCalibrate, Text, "LLAMA_ARG_YARN_ORIG_CTX"},
-    {"--file -f", "FILE", "calibration text; one line feed at its end is dropped", text<TextFrom::File>, kRuns, Text},
-    {"--binary-file -bf", "FILE", "the same, but every byte counts", text<TextFrom::BinaryFile>, kRuns, Text},
+    {"--file -f", "FILE", "calibration text; one line feed at its end is dropped. Or documents, a JSON object a line, each a "
+     "chunk of its own", text<TextFrom::File>, kRuns | kText, Text},
+    {"--binary-file -bf", "FILE", "the same, but it is one text and every byte counts", text<TextFrom::BinaryFile>, kRuns | kText, Text},
     {"--file -f --binary-file -bf", "FILE", "text; every byte counts", text<TextFrom::BinaryFile>, kTokenize, Text},
-    {"--prompt -p", "TEXT", "the text itself", text<TextFrom::Prompt>, kRuns | kTokenize, Text},
-    {"--escape -e", "", "\\n, \\t and the like in the text stand for what they name", set<&Arguments::escape>, kRuns, Text},
-    {"--no-escape", "", "they stand for themselves (default)", set<&Arguments::escape, false>, kRuns, Text},
-    {"--ctx-size -c", "N", "tokens of a chunk (512)", ctx_size, kRuns | kInspect, Text, "LLAMA_ARG_CTX_SIZE"},
-    {"--parse-special", "", "special tokens written in the text count as such", set<&Run::parse_special>, kRuns | kTokenize, Text},
+    {"--prompt -p", "TEXT", "the text itself", text<TextFrom::Prompt>, kRuns | kTokenize | kText, Text},
+    {"--escape -e", "", "\\n, \\t and the like in the text stand for what they name", set<&Arguments::escape>, kRuns | kText, Text},
+    {"--no-escape", "", "they stand for themselves (default)", set<&Arguments::escape, false>, kRuns | kText, Text},
+    {"--split-on", "MARK", "what stands between the marks are documents, each a chunk; \\n and the like in it stand for what they name",
+     split_on, kRuns | kText, Text},
+    {"--chat-template --chat-template-file", "FILE", "the template, in Jinja, that makes text of conversations (the model's)",
+     chat_template, kRuns | kText, Text},
+    {"--chat-template-kwargs", "JSON", "an object with further variables for it, like {\"enable_thinking\": false}",
+     [](Arguments& a, const Value& v) { a.options.documents.render.variables = v.text; }, kRuns | kText, Text},
+    {"--template-date", "DATE", "the day that it is told where it asks, like 2026-11-27 (today)", template_date, kRuns | kText, Text},
+    {"--weights", "ROLE=X,...", "what tokens count by who says them: system, user, assistant, tool, template, or text where nobody "
+     "does (1)", weights, kCalibrate, Text},
+    {"--ctx-size -c", "N", "tokens of a chunk (512)", ctx_size, kRuns | kInspect | kText, Text, "LLAMA_ARG_CTX_SIZE"},
+    {"--parse-special", "", "special tokens written in the text count as such", set<&Run::parse_special>, kRuns | kTokenize | kText, Text},
     {"--no-bos", "", "no special tokens are added at the ends", set<&Arguments::add_special, false>, kTokenize, Text},
     {"--chunk --from-chunk", "N", "skip the first N chunks (0)", integer<&Run::skip_chunks, 0>, kRuns, Text},
     {"--chunks", "N", "at most N chunks (-1: all)", integer<&Run::max_chunks, -1>, kRuns, Text},
 
-    {"--output -o --output-file", "FILE", "where the matrix goes (imatrix.gguf)", path<&Run::output>, kCalibrate, Matrix},
-    {"--output-format", "FORMAT", "gguf, or dat: the legacy form that ik_llama.cpp reads (by suffix: .gguf, others dat)",
-     [](Arguments& a, const Value& v) { a.options.format = parse_format(v.option, v.text); }, kCalibrate, Matrix},
+    {"--output -o --output-file", "FILE", "where the matrix goes (imatrix.gguf)", path<&Run::output>, kMatrices, Matrix},
+    {"--output-format", "FORMAT", "gguf, or dat: the legacy form that ik_llama.cpp reads (by suffix: .gguf, others dat); exact: gguf with all that 32 bits "
+     "lose and the chunks that it holds, so that assay merge makes one whole of parts",
+     [](Arguments& a, const Value& v) { a.options.format = parse_format(v.option, v.text); }, kMatrices, Matrix},
     {"--output-form", "YEAR", "2026: with NAME.stats; 2025: without, as "
      "llama-imatrix wrote until September 2026 (2026)",
-     [](Arguments& a, const Value& v) { a.options.form = parse_form(v.option, v.text); }, kCalibrate, Matrix},
+     [](Arguments& a, const Value& v) { a.options.form = parse_form(v.option, v.text); }, kMatrices, Matrix},
+    {"--force", "", "add chunks that several files hold as often as they are there", set<&Arguments::force>, kMerge, Matrix},
     {"--output-frequency -ofreq", "N", "save every N chunks (10; 0: only at the end)", save_every, kCalibrate, Matrix},
     {"--save-frequency", "N", "also keep a copy FILE.at_N every N chunks, those of --in-file counted (0: never)",
      integer<&Run::snapshot_every, 0>, kCalibrate, Matrix},
@@ -258,12 +283,13 @@ constexpr Option kOptions[] = {
     {"--no-checkpoint", "", "keep no state", set<&Arguments::checkpoint, false>, kCalibrate, Own},
     {"--resume", "", "go on from the state of an earlier run of the same command; the result is that of an uninterrupted run",
      set<&Run::resume>, kCalibrate, Own},
+    {"--output -o", "FILE", "also write the result as JSON", path<&Arguments::output>, kKld, Own},
     {"--report", "FILE", "one HTML page with tables and charts, readable without a network", path<&Arguments::report>, kCalibrate, Own},
     {"--program", "", "the steps of the model instead, with tensors, shapes and what is observed; layers that are alike once",
      set<&Arguments::program>, kInspect, Own},
     {"--layer", "N", "only those of this layer", integer<&Arguments::layer, 0>, kInspect, Own},
     {"--json", "", "numbers as JSON on standard output", set<&Arguments::numbers, NumbersAs::Json>,
-     kRuns | kInspect | kStats | kSimilarity, Own},
+     kRuns | kInspect | kStats | kSimilarity | kText, Own},
     {"--csv", "", "as comma-separated values", set<&Arguments::numbers, NumbersAs::Csv>, kRuns | kStats, Own},
 
     {"--verbosity -lv --log-verbosity", "N", "0 results, 1 errors, 2 warnings, 3 progress, 4 all (3)",

@@ -55,6 +55,8 @@ void RunObserver::tell(Verbosity level, const std::string& line) {
 
 void RunObserver::on_note(const std::string& sentence) { tell(Verbosity::Warnings, "warning: " + sentence); }
 
+void RunObserver::on_documents(const std::string& sentence) { tell(Verbosity::Info, sentence); }
+
 void RunObserver::on_loading(const std::filesystem::path& in_file) {
     tell(Verbosity::Info, fmt::format("main : loading imatrix from '{}'", in_file.string()));
 }

@@ -20,6 +20,7 @@ class RunObserver : public calibrate::Observer {
     void on_loading(const std::filesystem::path& in_file) override;
     void on_tokenizing() override;
     void on_tokenized(double milliseconds) override;
+    void on_documents(const std::string& sentence) override;
     void on_plan(const calibrate::Plan& plan) override;
     void on_progress(const calibrate::Progress& progress) override;
     void on_perplexity(std::int64_t chunk, double running) override;

@@ -13,18 +13,6 @@
 
 namespace assay::cli {
 
-namespace {
-
-void print_table(const perplexity::Sensitivity& table, NumbersAs numbers) {
-    switch (numbers) {
-        case NumbersAs::Json: print(report::sensitivity_json(table)); break;
-        case NumbersAs::Csv: print(report::sensitivity_csv(table)); break;
-        case NumbersAs::Text: print(report::sensitivity_text(table)); break;
-    }
-}
-
-}  // namespace
-
 int sensitivity_command(const Arguments& arguments) {
     if (arguments.text_from == TextFrom::Nowhere)
         throw Error(ErrorKind::Usage, "sensitivity",
@@ -53,7 +41,9 @@ int sensitivity_command(const Arguments& arguments) {
         write_file_atomically(output, std::as_bytes(std::span(text)));
         observer.tell(Verbosity::Errors, "wrote " + output.string());
     }
-    print_table(result.table, arguments.numbers);
+    print_table<perplexity::Sensitivity>(
+        result.table, arguments.numbers,
+        {report::sensitivity_json, report::sensitivity_csv, report::sensitivity_text});
     observer.tell(Verbosity::Info, fmt::format("{} tokens through {} variants in {}", result.tokens,
                                                result.table.units.size(), time_text(result.seconds)));
     return result.stopped ? stopped_code() : 0;

@@ -2,7 +2,7 @@
 // leave out one trailing line feed.
 #include <fmt/format.h>
 
-#include "calibrate/chunks.h"
+#include "calibrate/text_chunks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/error.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -112,6 +113,44 @@ gguf::Overrides parse_overrides(std::string_view option, std::string_view text) 
     return overrides;
 }
 
+documents::RoleWeights parse_weights(std::string_view option, std::string_view text) {
+    constexpr double kMost = 1024;  // so that counts stay exact
+    documents::RoleWeights weights;
+    for (const std::string& item : parse_list(option, text)) {
+        const std::size_t sign = item.find('=');
+        const auto role = documents::find_role(std::string_view(item).substr(0, sign));
+        if (!role || sign == std::string::npos)
+            throw_error(ErrorKind::Usage, option,
+                        "'{}' is no weight; expected ROLE=X with system, user, assistant, tool, template or "
+                        "text",
+                        item);
+        const double weight = parse_real(option, std::string_view(item).substr(sign + 1), 0);
+        if (weight > kMost)
+            throw_error(ErrorKind::Usage, option, "{} is too large, the most is {}", weight, kMost);
+        weights.of[documents::index_of(*role)] =
+            static_cast<int>(std::lround(weight * documents::RoleWeights::kOne));
+    }
+    return weights;
+}
+
+std::string parse_date(std::string_view option, std::string_view text) {
+    int parts[3]{};
+    const bool shaped = text.size() == 10 && text[4] == '-' && text[7] == '-';
+    constexpr std::size_t kBegins[] = {0, 5, 8, 11};
+    bool numbers = shaped;
+    for (std::size_t i = 0; i < 3 && numbers; ++i) {
+        const char* const end = text.data() + kBegins[i + 1] - 1;
+        const auto read = std::from_chars(text.data() + kBegins[i], end, parts[i]);
+        numbers = read.ec == std::errc() && read.ptr == end && parts[i] > 0;
+    }
+    const std::chrono::year_month_day date{std::chrono::year(parts[0]),
+                                           std::chrono::month(static_cast<unsigned>(parts[1])),
+                                           std::chrono::day(static_cast<unsigned>(parts[2]))};
+    if (!numbers || !date.ok())
+        throw_error(ErrorKind::Usage, option, "'{}' is no day; expected one like 2026-11-27", text);
+    return std::string(text) + "T00:00:00";
+}
+
 backend::Precision parse_precision(std::string_view option, std::string_view text) {
     const std::string word = lower(text);
     if (word == "auto") return backend::Precision::Auto;
@@ -123,7 +162,8 @@ backend::Precision parse_precision(std::string_view option, std::string_view tex
 imatrix::Format parse_format(std::string_view option, std::string_view text) {
     if (text == "gguf") return imatrix::Format::Gguf;
     if (text == "dat") return imatrix::Format::Legacy;
-    throw_error(ErrorKind::Usage, option, "'{}' is no format of a matrix; expected gguf or dat", text);
+    if (text == "exact") return imatrix::Format::GgufExact;
+    throw_error(ErrorKind::Usage, option, "'{}' is no format of a matrix; expected gguf, dat or exact", text);
 }
 
 imatrix::Form parse_form(std::string_view option, std::string_view text) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/open.h"
+#include "documents/role.h"
 #include "gguf/metadata.h"
 #include "imatrix/file.h"
 
@@ -33,6 +34,12 @@ double parse_real(std::string_view option, std::string_view text, double least);
 
 /// A list of KEY=TYPE:VALUE, TYPE being int, float, bool or str.
 gguf::Overrides parse_overrides(std::string_view option, std::string_view text);
+
+/// A list of ROLE=X like assistant=1,user=0.25, each from 0 to 1024: as whole 1024ths, others stay 1.
+documents::RoleWeights parse_weights(std::string_view option, std::string_view text);
+
+/// "2026-11-27" as a time, its beginning, as ISO 8601 has it.
+std::string parse_date(std::string_view option, std::string_view text);
 
 /// The device in our words: "none" is cpu, "CUDA1" is cuda:1; others pass in lower case.
 std::string parse_device(std::string_view text);

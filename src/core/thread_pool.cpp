@@ -19,6 +19,8 @@ std::thread start_thread(std::function<void()> work) {
 
 ThreadPool::ThreadPool(int n_threads, const std::vector<int>& places) {
     if (n_threads < 1) throw_error(ErrorKind::Usage, "threads", "{} given, expected at least 1", n_threads);
+    // First, so that there is a place for each thread that runs.
+    threads_.reserve(static_cast<std::size_t>(n_threads) - 1);
     try {
         for (int i = 1; i < n_threads; ++i) {
             const auto place = static_cast<std::size_t>(i) < places.size()

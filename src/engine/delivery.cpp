@@ -50,12 +50,11 @@ std::size_t ParcelPool::size() {
 }
 
 Delivery::Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool,
-                   std::uint64_t most_bytes, Turns* turns)
+                   std::uint64_t most_bytes)
     : backend_(backend),
       sink_(sink),
       pool_(pool),
       most_bytes_(most_bytes),
-      turns_(turns),
       thread_(start_thread([this] { work(); })) {}
 
 Delivery::~Delivery() {
@@ -74,12 +73,12 @@ template <typename Ready> void Delivery::wait(std::unique_lock<std::mutex>& lock
     if (failure_) std::rethrow_exception(failure_);
 }
 
-void Delivery::send(Turn turn, Parcel parcel, Receive receive) {
+void Delivery::send(Parcel parcel, Receive receive) {
     parcel.landing->mark();
-    push({std::move(turn), std::move(parcel), std::move(receive)});
+    push({std::move(parcel), std::move(receive)});
 }
 
-void Delivery::send(Turn turn, Receive receive) { push({std::move(turn), {}, std::move(receive)}); }
+void Delivery::send(Receive receive) { push({{}, std::move(receive)}); }
 
 void Delivery::push(Item item) {
     std::unique_lock lock(mutex_);
@@ -108,9 +107,7 @@ void Delivery::work() {
                 item = std::move(queue_.front());
                 queue_.pop_front();
             }
-            if (turns_ != nullptr) turns_->wait(item.turn);
             item.receive(item.parcel, sink_);
-            if (turns_ != nullptr) turns_->done(item.turn);
             const std::size_t bytes = item.parcel.bytes;
             if (item.parcel.memory) pool_.put(std::move(item.parcel));
             const std::lock_guard lock(mutex_);

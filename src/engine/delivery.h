@@ -13,7 +13,6 @@
 
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
-#include "engine/turns.h"
 #include "plan/plan.h"
 
 namespace assay::engine {
@@ -41,17 +40,15 @@ class ParcelPool {
     std::vector<Parcel> free_;
 };
 
-/// Backend, sink, pool and turns are borrowed. All calls come from the thread of the operations; the sink is
+/// Backend, sink and pool are borrowed. All calls come from the thread of the operations; the sink is
 /// called from the delivery's thread alone.
 class Delivery {
   public:
     /// Receives a parcel, whose memory is used again after the call.
     using Receive = std::function<void(const Parcel&, ActivationSink&)>;
 
-    /// More than `most_bytes` are under way only with plan::kFewParcels or fewer. `turns` of the passes that
-    /// share the wave; null: this one is alone.
-    Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes,
-             Turns* turns = nullptr);
+    /// More than `most_bytes` are under way only with plan::kFewParcels or fewer.
+    Delivery(backend::Backend& backend, ActivationSink& sink, ParcelPool& pool, std::uint64_t most_bytes);
     /// Drops what was not received yet.
     ~Delivery();
     Delivery(const Delivery&) = delete;
@@ -59,11 +56,11 @@ class Delivery {
 
     /// Memory for a result of so many bytes.
     Parcel parcel(std::size_t bytes) { return pool_.take(backend_, bytes); }
-    /// Sends the parcel as the operations so far leave it; it is received when its turn has come. Waits while
-    /// too much is under way. Rethrows what the receiver threw.
-    void send(Turn turn, Parcel parcel, Receive receive);
+    /// Sends the parcel as the operations so far leave it. Waits while too much is under way. Rethrows what
+    /// the receiver threw.
+    void send(Parcel parcel, Receive receive);
     /// Something that is in the closure itself, in the same order: the parcel that it receives is empty.
-    void send(Turn turn, Receive receive);
+    void send(Receive receive);
     /// Waits until everything was received. Rethrows what the receiver threw.
     void finish();
     /// Time that send() and finish() have waited.
@@ -71,7 +68,6 @@ class Delivery {
 
   private:
     struct Item {
-        Turn turn;
         Parcel parcel;
         Receive receive;
     };
@@ -84,7 +80,6 @@ class Delivery {
     ActivationSink& sink_;
     ParcelPool& pool_;
     const std::uint64_t most_bytes_;
-    Turns* turns_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Item> queue_;

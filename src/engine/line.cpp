@@ -39,7 +39,7 @@ struct UsedRows {
     }
 };
 
-bool replaces_any(const Replacement& replacement, const model::Stage& stage) {
+bool replaces_any(const weights::Replacement& replacement, const model::Stage& stage) {
     return std::ranges::any_of(stage.steps, [&](const model::Step& step) {
         return std::ranges::any_of(model::linears(step.operation), [&](const model::Linear* linear) {
             return replacement.replaces(linear->weight.name);
@@ -47,7 +47,7 @@ bool replaces_any(const Replacement& replacement, const model::Stage& stage) {
     });
 }
 
-bool replaces_table(const Replacement& replacement, const model::Stage& stage) {
+bool replaces_table(const weights::Replacement& replacement, const model::Stage& stage) {
     return std::ranges::any_of(stage.steps, [&](const model::Step& step) {
         const auto* lookup = std::get_if<model::Lookup>(&step.operation);
         return lookup != nullptr && replacement.replaces(lookup->table.name);
@@ -56,16 +56,16 @@ bool replaces_table(const Replacement& replacement, const model::Stage& stage) {
 
 }  // namespace
 
-LookupTables::LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
-                           std::span<const std::int32_t> tokens)
-    : sources_(sources), tokens_(tokens), n_ctx_(plan.options().n_ctx) {
+LookupTables::LookupTables(const plan::PassPlan& plan, const weights::Sources& sources,
+                           weights::Replacement* replacement, const Wave& wave)
+    : sources_(sources), wave_(wave) {
     if (replacement == nullptr) return;
     for (const plan::StagePlan& stage : plan.stages())
         for (const model::Step& step : stage.stage->steps) {
             const auto* lookup = std::get_if<model::Lookup>(&step.operation);
             if (lookup == nullptr || !replacement->replaces(lookup->table.name)) continue;
             backend::WeightSource source = sources.mapped(lookup->table);
-            UsedRows used(source, model::table_rows(*lookup, tokens_, n_ctx_));
+            UsedRows used(source, table_rows(*lookup, 0, wave.n_chunks()));
             source.bytes = used.bytes;
             source.n_out = used.n_rows;
             Rounded& rounded = rounded_[lookup];
@@ -77,36 +77,40 @@ LookupTables::LookupTables(const plan::PassPlan& plan, const WeightSources& sour
         }
 }
 
-void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, const TokenRows& rows,
-                         backend::View out) const {
-    if (const auto rounded = rounded_.find(&lookup); rounded != rounded_.end())
-        return backend.embed(rounded->second.source, rows.of(rounded->second.rows), lookup.scale,
-                             lookup.first, out);
-    const std::span<const std::int32_t> chunks =
-        tokens_.subspan(static_cast<std::size_t>(rows.first_chunk * rows.n_ctx),
-                        static_cast<std::size_t>(rows.n_chunks * rows.n_ctx));
-    const TokenRows within{0, rows.n_chunks, rows.n_ctx, rows.ahead};
-    backend.embed(sources_.mapped(lookup.table), within.of(model::table_rows(lookup, chunks, rows.n_ctx)),
-                  lookup.scale, lookup.first, out);
-}
-
-std::vector<std::int32_t> TokenRows::of(std::span<const std::int32_t> wave) const {
-    std::vector<std::int32_t> found;
+std::vector<std::int32_t> LookupTables::table_rows(const model::Lookup& lookup, std::int64_t first_chunk,
+                                                   std::int64_t n_chunks) const {
+    std::vector<std::int32_t> rows;
     for (std::int64_t chunk = first_chunk; chunk < first_chunk + n_chunks; ++chunk) {
-        const auto tokens = wave.subspan(static_cast<std::size_t>(chunk * n_ctx + ahead),
-                                         static_cast<std::size_t>(n_ctx - ahead));
-        found.insert(found.end(), tokens.begin(), tokens.end());
+        const auto tokens = wave_.inputs.subspan(static_cast<std::size_t>(wave_.first_token(chunk)),
+                                                 static_cast<std::size_t>(wave_.tokens_of(chunk)));
+        const std::vector<std::int32_t> own = model::table_rows(lookup, tokens);
+        rows.insert(rows.end(), own.begin(), own.end());
     }
-    return found;
+    return rows;
 }
 
-Line::Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
-           std::span<const std::int32_t> tokens)
-    : replacement(replacement_),
-      sources(plan, backend, replacement_),
-      tables(plan, sources, replacement_, tokens) {
+void LookupTables::embed(backend::Backend& backend, const model::Lookup& lookup, const PartRows& part,
+                         const Group& group, backend::View out) const {
+    const std::int64_t n_chunks = group.chunks.count;
+    if (const auto rounded = rounded_.find(&lookup); rounded != rounded_.end())
+        return backend.embed(rounded->second.source,
+                             part.of(rounded->second.rows, group.first_chunk, n_chunks), lookup.scale,
+                             lookup.first, out);
+    const std::vector<std::int32_t> rows = table_rows(lookup, group.first_chunk, n_chunks);
+    backend.embed(sources_.mapped(lookup.table),
+                  part.of(rows, group.first_chunk, n_chunks, group.first_chunk), lookup.scale, lookup.first,
+                  out);
+}
+
+Line::Line(const plan::PassPlan& plan, backend::Backend& backend, const Variant& variant, const Wave& wave)
+    : own_plan(variant.plan != nullptr ? *variant.plan : plan),
+      replacement(variant.replacement),
+      sources(own_plan, backend, replacement),
+      tables(own_plan, sources, replacement, wave) {
     const std::size_t n_stages = plan.stages().size();
     changed.assign(n_stages + plan.projections().size(), false);
+    if (&own_plan != &plan)
+        for (const plan::Piece& piece : plan.pieces()) changed[piece.stage] = true;
     if (replacement == nullptr) return;
     start = n_stages;
     for (std::size_t s = n_stages; s-- > 0;) {

@@ -8,58 +8,50 @@
 #include <string>
 #include <vector>
 
-#include "engine/replacement.h"
 #include "engine/rows.h"
 #include "engine/spilled_rows.h"
-#include "engine/weights.h"
+#include "engine/variants.h"
 #include "plan/plan.h"
+#include "weights/sources.h"
 
 namespace assay::engine {
-
-/// Chunks of a wave from their token `ahead` on.
-struct TokenRows {
-    std::int64_t first_chunk = 0;  ///< within the wave
-    std::int64_t n_chunks = 0;
-    std::int64_t n_ctx = 0;
-    std::int64_t ahead = 0;
-
-    /// Their entries of something that has one for each token of the wave.
-    std::vector<std::int32_t> of(std::span<const std::int32_t> wave) const;
-};
 
 /// The tables of Lookups as a line has them: of one that a variant rounds, only the rows that the wave uses.
 class LookupTables {
   public:
-    /// Asks the replacement, so that it must not be at work elsewhere. tokens: of the wave, whole chunks.
-    LookupTables(const plan::PassPlan& plan, const WeightSources& sources, Replacement* replacement,
-                 std::span<const std::int32_t> tokens);
+    /// Asks the replacement, so that it must not be at work elsewhere. Borrows the wave.
+    LookupTables(const plan::PassPlan& plan, const weights::Sources& sources,
+                 weights::Replacement* replacement, const Wave& wave);
 
-    /// out [rows, cols] for the tokens of these rows. The lookup is one of the program's.
-    void embed(backend::Backend& backend, const model::Lookup& lookup, const TokenRows& rows,
-               backend::View out) const;
+    /// out [rows, cols] for the rows of the group. The lookup is one of the program's.
+    void embed(backend::Backend& backend, const model::Lookup& lookup, const PartRows& part,
+               const Group& group, backend::View out) const;
 
   private:
     struct Rounded {
         std::vector<std::byte> bytes;
         backend::WeightSource source;
-        std::vector<std::int32_t> rows;  ///< into it, by token
+        std::vector<std::int32_t> rows;  ///< into it, by token of the wave
     };
-    const WeightSources& sources_;
-    std::span<const std::int32_t> tokens_;
-    std::int64_t n_ctx_;
+    /// Rows of the table for all tokens of some chunks of the wave.
+    std::vector<std::int32_t> table_rows(const model::Lookup& lookup, std::int64_t first_chunk,
+                                         std::int64_t n_chunks) const;
+    const weights::Sources& sources_;
+    const Wave& wave_;
     std::map<const model::Lookup*, Rounded> rounded_;
 };
 
-/// plan::PassPlan, backend and replacement are borrowed.
+/// plan::PassPlan and backend are borrowed.
 struct Line {
-    Line(const plan::PassPlan& plan, backend::Backend& backend, Replacement* replacement_,
-         std::span<const std::int32_t> tokens);
+    /// plan: the model's. variant: of the model itself an empty one.
+    Line(const plan::PassPlan& plan, backend::Backend& backend, const Variant& variant, const Wave& wave);
 
     /// Whether the stage's matrices are its own; the number of stages: the output projection.
     bool has_weights(std::size_t stage) const { return changed.at(stage); }
 
-    Replacement* replacement;  ///< null: the model itself
-    WeightSources sources;
+    const plan::PassPlan& own_plan;  ///< of the file that its weights are in
+    weights::Replacement* replacement;
+    weights::Sources sources;
     LookupTables tables;
     std::vector<bool> changed;  ///< by stage, the output projection last
     std::size_t start = 0;      ///< the first stage that it goes through by itself

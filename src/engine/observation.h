@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -12,25 +10,20 @@
 
 namespace assay::engine {
 
-/// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed. One object
-/// for a wave: what it has seen of each weight tells a weight's inputs apart.
+/// Hand out places with expect(), run the operations, then deliver(). The delivery is borrowed.
 class Observation {
   public:
     /// Unless `wanted`, places are empty and nothing is delivered.
     Observation(Delivery& delivery, bool wanted) : delivery_(delivery), wanted_(wanted) {}
 
-    /// Every row of every chunk counts. `weights` are those multiplied with this input.
+    /// Every row of every chunk counts what `rows` says. `weights` are those multiplied with this input.
     backend::Sums expect(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
-                         std::int64_t chunk_tokens);
+                         const backend::Rows& rows);
 
     /// Experts [first, first + count) of n_experts; rows as routed.
     backend::Sums expect_experts(std::vector<std::string> weights, std::int64_t width, ChunkRange chunks,
                                  std::int64_t first, std::int64_t count, std::int64_t n_experts,
                                  const backend::Routing& routing);
-
-    /// These inputs, of a stage that the wave does not go through here, have been told of before: those that
-    /// follow of the same weights are other occurrences. first: of the experts' batch, otherwise 0.
-    void pass_over(std::vector<std::string> weights, ChunkRange chunks, std::int64_t first = 0);
 
     /// Sends what the operations left: it is added where the sink says, in the order of expect(), while the
     /// operations that follow run. A sum that is not finite is an Error{Numeric} of the delivery.
@@ -44,8 +37,7 @@ class Observation {
         std::int64_t first_matrix = 0;
         std::int64_t matrices = 1;
         std::int64_t n_matrices = 1;
-        std::int64_t occurrence = 0;
-        std::vector<std::int64_t> counts;  ///< [chunks, matrices]
+        std::vector<double> counts;  ///< [chunks, matrices]
 
         std::size_t floats_per_chunk() const noexcept { return static_cast<std::size_t>(matrices * width); }
         /// Where the plain sums begin behind the squares of all chunks, in floats: aligned as buffers are.
@@ -62,14 +54,10 @@ class Observation {
         Parcel parcel;
     };
     backend::Sums place(Expected expected);
-    /// The first occurrence that these chunks do not have yet of any of the weights.
-    std::int64_t next_occurrence(const Expected& expected);
 
     Delivery& delivery_;
     const bool wanted_;
     std::vector<Pending> pending_;
-    /// By weight and first matrix: for each occurrence the chunk behind the last one.
-    std::map<std::pair<std::string, std::int64_t>, std::vector<std::int64_t>> seen_;
 };
 
 }  // namespace assay::engine

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,11 +13,12 @@
 #include "backend/backend.h"
 #include "engine/activation_sink.h"
 #include "engine/delivery.h"
-#include "engine/loader.h"
-#include "engine/replacement.h"
 #include "engine/variants.h"
-#include "engine/wave_keeper.h"
+#include "engine/wave.h"
+#include "gguf/host_ring.h"
 #include "plan/plan.h"
+#include "weights/loader.h"
+#include "weights/replacement.h"
 
 namespace assay::engine {
 
@@ -29,27 +29,9 @@ struct Placement {
     /// Folder for a scratch file that holds the states of a wave; empty: they are in memory. Only for
     /// backends that use host memory.
     std::filesystem::path spill_folder;
+    /// What the ranks of this machine stream together; null where it is this process alone. Borrowed.
+    gguf::HostRing* shared = nullptr;
 };
-
-/// Experts of a stage by the name of its `up` weight, each in increasing order.
-using ExpertLists = std::map<std::string, std::vector<std::int64_t>>;
-
-/// Tokens of a wave, whole chunks.
-struct Wave {
-    std::int64_t first_chunk = 0;
-    std::int64_t n_chunks = 0;
-    std::span<const std::int32_t> inputs;   ///< what is evaluated
-    std::span<const std::int32_t> targets;  ///< what the losses compare with: the text's own tokens
-    /// Null, or borrowed: these experts take every row too, beside those that the router chose, and only what
-    /// they see is summed. The values of the pass are the same as without.
-    const ExpertLists* forced = nullptr;
-    const WaveStart* start = nullptr;  ///< null: from the first stage
-    WaveKeeper* keeper = nullptr;      ///< null: nobody asks between stages
-};
-
-inline std::size_t first_stage(const Wave& wave) noexcept {
-    return wave.start != nullptr ? wave.start->stage : 0;
-}
 
 /// Where the time of a pass went, in seconds of the calling thread.
 struct PassTimes {
@@ -57,6 +39,7 @@ struct PassTimes {
     double reading = 0;           ///< of the reading thread, where weights are streamed
     double waiting_for_sink = 0;  ///< with the operations that lead to what it waits for
     double total = 0;
+    std::uint64_t read_bytes = 0;  ///< not a time: by the reading thread
 };
 
 /// plan::PassPlan and backend are borrowed; the backend is of the kind that the plan was made for.
@@ -72,36 +55,37 @@ class Pass {
     /// outside the vocabulary.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
     /// The same over a part of a wave, beside the passes over the others: `reader` is one of those that a
-    /// pass of the same kind has opened for the wave, `turns` are those of all parts; null: there is no
-    /// other.
+    /// pass of the same kind has opened for the wave.
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress,
-             std::unique_ptr<gguf::StreamReader> reader, Turns* turns);
+             std::unique_ptr<gguf::StreamReader> reader);
     /// Readers for so many passes over the wave; null where weights are not streamed, or kept from an earlier
     /// wave.
     std::vector<std::unique_ptr<gguf::StreamReader>> open_streams(const Wave& wave,
                                                                   std::size_t n_passes) const;
 
-    /// Runs the wave through the model and, at the same time, through variants of it: each weight is read
-    /// once and rounded where a variant says so. A variant's hidden states begin as a copy of the model's at
-    /// the first stage that it changes; from there it needs plan::PassPlan::bytes_per_chunk() as the model
-    /// does. The plan was made with losses, without sums and similarity. progress(steps done, part of the
-    /// work).
-    void run_variants(const Wave& wave, std::span<Replacement* const> variants, VariantSink& sink,
+    /// Runs the wave through the model and, at the same time, through variants of it: each weight of the
+    /// model is read once and rounded where a variant says so, other files are read beside it stage by stage.
+    /// A variant's hidden states begin as a copy of the model's at the first stage that it changes; from
+    /// there it needs plan::PassPlan::bytes_per_chunk() as the model does. The plan was made with losses,
+    /// without sums and similarity. progress(steps done, part of the work).
+    void run_variants(const Wave& wave, std::span<const Variant> variants, VariantSink& sink,
                       const std::function<void(std::int64_t, double)>& progress);
 
     const PassTimes& times() const noexcept { return times_; }
 
   private:
-    KeptUnits* kept_units(const Wave& wave, bool has_variants);
-    void run_wave(const Wave& wave, std::span<Replacement* const> variants, ActivationSink& sink,
+    weights::KeptUnits* kept_units(const Wave& wave, bool has_variants);
+    std::unique_ptr<gguf::StreamReader> open_variant_stream(const std::vector<weights::Job>& jobs,
+                                                            std::span<const Variant> variants) const;
+    void run_wave(const Wave& wave, std::span<const Variant> variants, ActivationSink& sink,
                   VariantSink* variant_sink, const std::function<void(std::int64_t, double)>& progress,
-                  std::unique_ptr<gguf::StreamReader> reader, Turns* turns);
+                  std::unique_ptr<gguf::StreamReader> reader);
 
     const plan::PassPlan& plan_;
     backend::Backend& backend_;
     const Placement placement_;
     ParcelPool parcels_;  ///< kept from wave to wave
-    KeptUnits kept_;
+    weights::KeptUnits kept_;
     PassTimes times_;
 };
 

@@ -22,16 +22,16 @@ SimilaritySums sums_of(const double* products, std::int64_t rows) {
 }  // namespace
 
 void compare_rows(backend::Backend& backend, Delivery& delivery, SimilarityKind kind, std::int64_t layer,
-                  ChunkRange chunks, std::int64_t chunk_tokens, backend::View a, backend::View b) {
+                  const Group& group, backend::View a, backend::View b) {
     const std::size_t bytes = static_cast<std::size_t>(3 * a.rows) * sizeof(double);
     Parcel parcel = delivery.parcel(bytes);
     backend.row_products(a, b, reinterpret_cast<double*>(parcel.memory->data()));
-    Turn turn{{"similarity", static_cast<std::int64_t>(kind), layer}, chunks};
-    delivery.send(std::move(turn), std::move(parcel), [=](const Parcel& received, ActivationSink& sink) {
+    delivery.send(std::move(parcel), [=, rows = group.rows, chunks = group.chunks](const Parcel& received,
+                                                                                   ActivationSink& sink) {
         const auto* products =
             reinterpret_cast<const double*>(received.landing->fetch(received.memory->data(), bytes).data());
         for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
-            SimilaritySums sums = sums_of(products + 3 * chunk * chunk_tokens, chunk_tokens);
+            SimilaritySums sums = sums_of(products + 3 * rows.first_row(chunk), rows.tokens(chunk));
             sums.kind = kind;
             sums.layer = layer;
             sums.chunk = chunks.first + chunk;

@@ -6,8 +6,8 @@
 namespace assay::engine {
 
 StageRun::StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, backend::Backend& backend,
-                   Delivery& delivery, Observation& observation, const Unit& unit, const Line& line,
-                   const Group& group, const backend::Buffer& arena)
+                   Delivery& delivery, Observation& observation, const weights::Unit& unit, const Line& line,
+                   const std::vector<PartRows>& parts, const Group& group, const backend::Buffer& arena)
     : plan_(plan),
       stage_(stage),
       backend_(backend),
@@ -15,6 +15,7 @@ StageRun::StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, bac
       observation_(observation),
       unit_(unit),
       line_(line),
+      parts_(parts),
       group_(group),
       arena_(arena) {}
 
@@ -29,13 +30,13 @@ void StageRun::run(const plan::Instruction& instruction) {
         case plan::Instruction::Kind::Observe:
             return backend_.observe(plain(instruction.x), group_.rows, produced(instruction, instruction.x));
         case plan::Instruction::Kind::Compare:
-            return compare_rows(backend_, delivery_, instruction.similarity, instruction.layer, group_.chunks,
-                                stage_.n_rows, plain(instruction.x), plain(instruction.y));
+            return compare_rows(backend_, delivery_, instruction.similarity, instruction.layer, group_,
+                                plain(instruction.x), plain(instruction.y));
     }
 }
 
 void StageRun::run(const model::Step& step, const plan::Instruction& instruction,
-                   const StepWeights& weights) {
+                   const weights::StepWeights& weights) {
     const backend::Rows rows = group_.rows;
     const auto out = [&] { return plain(step.out); };
     const auto leaves = [&] { return produced(instruction, step.out); };
@@ -44,12 +45,11 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
         const decltype(rows)& r;
         const decltype(out)& to;
         const decltype(leaves)& produce;
-        const StepWeights& w;
+        const weights::StepWeights& w;
 
         void operator()(const model::Lookup& op) const {
-            run.line_.tables.embed(
-                run.backend_, op,
-                {run.group_.first_chunk(), r.n_chunks, run.plan_.options().n_ctx, run.stage_.ahead}, to());
+            run.line_.tables.embed(run.backend_, op, run.parts_[static_cast<std::size_t>(run.stage_.ahead)],
+                                   run.group_, to());
         }
         void operator()(const model::Normalise& op) const {
             run.backend_.norm(run.plain(op.x), run.norm(op.norm, op.x.cols, op.n_slices), r, produce());
@@ -116,7 +116,7 @@ void StageRun::run(const model::Step& step, const plan::Instruction& instruction
     std::visit(Body{*this, rows, out, leaves, weights}, step.operation);
 }
 
-void StageRun::run_product(const model::Product& op, backend::View out, const StepWeights& weights) {
+void StageRun::run_product(const model::Product& op, backend::View out, const weights::StepWeights& weights) {
     const backend::View x = op.precise ? plain(op.x) : operand(op.x);
     const std::int64_t n_in = x.cols / op.n_heads, width = out.cols / op.n_heads;
     const std::int64_t n_out = op.linears.size() == 1 ? op.linears.front().weight.n_out : width;
@@ -130,10 +130,14 @@ void StageRun::run_product(const model::Product& op, backend::View out, const St
 void StageRun::run_hand_on(const model::HandOn& op, backend::View out) {
     const auto slot = static_cast<std::size_t>(plan_.slot_of(op.x.id));
     const backend::View x = line_.slots.at(slot).view.col_range(op.x.first, op.x.cols);
-    const std::int64_t rows = stage_.n_rows;
-    for (std::int64_t chunk = 0; chunk < group_.rows.n_chunks; ++chunk)
-        backend_.copy_heads(x.row_range((group_.first_chunk() + chunk) * (rows + 1), rows),
-                            {.n_heads = 1, .count = x.cols}, out.row_range(chunk * rows, rows));
+    const backend::Rows& before = parts_[static_cast<std::size_t>(stage_.ahead - 1)].all;
+    for (std::int64_t chunk = 0; chunk < group_.rows.n_chunks; ++chunk) {
+        const std::int64_t rows = group_.rows.tokens(chunk);
+        if (rows > 0)
+            backend_.copy_heads(x.row_range(before.first_row(group_.first_chunk + chunk), rows),
+                                {.n_heads = 1, .count = x.cols},
+                                out.row_range(group_.rows.first_row(chunk), rows));
+    }
 }
 
 void StageRun::run_attend(const model::Attend& op, const backend::Produced& out) {
@@ -229,7 +233,7 @@ backend::Produced StageRun::produced(const plan::Instruction& instruction, const
     if (instruction.plain)
         out.plain = plain(instruction.kind == plan::Instruction::Kind::Observe ? instruction.y : value);
     if (!instruction.observed.empty())
-        out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, stage_.n_rows);
+        out.sums = observation_.expect(instruction.observed, value.cols, group_.chunks, group_.rows);
     return out;
 }
 
@@ -240,19 +244,6 @@ backend::Norm StageRun::norm(const model::Norm& norm, std::int64_t cols, std::in
             norm.eps,
             n_slices,
             n_slices > 1 && norm.weight.size * n_slices == cols};
-}
-
-backend::RouteArgs route_args(const model::Router& router, const Unit& unit) {
-    backend::RouteArgs args;
-    args.n_used = router.n_used;
-    args.gating = router.gating;
-    args.normalise = router.normalise;
-    args.weight_scale = router.weight_scale;
-    args.selection_bias = unit.vector(router.selection_bias);
-    args.select_logits = router.select_logits;
-    args.n_groups = router.n_groups;
-    args.n_groups_used = router.n_groups_used;
-    return args;
 }
 
 }  // namespace assay::engine

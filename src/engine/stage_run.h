@@ -5,17 +5,18 @@
 #include "engine/line.h"
 #include "engine/observation.h"
 #include "engine/rows.h"
-#include "engine/weights.h"
 #include "plan/plan.h"
+#include "weights/sources.h"
 
 namespace assay::engine {
 
-/// Everything is borrowed for the call. `arena` holds the group's values, plan.bytes_per_row a row.
+/// Everything is borrowed for the call; `group` is one of parts[stage.ahead]. `arena` holds the group's
+/// values, plan.bytes_per_row a row.
 class StageRun {
   public:
     StageRun(const plan::PassPlan& plan, const plan::StagePlan& stage, backend::Backend& backend,
-             Delivery& delivery, Observation& observation, const Unit& unit, const Line& line,
-             const Group& group, const backend::Buffer& arena);
+             Delivery& delivery, Observation& observation, const weights::Unit& unit, const Line& line,
+             const std::vector<PartRows>& parts, const Group& group, const backend::Buffer& arena);
 
     void run();
     /// A value as the stage leaves it.
@@ -23,8 +24,9 @@ class StageRun {
 
   private:
     void run(const plan::Instruction& instruction);
-    void run(const model::Step& step, const plan::Instruction& instruction, const StepWeights& weights);
-    void run_product(const model::Product& op, backend::View out, const StepWeights& weights);
+    void run(const model::Step& step, const plan::Instruction& instruction,
+             const weights::StepWeights& weights);
+    void run_product(const model::Product& op, backend::View out, const weights::StepWeights& weights);
     void run_hand_on(const model::HandOn& op, backend::View out);
     void run_attend(const model::Attend& op, const backend::Produced& out);
     void run_scan(const model::Scan& op, backend::View out);
@@ -44,13 +46,11 @@ class StageRun {
     backend::Backend& backend_;
     Delivery& delivery_;
     Observation& observation_;
-    const Unit& unit_;
+    const weights::Unit& unit_;
     const Line& line_;
+    const std::vector<PartRows>& parts_;
     const Group& group_;
     const backend::Buffer& arena_;
 };
-
-/// A router's numbers as the backend takes them; `unit` holds its vectors.
-backend::RouteArgs route_args(const model::Router& router, const Unit& unit);
 
 }  // namespace assay::engine

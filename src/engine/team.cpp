@@ -9,30 +9,31 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "engine/gathering.h"
-#include "engine/turns.h"
 
 namespace assay::engine {
 
 namespace {
 
 /// The part of a wave that one member takes.
-Wave part_of(const Wave& wave, const ChunkRange& chunks, std::int64_t n_ctx, WaveKeeper* keeper) {
-    const auto first = static_cast<std::size_t>((chunks.first - wave.first_chunk) * n_ctx);
-    const auto count = static_cast<std::size_t>(chunks.count * n_ctx);
-    return {chunks.first,
-            chunks.count,
-            wave.inputs.subspan(first, count),
-            wave.targets.subspan(first, count),
-            wave.forced,
-            wave.start,
-            keeper};
+Wave part_of(const Wave& wave, const ChunkRange& chunks, WaveKeeper* keeper) {
+    const std::int64_t first = chunks.first - wave.first_chunk;
+    const auto token = static_cast<std::size_t>(wave.first_token(first));
+    Wave part = wave;
+    part.first_chunk = chunks.first;
+    part.starts =
+        wave.starts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(chunks.count + 1));
+    const auto n_tokens = static_cast<std::size_t>(part.n_tokens());
+    part.inputs = wave.inputs.subspan(token, n_tokens);
+    part.targets = wave.targets.subspan(token, n_tokens);
+    if (!wave.weights.empty()) part.weights = wave.weights.subspan(token, n_tokens);
+    part.keeper = keeper;
+    return part;
 }
 
 /// How far the members are, and whether they should go on.
 class Standing {
   public:
-    Standing(std::size_t n_members, Turns& turns, Gathering& gathering)
-        : steps_(n_members, 0), turns_(turns), gathering_(gathering) {}
+    Standing(std::size_t n_members, Gathering& gathering) : steps_(n_members, 0), gathering_(gathering) {}
 
     void step(std::size_t member, std::int64_t steps) {
         const std::lock_guard lock(mutex_);
@@ -47,7 +48,6 @@ class Standing {
             if (!failure_) failure_ = std::move(failure);
             changed_.notify_all();
         }
-        turns_.cancel();
         gathering_.cancel();
     }
     /// Waits until all members have done more than `steps`, and says how many; `steps` itself after a
@@ -67,44 +67,47 @@ class Standing {
     std::condition_variable changed_;
     std::vector<std::int64_t> steps_;
     std::exception_ptr failure_;
-    Turns& turns_;
     Gathering& gathering_;
 };
 
 }  // namespace
 
-std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chunks, std::size_t n) {
-    const auto members = std::min(static_cast<std::int64_t>(n), n_chunks);
+std::vector<ChunkRange> deal_chunks(const Wave& wave, std::size_t n) {
+    const auto members = std::min(static_cast<std::int64_t>(n), wave.n_chunks());
     std::vector<ChunkRange> parts;
-    for (std::int64_t i = 0; i < members; ++i) {
-        const std::int64_t count = n_chunks / members + (i < n_chunks % members ? 1 : 0);
-        parts.push_back({first_chunk, count});
-        first_chunk += count;
+    std::int64_t next = 0;
+    for (std::int64_t left = members; left > 0; --left) {
+        const std::int64_t first = next;
+        // The members behind this one need a chunk each.
+        const std::int64_t end = wave.n_chunks() - left + 1;
+        const std::int64_t share = (wave.n_tokens() - wave.first_token(first) + left - 1) / left;
+        do ++next;
+        while (next < end && (left == 1 || wave.first_token(next) - wave.first_token(first) < share));
+        parts.push_back({wave.first_chunk + first, next - first});
     }
     return parts;
 }
 
 Team::Team(const plan::PassPlan& plan, const std::vector<backend::Backend*>& backends,
-           const Placement& placement)
-    : n_ctx_(plan.options().n_ctx) {
+           const Placement& placement) {
     for (backend::Backend* backend : backends)
         members_.push_back(std::make_unique<Pass>(plan, *backend, placement));
 }
 
 void Team::run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress) {
-    const std::vector<ChunkRange> parts = deal_chunks(wave.first_chunk, wave.n_chunks, members_.size());
+    const std::vector<ChunkRange> parts = deal_chunks(wave, members_.size());
     if (parts.size() <= 1) return members_.front()->run(wave, sink, progress);
-    Turns turns(wave.first_chunk);
     Gathering gathering(wave.keeper, parts.size());
-    Standing standing(parts.size(), turns, gathering);
+    Standing standing(parts.size(), gathering);
     std::vector<std::unique_ptr<gguf::StreamReader>> readers =
         members_.front()->open_streams(wave, parts.size());
     std::vector<std::thread> threads;
+    threads.reserve(parts.size());
     const auto run_member = [&](std::size_t i, std::unique_ptr<gguf::StreamReader> reader) {
         try {
             members_[i]->run(
-                part_of(wave, parts[i], n_ctx_, wave.keeper != nullptr ? &gathering : nullptr), sink,
-                [&](std::int64_t steps) { standing.step(i, steps); }, std::move(reader), &turns);
+                part_of(wave, parts[i], wave.keeper != nullptr ? &gathering : nullptr), sink,
+                [&](std::int64_t steps) { standing.step(i, steps); }, std::move(reader));
         } catch (...) {
             standing.fail(std::current_exception());
         }

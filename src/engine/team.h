@@ -10,9 +10,9 @@
 
 namespace assay::engine {
 
-/// n_chunks dealt to n as evenly as can be, the longer runs first; none is empty, so there may be fewer than
-/// n.
-std::vector<ChunkRange> deal_chunks(std::int64_t first_chunk, std::int64_t n_chunks, std::size_t n);
+/// The wave's chunks dealt to n as evenly as can be by tokens, longer runs first; none is empty, so there may
+/// be fewer than n.
+std::vector<ChunkRange> deal_chunks(const Wave& wave, std::size_t n);
 
 /// plan::PassPlan and backends are borrowed. At least one backend; their kind decides the result's bits,
 /// their number does not.
@@ -30,7 +30,6 @@ class Team {
     void run(const Wave& wave, ActivationSink& sink, const std::function<void(std::int64_t)>& progress);
 
   private:
-    std::int64_t n_ctx_;
     std::vector<std::unique_ptr<Pass>> members_;
 };
 

@@ -15,8 +15,8 @@ std::vector<std::string> input_weights(const model::Experts& experts) {
     return names;
 }
 
-backend::ExpertBatch batch_of(const model::Experts& experts, const Unit& unit) {
-    const StepWeights& weights = unit.steps.front();
+backend::ExpertBatch batch_of(const model::Experts& experts, const weights::Unit& unit) {
+    const weights::StepWeights& weights = unit.steps.front();
     backend::ExpertBatch batch;
     batch.first = unit.first;
     batch.gate_up = weights.matrices;
@@ -53,26 +53,40 @@ backend::RouteArgs forced_route(const model::Router& router, std::span<const std
     return args;
 }
 
+/// A router's numbers as the backend takes them; `unit` holds its vectors.
+backend::RouteArgs route_args(const model::Router& router, const weights::Unit& unit) {
+    backend::RouteArgs args;
+    args.n_used = router.n_used;
+    args.gating = router.gating;
+    args.normalise = router.normalise;
+    args.weight_scale = router.weight_scale;
+    args.selection_bias = unit.vector(router.selection_bias);
+    args.select_logits = router.select_logits;
+    args.n_groups = router.n_groups;
+    args.n_groups_used = router.n_groups_used;
+    args.logits_per_expert = router.logits_per_expert;
+    return args;
+}
+
 }  // namespace
 
-void WaveRun::route(std::size_t stage, Line& line, const Unit& unit) {
-    const plan::StagePlan& planned = plan_.stages()[stage];
-    const model::Experts& experts = *planned.stage->experts();
+void WaveRun::route(std::size_t stage, Line& line, const weights::Unit& unit) {
+    const model::Experts& experts = *plan_.stages()[stage].stage->experts();
     backend::RouteArgs args = route_args(experts.router, unit);
     std::vector<std::int32_t> chosen;
     if (experts.router.lookup.present()) {
-        const gguf::Tensor& table = plan_.file().get(experts.router.lookup.name);
-        const auto* rows = reinterpret_cast<const std::int32_t*>(plan_.file().data(table).data());
-        const TokenRows tokens{0, wave_.n_chunks, n_ctx_, planned.ahead};
-        for (const std::int32_t token : tokens.of(wave_.inputs))
+        const gguf::File& file = line.own_plan.file();
+        const gguf::Tensor& table = file.get(experts.router.lookup.name);
+        const auto* rows = reinterpret_cast<const std::int32_t*>(file.data(table).data());
+        for (const std::int32_t token : part_of(stage).of(wave_.inputs, 0, wave_.n_chunks()))
             for (std::int64_t i = 0; i < args.n_used; ++i)
                 chosen.push_back(rows[static_cast<std::int64_t>(token) * args.n_used + i]);
         args.chosen = chosen;
     }
-    line.routing = backend_.route(slot(line, stage, experts.logits), args, {wave_.n_chunks, planned.n_rows});
+    line.routing = backend_.route(slot(line, stage, experts.logits), args, part_of(stage).all);
 }
 
-void WaveRun::run_experts(std::size_t stage, Loader& loader) {
+void WaveRun::run_experts(std::size_t stage, weights::Loader& loader) {
     const model::Step& step = plan_.stages()[stage].stage->steps.front();
     const auto& experts = std::get<model::Experts>(step.operation);
     if (!experts.adds)
@@ -81,7 +95,7 @@ void WaveRun::run_experts(std::size_t stage, Loader& loader) {
     for (Line& line : lines_) line.routing.reset();
     for (std::int64_t next = 0; next < experts.router.n_experts;) {
         std::int64_t count = 0;
-        with_units(stage, true, loader, [&](Line& line, const Unit& unit) {
+        with_units(stage, true, loader, [&](Line& line, const weights::Unit& unit) {
             if (!line.routing) route(stage, line, unit);
             run_expert_batch(stage, line, unit);
             count = static_cast<std::int64_t>(unit.steps.front().matrices.size());
@@ -90,13 +104,13 @@ void WaveRun::run_experts(std::size_t stage, Loader& loader) {
     }
 }
 
-void WaveRun::run_expert_batch(std::size_t stage, Line& line, const Unit& unit) {
+void WaveRun::run_expert_batch(std::size_t stage, Line& line, const weights::Unit& unit) {
     const model::Step& step = plan_.stages()[stage].stage->steps.front();
     const auto& experts = std::get<model::Experts>(step.operation);
     backend::ExpertBatch batch = batch_of(experts, unit);
-    expect_experts(*observation_, batch, experts, {wave_.first_chunk, wave_.n_chunks}, *line.routing);
-    backend_.experts(slot(line, stage, experts.x), *line.routing, batch,
-                     {wave_.n_chunks, plan_.stages()[stage].n_rows}, slot(line, stage, step.out));
+    expect_experts(*observation_, batch, experts, wave_.chunks(), *line.routing);
+    backend_.experts(slot(line, stage, experts.x), *line.routing, batch, part_of(stage).all,
+                     slot(line, stage, step.out));
     observation_->deliver();
     if (wave_.forced == nullptr) return;
     const auto forced = wave_.forced->find(experts.up.weight.name);
@@ -117,7 +131,7 @@ void WaveRun::run_expert_batch(std::size_t stage, Line& line, const Unit& unit) 
 void WaveRun::run_forced(std::size_t stage, Line& line, backend::ExpertBatch one) {
     const model::Step& step = plan_.stages()[stage].stage->steps.front();
     const auto& experts = std::get<model::Experts>(step.operation);
-    for (const Group& group : groups(stage)) {
+    for (const Group& group : part_of(stage).groups) {
         const std::int64_t n_rows = group.rows.count();
         const std::vector<std::int32_t> chosen(static_cast<std::size_t>(n_rows),
                                                static_cast<std::int32_t>(one.first));
@@ -131,14 +145,6 @@ void WaveRun::run_forced(std::size_t stage, Line& line, backend::ExpertBatch one
         backend_.experts(rows_of(experts.x), *routing, one, group.rows, dropped);
         forced_observation_->deliver();
     }
-}
-
-void WaveRun::pass_over_experts(const plan::Piece& piece) {
-    const model::Experts* experts = plan_.stages()[piece.stage].stage->experts();
-    if (experts == nullptr) return;
-    const ChunkRange chunks{wave_.first_chunk, wave_.n_chunks};
-    observation_->pass_over(input_weights(*experts), chunks, piece.first);
-    if (experts->down.present()) observation_->pass_over({experts->down.weight.name}, chunks, piece.first);
 }
 
 }  // namespace assay::engine

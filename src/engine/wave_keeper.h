@@ -5,7 +5,7 @@
 #include <functional>
 #include <span>
 
-#include "engine/turns.h"
+#include "engine/activation_sink.h"
 
 namespace assay::engine {
 
@@ -13,14 +13,15 @@ namespace assay::engine {
 /// the sums of all stages before with the sink.
 struct WaveStart {
     std::size_t stage = 0;
-    /// Fills `to` with consecutive rows of a slot, as WavePart has them, from row `first_row` of the run's
-    /// chunk `chunk` on. Called from several threads where several devices share the wave.
+    /// Fills `to` with all rows of a slot that the run's chunk `chunk` has, as WavePart has them. Called from
+    /// several threads where several devices share the wave.
     std::function<void(std::int32_t slot, std::int64_t chunk, std::span<std::byte> to)> rows;
 };
 
 /// The chunks of one pass, between two stages.
 struct WavePart {
     ChunkRange chunks;
+    std::int64_t n_rows = 0;
     /// Gives all rows of a slot, row-major without gaps, in pieces. Waits for the operations.
     std::function<void(std::int32_t slot, const std::function<void(std::span<const std::byte>)>& out)> rows;
 };

@@ -11,21 +11,21 @@ namespace assay::engine {
 namespace {
 
 /// The job made by a variant's sources, from the bytes that the model's own job before it has read.
-Job of_variant(Job job, Replacement& replacement) {
-    job.reads.clear();
+weights::Job of_variant(weights::Job job, weights::Replacement& replacement) {
+    job.reads.ranges.clear();
     job.reuses_reads = true;
     job.make = [make = std::move(job.make), &replacement](const gguf::TensorBytes& bytes) {
-        Unit unit = make(bytes);
+        weights::Unit unit = make(bytes);
         replacement.release();
         return unit;
     };
     return job;
 }
 
-Unit empty_unit(const plan::PassPlan& plan) {
+weights::Unit empty_unit(const plan::PassPlan& plan) {
     std::size_t most = 1;
     for (const plan::StagePlan& stage : plan.stages()) most = std::max(most, stage.stage->steps.size());
-    Unit unit;
+    weights::Unit unit;
     unit.steps.resize(most);
     return unit;
 }
@@ -33,28 +33,29 @@ Unit empty_unit(const plan::PassPlan& plan) {
 }  // namespace
 
 WaveRun::WaveRun(const plan::PassPlan& plan, backend::Backend& backend, const Placement& placement,
-                 const Wave& wave, std::span<Replacement* const> variants)
+                 const Wave& wave, std::span<const Variant> variants)
     : plan_(plan),
       backend_(backend),
       placement_(placement),
       wave_(wave),
-      n_ctx_(plan.options().n_ctx),
-      n_rows_(wave.n_chunks * n_ctx_),
-      scored_(Scored::of(n_ctx_)),
+      n_rows_(wave.n_tokens()),
       nothing_(empty_unit(plan)) {
-    lines_.emplace_back(plan, backend, nullptr, wave.inputs);
-    for (Replacement* variant : variants) lines_.emplace_back(plan, backend, variant, wave.inputs);
+    for (std::int64_t ahead = 0; ahead <= std::ssize(plan.program().nextn); ++ahead)
+        parts_.emplace_back(plan, backend, wave, ahead);
+    lines_.emplace_back(plan, backend, Variant{}, wave);
+    for (const Variant& variant : variants) lines_.emplace_back(plan, backend, variant, wave);
 }
 
-std::vector<Job> WaveRun::jobs() const {
-    std::vector<Job> jobs;
-    for (const plan::Piece& piece : plan_.pieces()) {
-        if (piece.stage < first_stage(wave_)) continue;
+std::vector<weights::Job> WaveRun::jobs() const {
+    std::vector<weights::Job> jobs;
+    for (std::size_t p = 0; p < plan_.pieces().size(); ++p) {
+        const std::size_t stage = plan_.pieces()[p].stage;
+        if (stage < first_stage(wave_)) continue;
         for (const Line& line : lines_) {
-            if (line.replacement == nullptr)
-                jobs.push_back(line.sources.job(piece));
-            else if (line.has_weights(piece.stage))
-                jobs.push_back(of_variant(line.sources.job(piece), *line.replacement));
+            if (&line != &lines_.front() && !line.has_weights(stage)) continue;
+            weights::Job job = line.sources.job(line.own_plan.pieces()[p]);
+            jobs.push_back(line.replacement == nullptr ? std::move(job)
+                                                       : of_variant(std::move(job), *line.replacement));
         }
     }
     return jobs;
@@ -79,20 +80,10 @@ std::vector<double> WaveRun::work() const {
     return work;
 }
 
-std::vector<Group> WaveRun::groups(std::size_t stage) const {
-    const std::int64_t rows = plan_.stages()[stage].n_rows;
-    std::vector<Group> groups;
-    for (std::int64_t first = 0; first < wave_.n_chunks; first += plan_.group_chunks()) {
-        const std::int64_t count = std::min(plan_.group_chunks(), wave_.n_chunks - first);
-        groups.push_back({first * rows, {count, rows}, {wave_.first_chunk + first, count}});
-    }
-    return groups;
-}
-
 backend::View WaveRun::slot(const Line& line, std::size_t stage, const model::Value& value) const {
     const auto index = static_cast<std::size_t>(plan_.slot_of(value.id));
     return line.slots.at(index)
-        .view.row_range(0, wave_.n_chunks * plan_.stages()[stage].n_rows)
+        .view.row_range(0, part_of(stage).all.count())
         .col_range(value.first, value.cols);
 }
 
@@ -109,13 +100,14 @@ void WaveRun::start_lines(std::size_t stage) {
     }
 }
 
-void WaveRun::run_groups(std::size_t stage, Line& line, const Unit& unit) {
+void WaveRun::run_groups(std::size_t stage, Line& line, const weights::Unit& unit) {
     const plan::StagePlan& planned = plan_.stages()[stage];
-    for (const Group& group : groups(stage)) {
+    for (const Group& group : part_of(stage).groups) {
         const std::int64_t next = group.first_row + group.rows.count();
         for (const SpilledRows* rows : line.spilled)
             rows->will_need(next, std::min(group.rows.count(), n_rows_ - next));
-        StageRun run(plan_, planned, backend_, *delivery_, *observation_, unit, line, group, *arena_.memory);
+        StageRun run(plan_, planned, backend_, *delivery_, *observation_, unit, line, parts_, group,
+                     *arena_.memory);
         run.run();
         if (planned.leaves.present() && plan_.options().losses)
             keep_scored(line, static_cast<std::size_t>(planned.ahead), group, run.plain(planned.leaves));
@@ -124,16 +116,16 @@ void WaveRun::run_groups(std::size_t stage, Line& line, const Unit& unit) {
     }
 }
 
-void WaveRun::run_stage(std::size_t stage, Loader& loader) {
+void WaveRun::run_stage(std::size_t stage, weights::Loader& loader) {
     start_lines(stage);
     if (plan_.stages()[stage].stage->experts() != nullptr) return run_experts(stage, loader);
     const bool has_piece =
         std::ranges::any_of(plan_.pieces(), [&](const plan::Piece& piece) { return piece.stage == stage; });
     with_units(stage, has_piece, loader,
-               [&](Line& line, const Unit& unit) { run_groups(stage, line, unit); });
+               [&](Line& line, const weights::Unit& unit) { run_groups(stage, line, unit); });
 }
 
-void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) {
+void WaveRun::run(weights::Loader& loader, Delivery& delivery, const Progress& progress) {
     delivery_ = &delivery;
     observation_ = std::make_unique<Observation>(delivery, plan_.options().sums && wave_.forced == nullptr);
     forced_observation_ = std::make_unique<Observation>(delivery, wave_.forced != nullptr);
@@ -143,8 +135,10 @@ void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) 
         if (wave_.forced != nullptr && stage.stage->experts() != nullptr)
             widest = std::max(widest, stage.stage->steps.front().out.cols * 4);
     }
-    arena_ = Rows2d::allocate(backend_, std::min(plan_.group_chunks(), wave_.n_chunks) * n_ctx_,
-                              widest / backend::size_of(backend::DType::F32), backend::DType::F32);
+    std::int64_t most_rows = 1;
+    for (const Group& group : parts_.front().groups) most_rows = std::max(most_rows, group.rows.count());
+    arena_ = Rows2d::allocate(backend_, most_rows, widest / backend::size_of(backend::DType::F32),
+                              backend::DType::F32);
     const std::vector<double> work_of = work();
     const double total = std::accumulate(work_of.begin(), work_of.end(), 0.0);
     const auto leaves = [](const plan::StagePlan& stage) { return stage.leaves.present(); };
@@ -163,8 +157,14 @@ void WaveRun::run(Loader& loader, Delivery& delivery, const Progress& progress) 
             progress(layer + 1, total > 0 ? done / total : 0);
     }
     for (Line& line : lines_) line.slots.clear();
-    if (!plan_.options().losses || scored_.count == 0) return;
-    for (std::size_t p = 0; p < plan_.projections().size(); ++p) run_projection(p, loader);
+    if (!plan_.options().losses) return;
+    for (std::size_t p = 0; p < plan_.projections().size(); ++p) {
+        const double work = work_of[plan_.stages().size() + p];
+        run_projection(p, loader, [&](double part) {
+            progress(plan_.n_steps() - 1, total > 0 ? (done + part * work) / total : 0);
+        });
+        done += work;
+    }
 }
 
 }  // namespace assay::engine

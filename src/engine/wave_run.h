@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "engine/line.h"
-#include "engine/loader.h"
+#include "engine/observation.h"
 #include "engine/pass.h"
 #include "engine/rows.h"
+#include "weights/loader.h"
 
 namespace assay::engine {
 
@@ -18,41 +19,43 @@ class WaveRun {
   public:
     /// Everything is borrowed; reader: as for Pass::run().
     WaveRun(const plan::PassPlan& plan, backend::Backend& backend, const Placement& placement,
-            const Wave& wave, std::span<Replacement* const> variants);
+            const Wave& wave, std::span<const Variant> variants);
 
     /// Of the model and its variants, in the order in which run() takes their units. The sources of the lines
     /// make them.
-    std::vector<Job> jobs() const;
+    std::vector<weights::Job> jobs() const;
 
     /// progress(steps done, part of the work)
     using Progress = std::function<void(std::int64_t, double)>;
-    void run(Loader& loader, Delivery& delivery, const Progress& progress);
+    void run(weights::Loader& loader, Delivery& delivery, const Progress& progress);
     /// After run(), of a wave with variants.
     void deliver_divergences(VariantSink& sink) const;
 
   private:
-    using UnitPtr = std::shared_ptr<const Unit>;
+    using UnitPtr = std::shared_ptr<const weights::Unit>;
     /// body(line, unit) for the model and each living variant, with the units that they have for a piece.
     template <typename Body>
-    void with_units(std::size_t stage, bool has_piece, Loader& loader, const Body& body);
+    void with_units(std::size_t stage, bool has_piece, weights::Loader& loader, const Body& body);
     void start_lines(std::size_t stage);
     /// Where the wave begins in the middle.
     void take_slots();
-    void pass_over_stages();
-    void pass_over_experts(const plan::Piece& piece);
     void keep(std::size_t stage);
-    void run_groups(std::size_t stage, Line& line, const Unit& unit);
-    void run_stage(std::size_t stage, Loader& loader);
-    void run_experts(std::size_t stage, Loader& loader);
-    void run_expert_batch(std::size_t stage, Line& line, const Unit& unit);
+    void run_groups(std::size_t stage, Line& line, const weights::Unit& unit);
+    void run_stage(std::size_t stage, weights::Loader& loader);
+    void run_experts(std::size_t stage, weights::Loader& loader);
+    void run_expert_batch(std::size_t stage, Line& line, const weights::Unit& unit);
     /// Every row of the wave through one expert of the batch, for its sums; what it gives is dropped.
     void run_forced(std::size_t stage, Line& line, backend::ExpertBatch one);
-    void route(std::size_t stage, Line& line, const Unit& unit);
-    void run_projection(std::size_t projection, Loader& loader);
+    void route(std::size_t stage, Line& line, const weights::Unit& unit);
+    /// progress(part of it that is done) after each panel, so that a stop is not heard only behind the last.
+    void run_projection(std::size_t projection, weights::Loader& loader,
+                        const std::function<void(double)>& progress);
     void keep_scored(Line& line, std::size_t scoring, const Group& group, backend::View final);
-    std::vector<std::int32_t> scored_targets() const;
-    void deliver_losses(std::int64_t ahead, std::vector<double> losses);
-    std::vector<Group> groups(std::size_t stage) const;
+    std::vector<std::int32_t> scored_targets(const PartRows& part) const;
+    void deliver_losses(const PartRows& part, std::vector<double> losses);
+    const PartRows& part_of(std::size_t stage) const {
+        return parts_[static_cast<std::size_t>(plan_.stages()[stage].ahead)];
+    }
     /// All rows that a stage has of a value.
     backend::View slot(const Line& line, std::size_t stage, const model::Value& value) const;
     /// What a stage reads of the weights, times the lines that pass through it.
@@ -62,11 +65,10 @@ class WaveRun {
     backend::Backend& backend_;
     const Placement& placement_;
     const Wave& wave_;
-    const std::int64_t n_ctx_;
     const std::int64_t n_rows_;
-    const Scored scored_;
-    std::deque<Line> lines_;  ///< the model's first
-    const Unit nothing_;      ///< of a stage without weights
+    std::vector<PartRows> parts_;  ///< the trunk's, then those of the blocks that predict ahead
+    std::deque<Line> lines_;       ///< the model's first
+    const weights::Unit nothing_;  ///< of a stage without weights
     Rows2d arena_;
     std::unique_ptr<Observation> observation_;         ///< of what the model does by itself
     std::unique_ptr<Observation> forced_observation_;  ///< of forced experts
@@ -75,7 +77,7 @@ class WaveRun {
 };
 
 template <typename Body>
-void WaveRun::with_units(std::size_t stage, bool has_piece, Loader& loader, const Body& body) {
+void WaveRun::with_units(std::size_t stage, bool has_piece, weights::Loader& loader, const Body& body) {
     {
         const UnitPtr unit = has_piece ? loader.take() : nullptr;
         for (Line& line : lines_)

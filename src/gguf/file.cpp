@@ -35,8 +35,8 @@ void File::add_shard(const fs::path& path) {
 }
 
 void File::open_siblings(const fs::path& first, std::int64_t count) {
-    if (count < 1 || count > limits::kParts)
-        throw_error(ErrorKind::BadFile, first.string(), "split.count is {}, expected 1 to {}", count,
+    if (count > limits::kParts)
+        throw_error(ErrorKind::BadFile, first.string(), "split.count is {}, expected at most {}", count,
                     limits::kParts);
     const std::string suffix = fmt::format("-00001-of-{:05}.gguf", count);
     const std::string name = first.filename().string();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "gguf/value_text.h"
 
 namespace assay::gguf {
 
@@ -124,18 +125,6 @@ std::string_view Metadata::get_string(std::string_view key) const {
     if (const auto value = find_string(key)) return *value;
     missing(key);
 }
-
-namespace {
-
-std::string value_text(const Value& value) {
-    if (value.type == ValueType::Bool) return std::get<std::int64_t>(value.data) != 0 ? "true" : "false";
-    if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return fmt::format("{}", *integer);
-    if (const auto* real = std::get_if<double>(&value.data)) return fmt::format("{}", *real);
-    if (const auto* string = std::get_if<std::string>(&value.data)) return fmt::format("'{}'", *string);
-    return "an array";
-}
-
-}  // namespace
 
 OverrideTexts describe_overrides(const Metadata& metadata) {
     OverrideTexts texts;

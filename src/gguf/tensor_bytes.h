@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "gguf/file.h"
 
@@ -13,6 +14,12 @@ struct TensorRange {
     const Tensor* tensor = nullptr;
     std::uint64_t begin_bytes = 0;
     std::uint64_t size_bytes = 0;
+};
+
+/// Parts of one file's tensors that are read together. The file is borrowed.
+struct FileRanges {
+    const File* file = nullptr;
+    std::vector<TensorRange> ranges;
 };
 
 /// The mapped file itself; a stage of a stream overrides it for what has been read there.

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
+#include "gguf/host_ring.h"
 
 namespace assay::gguf {
 
@@ -15,33 +16,42 @@ constexpr std::uint64_t kAlignment = DirectFile::kAlignment;
 std::uint64_t round_down(std::uint64_t value) noexcept { return value / kAlignment * kAlignment; }
 std::uint64_t round_up(std::uint64_t value) noexcept { return round_down(value + kAlignment - 1); }
 
+/// In the file.
+std::uint64_t begin_of(const TensorRange& range) noexcept {
+    return range.tensor->offset_bytes + range.begin_bytes;
+}
+
 /// What a read of this range takes: it begins and ends at aligned offsets of the file.
 std::uint64_t aligned_bytes(const TensorRange& range) noexcept {
-    const std::uint64_t begin = range.tensor->offset_bytes + range.begin_bytes;
-    return round_up(begin + range.size_bytes) - round_down(begin);
+    return round_up(begin_of(range) + range.size_bytes) - round_down(begin_of(range));
 }
 
 }  // namespace
 
-std::uint64_t StreamStage::size_bytes(const std::vector<TensorRange>& ranges) noexcept {
+std::uint64_t JobBytes::size_bytes(const std::vector<TensorRange>& ranges) noexcept {
     std::uint64_t total = 0;
     for (const TensorRange& range : ranges) total += aligned_bytes(range);
     return total;
 }
 
-StreamStage::StreamStage(const File& file, const std::vector<DirectFile>& shards,
-                         const std::vector<TensorRange>& ranges, std::span<std::byte> memory)
-    : TensorBytes(file) {
-    for (const TensorRange& range : ranges) {
-        const std::uint64_t begin = range.tensor->offset_bytes + range.begin_bytes;
+void JobBytes::read(const FileRanges& reads, const std::vector<DirectFile>& shards,
+                    std::span<std::byte> memory) {
+    for (const TensorRange& range : reads.ranges) {
         const std::uint64_t size = aligned_bytes(range);
-        shards[range.tensor->shard].read(round_down(begin), memory.first(size));
-        pieces_.push_back({range, memory.subspan(begin - round_down(begin), range.size_bytes)});
+        shards[range.tensor->shard].read(round_down(begin_of(range)), memory.first(size));
         memory = memory.subspan(size);
     }
 }
 
-std::span<const std::byte> StreamStage::get(const TensorRange& range) const {
+JobBytes::JobBytes(const FileRanges& reads, std::span<const std::byte> memory) : TensorBytes(*reads.file) {
+    for (const TensorRange& range : reads.ranges) {
+        const std::uint64_t begin = begin_of(range);
+        pieces_.push_back({range, memory.subspan(begin - round_down(begin), range.size_bytes)});
+        memory = memory.subspan(aligned_bytes(range));
+    }
+}
+
+std::span<const std::byte> JobBytes::get(const TensorRange& range) const {
     const auto holds = [&](const Piece& piece) {
         return piece.range.tensor == range.tensor && range.begin_bytes >= piece.range.begin_bytes &&
                range.begin_bytes + range.size_bytes <= piece.range.begin_bytes + piece.range.size_bytes;
@@ -51,63 +61,50 @@ std::span<const std::byte> StreamStage::get(const TensorRange& range) const {
     return piece->bytes.subspan(range.begin_bytes - piece->range.begin_bytes, range.size_bytes);
 }
 
-std::optional<std::uint64_t> Ring::place(std::uint64_t bytes) {
-    std::uint64_t begin = runs_.empty() ? 0 : runs_.back().end;
-    if (begin % size_bytes_ + bytes > size_bytes_) begin = (begin / size_bytes_ + 1) * size_bytes_;
-    const std::uint64_t oldest = runs_.empty() ? begin : runs_.front().begin;
-    if (begin + bytes - oldest > size_bytes_) return std::nullopt;
-    runs_.push_back({begin, begin + bytes});
-    return begin % size_bytes_;
-}
-
 namespace {
 
-std::uint64_t largest_stage(const std::vector<std::vector<TensorRange>>& jobs) {
+std::uint64_t largest_job(const std::vector<FileRanges>& jobs) {
     std::uint64_t largest = 0;
-    for (const auto& ranges : jobs) largest = std::max(largest, StreamStage::size_bytes(ranges));
+    for (const FileRanges& job : jobs) largest = std::max(largest, JobBytes::size_bytes(job.ranges));
     return largest;
 }
 
 }  // namespace
 
-WeightStream::WeightStream(const File& file, std::vector<std::vector<TensorRange>> jobs,
-                           std::uint64_t bound_bytes, std::size_t n_readers)
-    : file_(file),
-      jobs_(std::move(jobs)),
-      memory_(std::max(bound_bytes, largest_stage(jobs_))),
-      ring_(memory_.bytes().size()),
-      readers_(n_readers) {
-    for (std::size_t shard = 0; shard < file.n_shards(); ++shard)
-        shards_.emplace_back(file.shard(shard).path());
+WeightStream::WeightStream(std::vector<FileRanges> jobs, std::unique_ptr<JobMemory> memory,
+                           std::size_t n_readers)
+    : jobs_(std::move(jobs)), memory_(std::move(memory)), readers_(n_readers) {
+    for (const FileRanges& job : jobs_) {
+        const auto [shards, is_new] = shards_.try_emplace(job.file);
+        for (std::size_t shard = 0; is_new && shard < job.file->n_shards(); ++shard)
+            shards->second.emplace_back(job.file->shard(shard).path());
+    }
     thread_ = start_thread([this] { work(); });
 }
 
 WeightStream::~WeightStream() {
-    {
-        const std::lock_guard lock(mutex_);
-        stop_ = true;
-    }
-    changed_.notify_all();
+    memory_->stop();
     thread_.join();
 }
 
-void WeightStream::work() {
+void WeightStream::read(const FileRanges& job, std::span<std::byte> memory) {
     using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    JobBytes::read(job, shards_.at(job.file), memory);
+    const std::lock_guard lock(mutex_);
+    read_from_disk_.bytes += memory.size();
+    read_from_disk_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void WeightStream::work() {
     try {
-        for (const auto& ranges : jobs_) {
-            const std::uint64_t bytes = StreamStage::size_bytes(ranges);
-            std::optional<std::uint64_t> place;
-            {
-                std::unique_lock lock(mutex_);
-                changed_.wait(lock, [&] { return stop_ || (place = ring_.place(bytes)); });
-                if (stop_) return;
-            }
-            const auto start = Clock::now();
-            auto stage = std::make_shared<const StreamStage>(file_, shards_, ranges,
-                                                             memory_.bytes().subspan(*place, bytes));
+        for (const FileRanges& job : jobs_) {
+            const auto memory = memory_->next(JobBytes::size_bytes(job.ranges),
+                                              [&](std::span<std::byte> to) { read(job, to); });
+            if (!memory) return;
+            auto bytes = std::make_shared<const JobBytes>(job, *memory);
             const std::lock_guard lock(mutex_);
-            reading_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
-            stages_.push_back(std::move(stage));
+            read_.push_back(std::move(bytes));
             release_done();  // the last readers may have left meanwhile; wakes those who wait
         }
     } catch (...) {
@@ -119,23 +116,23 @@ void WeightStream::work() {
 
 void WeightStream::release_done() {
     const auto least = std::ranges::min(readers_, {}, &Reader::done).done;
-    for (; n_released_ < least && !stages_.empty(); ++n_released_) {
-        stages_.pop_front();
-        ring_.release();
+    for (; n_released_ < least && !read_.empty(); ++n_released_) {
+        read_.pop_front();
+        memory_->release();
     }
     changed_.notify_all();
 }
 
-std::shared_ptr<const StreamStage> WeightStream::take(std::size_t reader) {
+std::shared_ptr<const JobBytes> WeightStream::take(std::size_t reader) {
     std::unique_lock lock(mutex_);
     Reader& self = readers_.at(reader);
     self.done = self.next;
     release_done();
-    const auto at_hand = [&] { return self.next < n_released_ + stages_.size(); };
+    const auto at_hand = [&] { return self.next < n_released_ + read_.size(); };
     changed_.wait(lock, [&] { return self.interrupted || at_hand() || failure_; });
     if (self.interrupted) throw Error(ErrorKind::Internal, "", "the reader of a stream was interrupted");
     if (!at_hand()) std::rethrow_exception(failure_);
-    return stages_[self.next++ - n_released_];
+    return read_[self.next++ - n_released_];
 }
 
 void WeightStream::interrupt(std::size_t reader) {
@@ -150,18 +147,21 @@ void WeightStream::leave(std::size_t reader) {
     release_done();
 }
 
-std::vector<std::unique_ptr<StreamReader>> open_stream(const File& file,
-                                                       std::vector<std::vector<TensorRange>> jobs,
-                                                       std::uint64_t bound_bytes, std::size_t n_readers) {
-    const auto stream = std::make_shared<WeightStream>(file, std::move(jobs), bound_bytes, n_readers);
+std::vector<std::unique_ptr<StreamReader>> open_stream(std::vector<FileRanges> jobs,
+                                                       std::uint64_t bound_bytes, std::size_t n_readers,
+                                                       HostRing* shared) {
+    std::unique_ptr<JobMemory> memory;
+    if (shared != nullptr) memory = shared->join(jobs);
+    if (memory == nullptr) memory = std::make_unique<OwnRing>(std::max(bound_bytes, largest_job(jobs)));
+    const auto stream = std::make_shared<WeightStream>(std::move(jobs), std::move(memory), n_readers);
     std::vector<std::unique_ptr<StreamReader>> readers;
     for (std::size_t i = 0; i < n_readers; ++i) readers.push_back(std::make_unique<StreamReader>(stream, i));
     return readers;
 }
 
-double WeightStream::reading_seconds() const {
+ReadFromDisk WeightStream::read_from_disk() const {
     const std::lock_guard lock(mutex_);
-    return reading_seconds_;
+    return read_from_disk_;
 }
 
 }  // namespace assay::gguf

@@ -4,27 +4,32 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "core/file.h"
+#include "gguf/job_memory.h"
 #include "gguf/tensor_bytes.h"
 
 namespace assay::gguf {
 
-/// The ranges of one job, as they have been read.
-class StreamStage : public TensorBytes {
-  public:
-    /// Reads the ranges into `memory`, size_bytes() of them, aligned to pages. The file and the memory are
-    /// borrowed. Throws Error{Io}.
-    StreamStage(const File& file, const std::vector<DirectFile>& shards,
-                const std::vector<TensorRange>& ranges, std::span<std::byte> memory);
+class HostRing;
 
-    /// From the stage when it holds the range, else from the mapped file (small tensors: norms, biases).
+/// The ranges of one job, as they have been read.
+class JobBytes : public TensorBytes {
+  public:
+    /// Reads the ranges into `memory`, size_bytes() of them, aligned to pages. `shards` are the file's.
+    /// Throws Error{Io}.
+    static void read(const FileRanges& reads, const std::vector<DirectFile>& shards,
+                     std::span<std::byte> memory);
+    /// They lie in `memory`, as read() leaves them. Memory is borrowed.
+    JobBytes(const FileRanges& reads, std::span<const std::byte> memory);
+
+    /// From the job when it holds the range, else from the mapped file (small tensors: norms, biases).
     std::span<const std::byte> get(const TensorRange& range) const override;
 
     /// Memory that these ranges take.
@@ -38,72 +43,52 @@ class StreamStage : public TensorBytes {
     std::vector<Piece> pieces_;
 };
 
-/// Where stages lie in one piece of memory that is used over and over: fresh pages would all be cleared
-/// first, a tenth of a short wave's processor time. Each is in one run, behind the one before it or at the
-/// start.
-class Ring {
-  public:
-    /// `size_bytes` >= 1.
-    explicit Ring(std::uint64_t size_bytes) : size_bytes_(size_bytes) {}
-
-    /// Offset of a new run, if there is room now; always so when the ring is empty and the run no larger.
-    std::optional<std::uint64_t> place(std::uint64_t bytes);
-    /// The oldest run is free again; there must be one.
-    void release() { runs_.pop_front(); }
-
-  private:
-    struct Run {
-        std::uint64_t begin = 0;  ///< counted on over all rounds; the offset is the rest by the size
-        std::uint64_t end = 0;
-    };
-    std::uint64_t size_bytes_;
-    std::deque<Run> runs_;  ///< oldest first
+struct ReadFromDisk {
+    std::uint64_t bytes = 0;
+    double seconds = 0;
 };
 
-/// A thread that reads stages in order, once for all readers: passes over the same file on several devices.
-/// All stages that are being read, wait, or are in use by any reader lie in `bound_bytes`, or in as much as
-/// the largest takes; so the foremost reader waits for the last one.
+/// A thread that reads jobs in order, once for all readers: passes over the same files on several devices.
+/// All jobs that are being read, wait, or are in use by any reader lie in `memory`, so the foremost reader
+/// waits for the last one.
 class WeightStream {
   public:
-    /// The file is borrowed. Each of `n_readers` >= 1 must take all stages, or leave.
-    WeightStream(const File& file, std::vector<std::vector<TensorRange>> jobs, std::uint64_t bound_bytes,
-                 std::size_t n_readers);
+    /// Each of `n_readers` >= 1 must take all jobs, or leave.
+    WeightStream(std::vector<FileRanges> jobs, std::unique_ptr<JobMemory> memory, std::size_t n_readers);
     /// Stops after the read in progress. Nobody reads any more.
     ~WeightStream();
     WeightStream(const WeightStream&) = delete;
     WeightStream& operator=(const WeightStream&) = delete;
 
-    /// The reader's next stage, waiting for it; the one it took before must be gone. Rethrows a failed read.
+    /// The reader's next job, waiting for it; the one it took before must be gone. Rethrows a failed read.
     /// Throws Error{Internal} once the reader is interrupted.
-    std::shared_ptr<const StreamStage> take(std::size_t reader);
+    std::shared_ptr<const JobBytes> take(std::size_t reader);
     void interrupt(std::size_t reader);
-    /// The reader holds no stage and takes no more.
+    /// The reader holds no job and takes no more.
     void leave(std::size_t reader);
 
-    /// Seconds in which the disk was being read.
-    double reading_seconds() const;
+    /// What this process has read, and the seconds in which it did.
+    ReadFromDisk read_from_disk() const;
 
   private:
     struct Reader {
-        std::size_t done = 0;  ///< stages that it is done with
+        std::size_t done = 0;  ///< jobs that it is done with
         std::size_t next = 0;
         bool interrupted = false;
     };
     void work();
+    void read(const FileRanges& job, std::span<std::byte> memory);
     void release_done();
 
-    const File& file_;
-    const std::vector<std::vector<TensorRange>> jobs_;
-    std::vector<DirectFile> shards_;
-    const PageMemory memory_;
+    const std::vector<FileRanges> jobs_;
+    std::map<const File*, std::vector<DirectFile>> shards_;
+    const std::unique_ptr<JobMemory> memory_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    Ring ring_;  ///< of memory_: stages that are being read, wait, or are in use
     std::vector<Reader> readers_;
-    std::deque<std::shared_ptr<const StreamStage>> stages_;  ///< read, and not yet done with by all readers
-    std::size_t n_released_ = 0;                             ///< stages before these
-    double reading_seconds_ = 0;
-    bool stop_ = false;
+    std::deque<std::shared_ptr<const JobBytes>> read_;  ///< read, and not yet done with by all readers
+    std::size_t n_released_ = 0;                        ///< jobs before these
+    ReadFromDisk read_from_disk_;
     std::exception_ptr failure_;
     std::thread thread_;
 };
@@ -117,18 +102,19 @@ class StreamReader {
     StreamReader(const StreamReader&) = delete;
     StreamReader& operator=(const StreamReader&) = delete;
 
-    std::shared_ptr<const StreamStage> take() { return stream_->take(index_); }
+    std::shared_ptr<const JobBytes> take() { return stream_->take(index_); }
     void interrupt() { stream_->interrupt(index_); }
-    double reading_seconds() const { return stream_->reading_seconds(); }
+    ReadFromDisk read_from_disk() const { return stream_->read_from_disk(); }
 
   private:
     std::shared_ptr<WeightStream> stream_;
     std::size_t index_;
 };
 
-/// A stream and its readers.
-std::vector<std::unique_ptr<StreamReader>> open_stream(const File& file,
-                                                       std::vector<std::vector<TensorRange>> jobs,
-                                                       std::uint64_t bound_bytes, std::size_t n_readers);
+/// A stream and its readers. It takes part in `shared` (null: there is none) where that can be joined;
+/// otherwise it has `bound_bytes` of its own, or as much as the largest job takes.
+std::vector<std::unique_ptr<StreamReader>> open_stream(std::vector<FileRanges> jobs,
+                                                       std::uint64_t bound_bytes, std::size_t n_readers,
+                                                       HostRing* shared = nullptr);
 
 }  // namespace assay::gguf

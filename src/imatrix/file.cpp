@@ -16,7 +16,9 @@ namespace {
 void check_entry(const std::string& name, const Entry& entry) {
     const bool counts_fit =
         !entry.counts.empty() && !entry.sum_sq.empty() && entry.sum_sq.size() % entry.counts.size() == 0;
-    if (!counts_fit || (!entry.sum.empty() && entry.sum.size() != entry.sum_sq.size()))
+    const auto fits = [](std::size_t low, std::size_t sums) { return low == 0 || low == sums; };
+    if (!counts_fit || !fits(entry.sum.size(), entry.sum_sq.size()) ||
+        !fits(entry.sum_sq_low.size(), entry.sum_sq.size()) || !fits(entry.sum_low.size(), entry.sum.size()))
         throw_error(ErrorKind::Shape, name, "{} sums of squares, {} sums and {} counts do not fit together",
                     entry.sum_sq.size(), entry.sum.size(), entry.counts.size());
 }

@@ -1,10 +1,14 @@
 // Keys, in order: general.type, imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size,
 // imatrix.n_layer_nextn (only above 0), imatrix.stats_schema, assay.*. Tensors per weight, in bytewise order
-// of names: NAME.in_sum2, NAME.counts, NAME.in_sum where it is known, and NAME.stats.
+// of names: NAME.in_sum2, NAME.counts, NAME.in_sum where it is known, and NAME.stats; of an exact file, what
+// F32 lacks, where that is anything: NAME.in_sum2_rest, NAME.in_sum_rest and NAME.counts_rest (F64).
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 
 #include "core/error.h"
+#include "core/exact_sum.h"
 #include "gguf/file.h"
 #include "gguf/limits.h"
 #include "gguf/writer.h"
@@ -22,12 +26,13 @@ constexpr std::string_view kCounts = ".counts";
 constexpr std::string_view kSum = ".in_sum";
 constexpr std::string_view kStats = ".stats";
 constexpr float kMaxCount = 0x1p62f;
+/// Weighted rows count in these parts of one; others are rounded to them.
+constexpr double kCountSteps = 1024;
 
+constexpr std::string_view kSumSqRest = ".in_sum2_rest";
+constexpr std::string_view kCountsRest = ".counts_rest";
+constexpr std::string_view kSumRest = ".in_sum_rest";
 constexpr std::string_view kOurs = "assay.";
-constexpr std::string_view kExact = "assay.exact.";
-constexpr std::string_view kExactSumSq = "assay.exact.in_sum2.";
-constexpr std::string_view kExactSum = "assay.exact.in_sum.";
-constexpr std::string_view kExactCounts = "assay.exact.counts.";
 
 std::string join(std::string_view prefix, std::string_view name) { return std::string(prefix).append(name); }
 
@@ -38,6 +43,9 @@ struct Parts {
     const gguf::Tensor* sum_sq = nullptr;
     const gguf::Tensor* counts = nullptr;
     const gguf::Tensor* sum = nullptr;
+    const gguf::Tensor* sum_sq_rest = nullptr;
+    const gguf::Tensor* counts_rest = nullptr;
+    const gguf::Tensor* sum_rest = nullptr;
 };
 
 class Reader {
@@ -51,17 +59,17 @@ class Reader {
         std::map<std::string, Parts, std::less<>> found;
         for (const gguf::Tensor& tensor : header_.tensors) {
             const std::string_view name = tensor.name;
-            const auto weight = [&](std::string_view suffix) {
-                return std::string(name.substr(0, name.size() - suffix.size()));
+            const auto keep = [&](std::string_view suffix, const gguf::Tensor* Parts::*part) {
+                if (name.ends_with(suffix))
+                    found[std::string(name.substr(0, name.size() - suffix.size()))].*part = &tensor;
             };
-            if (name.ends_with(kSumSq))
-                found[weight(kSumSq)].sum_sq = &tensor;
-            else if (name.ends_with(kSumSqOld))
-                found[weight(kSumSqOld)].sum_sq = &tensor;
-            else if (name.ends_with(kCounts))
-                found[weight(kCounts)].counts = &tensor;
-            else if (name.ends_with(kSum))
-                found[weight(kSum)].sum = &tensor;
+            keep(kSumSq, &Parts::sum_sq);
+            keep(kSumSqOld, &Parts::sum_sq);
+            keep(kCounts, &Parts::counts);
+            keep(kSum, &Parts::sum);
+            keep(kSumSqRest, &Parts::sum_sq_rest);
+            keep(kCountsRest, &Parts::counts_rest);
+            keep(kSumRest, &Parts::sum_rest);
         }
         return found;
     }
@@ -73,9 +81,9 @@ class Reader {
             throw_error(ErrorKind::BadFile, where_, "mismatched sums and counts for {}: {}", name,
                         shapes(parts));
         Entry entry;
-        entry.sum_sq = sums(*parts.sum_sq, 0.0, join(kExactSumSq, name));
-        if (parts.sum != nullptr) entry.sum = sums(*parts.sum, -HUGE_VAL, join(kExactSum, name));
-        entry.counts = counts(*parts.counts, join(kExactCounts, name));
+        entry.sum_sq = sums(*parts.sum_sq, 0.0, parts.sum_sq_rest, entry.sum_sq_low);
+        if (parts.sum != nullptr) entry.sum = sums(*parts.sum, -HUGE_VAL, parts.sum_rest, entry.sum_low);
+        entry.counts = counts(*parts.counts, parts.counts_rest);
         entry.width = entry.columns_per_count();
         // Files from before August 2025 count per head what every head saw alike.
         if (name.find(".attn_") != std::string::npos) collapse_counts(entry);
@@ -106,48 +114,56 @@ class Reader {
                     found, tensor.offset_bytes + i * sizeof(float), expected);
     }
 
-    /// The tensor at F32, or its full-width twin under `exact_key`, which must round to the same.
-    std::vector<double> sums(const gguf::Tensor& tensor, double at_least,
-                             const std::string& exact_key) const {
+    /// Values in F64 beside those of a tensor, as many.
+    std::vector<double> rests(const gguf::Tensor& tensor, std::size_t n) const {
+        if (tensor.type->id != quant::TypeId::F64 || tensor.elements() != n)
+            throw_error(ErrorKind::BadFile, where_, "tensor {} is {} {}, expected {} of f64", tensor.name,
+                        tensor.type->name, tensor.shape_text(), n);
+        std::vector<double> values(n);
+        std::memcpy(values.data(), bytes_.data() + tensor.offset_bytes, tensor.size_bytes);
+        return values;
+    }
+
+    /// What stands in F32, and what that lacks of the exact sums, which must round to it.
+    std::vector<double> sums(const gguf::Tensor& tensor, double at_least, const gguf::Tensor* rest,
+                             std::vector<float>& low) const {
         const std::vector<float> stored = values(tensor);
         for (std::size_t i = 0; i < stored.size(); ++i)
             if (!std::isfinite(stored[i]) || double{stored[i]} < at_least)
                 refuse(tensor, i, stored[i], at_least == 0.0 ? "a finite sum of squares" : "a finite sum");
-        auto exact = metadata().find_reals(exact_key);
-        if (!exact) return {stored.begin(), stored.end()};
-        check_twin(exact_key, exact->size(), stored.size());
+        std::vector<double> high(stored.begin(), stored.end());
+        if (rest == nullptr) return high;
+        const std::vector<double> missing = rests(*rest, stored.size());
+        low.resize(stored.size());
+        ExactSums{high, low}.add(std::span(missing));
         for (std::size_t i = 0; i < stored.size(); ++i)
-            if (static_cast<float>((*exact)[i]) != stored[i]) contradicted(exact_key, tensor.name, i);
-        return std::move(*exact);
+            if (!(high[i] >= at_least) || static_cast<float>(high[i]) != stored[i])
+                contradicted(*rest, tensor, i);
+        if (std::ranges::all_of(low, [](float value) { return value == 0; })) low = {};
+        return high;
     }
 
-    std::vector<std::uint64_t> counts(const gguf::Tensor& tensor, const std::string& exact_key) const {
+    std::vector<double> counts(const gguf::Tensor& tensor, const gguf::Tensor* rest) const {
         const std::vector<float> stored = values(tensor);
-        std::vector<std::uint64_t> counts(stored.size());
+        std::vector<double> counts(stored.size());
         for (std::size_t i = 0; i < stored.size(); ++i) {
             if (!(stored[i] >= 0 && stored[i] <= kMaxCount)) refuse(tensor, i, stored[i], "a count");
-            counts[i] = static_cast<std::uint64_t>(std::llround(stored[i]));
+            counts[i] = std::round(double{stored[i]} * kCountSteps) / kCountSteps;
         }
-        const gguf::Integers* exact = metadata().find_integers(exact_key);
-        if (exact == nullptr) return counts;
-        check_twin(exact_key, exact->size(), stored.size());
+        if (rest == nullptr) return counts;
+        const std::vector<double> missing = rests(*rest, stored.size());
         for (std::size_t i = 0; i < stored.size(); ++i) {
-            if ((*exact)[i] < 0 || static_cast<float>((*exact)[i]) != stored[i])
-                contradicted(exact_key, tensor.name, i);
-            counts[i] = static_cast<std::uint64_t>((*exact)[i]);
+            counts[i] = double{stored[i]} + missing[i];
+            if (!(counts[i] >= 0) || static_cast<float>(counts[i]) != stored[i])
+                contradicted(*rest, tensor, i);
         }
         return counts;
     }
 
-    void check_twin(const std::string& key, std::size_t found, std::size_t expected) const {
-        if (found != expected)
-            throw_error(ErrorKind::BadFile, where_, "metadata key {} has {} elements, expected {}", key,
-                        found, expected);
-    }
-
-    [[noreturn]] void contradicted(const std::string& key, const std::string& tensor, std::size_t i) const {
-        throw_error(ErrorKind::BadFile, where_, "metadata key {} contradicts tensor {} at element {}", key,
-                    tensor, i);
+    [[noreturn]] void contradicted(const gguf::Tensor& rest, const gguf::Tensor& tensor,
+                                   std::size_t i) const {
+        throw_error(ErrorKind::BadFile, where_, "tensor {} contradicts {} at element {}", rest.name,
+                    tensor.name, i);
     }
 
     std::span<const std::byte> bytes_;
@@ -202,6 +218,18 @@ class TensorStore {
         add_floats(stats.name, kStats, numbers.size(), {numbers.begin(), numbers.end()});
     }
 
+    /// What F32 lacks of these sums, where that is anything.
+    void add_rest(const std::string& weight, std::string_view suffix, std::uint64_t width,
+                  const std::vector<double>& sums, const std::vector<float>& low) {
+        std::vector<double> rest(sums.size());
+        for (std::size_t i = 0; i < sums.size(); ++i)
+            rest[i] = (sums[i] - double{narrow(sums[i], weight)}) + (low.empty() ? 0.0 : double{low[i]});
+        if (std::ranges::all_of(rest, [](double value) { return value == 0; })) return;
+        const std::vector<double>& data = rests_.emplace_back(std::move(rest));
+        writer_.add_tensor(join(weight, suffix), {width, data.size() / width}, quant::TypeId::F64,
+                           std::as_bytes(std::span(data)));
+    }
+
   private:
     void add_floats(const std::string& weight, std::string_view suffix, std::uint64_t width,
                     std::vector<float> from) {
@@ -212,21 +240,15 @@ class TensorStore {
 
     gguf::Writer& writer_;
     std::vector<std::vector<float>> data_;
+    std::deque<std::vector<double>> rests_;
 };
 
-void add_exact(gguf::Writer& writer, const std::string& name, const Entry& entry) {
-    writer.add(join(kExactSumSq, name), gguf::f64s(entry.sum_sq));
-    if (!entry.sum.empty()) writer.add(join(kExactSum, name), gguf::f64s(entry.sum));
-    writer.add(join(kExactCounts, name),
-               gguf::Value{gguf::ValueType::Array, gguf::ValueType::I64,
-                           gguf::Integers(entry.counts.begin(), entry.counts.end())});
-}
-
-bool fits(const std::string& name, Notes& notes) {
-    if (name.size() + kSumSq.size() <= gguf::limits::kNameBytes) return true;
+bool fits(const std::string& name, Format format, Notes& notes) {
+    const std::string_view longest = format == Format::GgufExact ? kSumSqRest : kSumSq;
+    if (name.size() + longest.size() <= gguf::limits::kNameBytes) return true;
     notes.push_back(fmt::format(
         "entry {} is not stored: its name has {} bytes, and readers of GGUF accept {} after '{}' is added",
-        name, name.size(), gguf::limits::kNameBytes - kSumSq.size(), kSumSq));
+        name, name.size(), gguf::limits::kNameBytes - longest.size(), longest));
     return false;
 }
 
@@ -249,7 +271,7 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
     matrix.recount_chunks();
     matrix.extra = gguf::Metadata(where);
     for (const auto& [key, value] : reader.metadata().values())
-        if (key.starts_with(kOurs) && !key.starts_with(kExact)) matrix.extra.set(key, value);
+        if (key.starts_with(kOurs)) matrix.extra.set(key, value);
     return matrix;
 }
 
@@ -269,14 +291,17 @@ std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes
     for (const auto& [key, value] : matrix.extra.values()) writer.add(key, value);
     for (const auto& [name, entry] : matrix.entries) {
         const EntryStats* entry_stats = format == Format::Gguf2025 ? nullptr : &*next_stats++;
-        if (!fits(name, notes)) continue;
+        if (!fits(name, format, notes)) continue;
         if (entry.n_missing() != 0) notes.push_back(entry.partial_note(name));
-        if (format == Format::GgufExact) add_exact(writer, name, entry);
         const std::uint64_t columns = entry.columns_per_count();
         store.add(name, kSumSq, columns, entry.sum_sq);
         store.add(name, kCounts, 1, entry.counts);
         if (!entry.sum.empty()) store.add(name, kSum, columns, entry.sum);
         if (entry_stats != nullptr) store.add_stats(*entry_stats);
+        if (format != Format::GgufExact) continue;
+        store.add_rest(name, kSumSqRest, columns, entry.sum_sq, entry.sum_sq_low);
+        store.add_rest(name, kCountsRest, 1, entry.counts, {});
+        if (!entry.sum.empty()) store.add_rest(name, kSumRest, columns, entry.sum, entry.sum_low);
     }
     return writer.bytes();
 }

@@ -76,7 +76,7 @@ void read_entry(ByteReader& in, Matrix& matrix, EntryNames& names, Notes& notes)
     Entry entry;
     entry.width = n_values;
     entry.sum_sq = read_values(in, name, n_values, matrix.chunk_size);
-    entry.counts = {std::uint64_t{n_calls} * matrix.chunk_size};
+    entry.counts = {static_cast<double>(std::uint64_t{n_calls} * matrix.chunk_size)};
     names.add(matrix, name, std::move(entry), in.where());
 }
 
@@ -99,7 +99,7 @@ std::int32_t to_int32(std::uint64_t value, const std::string& name) {
 }
 
 void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, std::uint32_t chunk_size) {
-    const std::uint64_t calls = (entry.max_count() + chunk_size - 1) / chunk_size;
+    const auto calls = static_cast<std::uint64_t>(std::ceil(entry.max_count() / chunk_size));
     out.write(to_int32(name.size(), name));
     out.write_text(name);
     out.write(to_int32(calls, name));
@@ -107,7 +107,7 @@ void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, s
     const std::uint64_t columns = entry.columns_per_count();
     const auto scale = static_cast<float>(calls);
     for (std::size_t m = 0; m < entry.counts.size(); ++m) {
-        const std::uint64_t count = entry.counts[m];
+        const double count = entry.counts[m];
         for (std::uint64_t i = m * columns; i < (m + 1) * columns; ++i) {
             // Mean and product are both rounded to F32, so that the bytes are those of other writers. An
             // expert without data counts as mean 1, which tells quantisers to weigh its columns alike.

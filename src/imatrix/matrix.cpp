@@ -1,9 +1,11 @@
 #include "imatrix/matrix.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "core/error.h"
+#include "core/exact_sum.h"
 
 namespace assay::imatrix {
 
@@ -14,27 +16,31 @@ bool same(const gguf::Value& a, const gguf::Value& b) {
            a.data == b.data;
 }
 
-void check_mergeable(const std::string& name, const Entry& into, const Entry& from) {
-    if (into.sum_sq.size() != from.sum_sq.size())
-        throw_error(ErrorKind::Shape, "", "inconsistent size for {} ({} vs {})", name, into.sum_sq.size(),
-                    from.sum_sq.size());
-    const std::size_t a = into.counts.size(), b = from.counts.size();
-    const std::size_t many = std::max(a, b);
-    if (a != b && (std::min(a, b) != 1 || into.sum_sq.size() % many != 0))
-        throw_error(ErrorKind::Shape, "", "inconsistent expert count for {} ({} vs {})", name, a, b);
+/// What is missing nowhere need not be kept.
+void drop_zeros(std::vector<float>& low) {
+    if (std::ranges::all_of(low, [](float value) { return value == 0; })) low = {};
 }
 
-void add(std::vector<double>& into, const std::vector<double>& from) {
-    for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
+void add(std::vector<double>& into, std::vector<float>& into_low, const std::vector<double>& from,
+         const std::vector<float>& from_low) {
+    into_low.resize(into.size());
+    const ExactSums sums{into, into_low};
+    if (from_low.empty())
+        sums.add(std::span(from));
+    else
+        sums.add(from, from_low);
+    drop_zeros(into_low);
 }
 
 void merge_entry(const std::string& name, Entry& into, const Entry& from) {
     if (into.counts.size() < from.counts.size()) expand_counts(into, from.counts.size(), name);
-    add(into.sum_sq, from.sum_sq);
-    if (into.sum.size() == from.sum.size())
-        add(into.sum, from.sum);
-    else
+    add(into.sum_sq, into.sum_sq_low, from.sum_sq, from.sum_sq_low);
+    if (into.sum.size() == from.sum.size()) {
+        add(into.sum, into.sum_low, from.sum, from.sum_low);
+    } else {
         into.sum.clear();
+        into.sum_low.clear();
+    }
     const bool broadcast = from.counts.size() == 1;
     for (std::size_t i = 0; i < into.counts.size(); ++i) into.counts[i] += from.counts[broadcast ? 0 : i];
     // Of two widths with the same total the smaller one knows about heads.
@@ -66,12 +72,12 @@ void keep_common(gguf::Metadata& into, const gguf::Metadata& from) {
 
 }  // namespace
 
-std::uint64_t Entry::max_count() const noexcept {
+double Entry::max_count() const noexcept {
     return counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
 }
 
 std::uint64_t Entry::n_missing() const noexcept {
-    return static_cast<std::uint64_t>(std::count(counts.begin(), counts.end(), 0u));
+    return static_cast<std::uint64_t>(std::count(counts.begin(), counts.end(), 0.0));
 }
 
 std::string Entry::partial_note(std::string_view name) const {
@@ -83,11 +89,13 @@ std::string Entry::partial_note(std::string_view name) const {
 }
 
 std::uint32_t Matrix::n_chunks(std::uint64_t size) const noexcept {
-    std::uint64_t most = 0;
+    double most = 0;
     for (const auto& [name, entry] : entries)
         if (name.find(".nextn.") == std::string::npos) most = std::max(most, entry.max_count());
-    const std::uint64_t chunks = size == 0 ? 0 : most / size + (most % size + size / 2) / size;
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, UINT32_MAX));
+    // Half a chunk is size / 2 whole tokens.
+    const double half = static_cast<double>(size / 2);
+    const double chunks = size == 0 ? 0 : std::floor((most + half) / static_cast<double>(size));
+    return static_cast<std::uint32_t>(std::min<double>(chunks, UINT32_MAX));
 }
 
 void expand_counts(Entry& entry, std::uint64_t n, std::string_view name) {
@@ -101,32 +109,58 @@ void expand_counts(Entry& entry, std::uint64_t n, std::string_view name) {
 bool collapse_counts(Entry& entry) noexcept {
     if (entry.counts.empty()) return false;
     if (std::any_of(entry.counts.begin(), entry.counts.end(),
-                    [&](std::uint64_t count) { return count != entry.counts[0]; }))
+                    [&](double count) { return count != entry.counts[0]; }))
         return false;
     entry.counts.resize(1);
     return true;
 }
 
 Entry fold_heads(const Entry& entry, std::uint64_t n_heads) {
-    const auto fold = [&](const std::vector<double>& sums) {
-        std::vector<double> folded(sums.size() / n_heads, 0.0);
-        for (std::size_t i = 0; i < sums.size(); ++i) folded[i % folded.size()] += sums[i];
-        return folded;
-    };
     Entry folded;
     folded.width = entry.sum_sq.size() / n_heads;
-    folded.sum_sq = fold(entry.sum_sq);
-    if (!entry.sum.empty()) folded.sum = fold(entry.sum);
-    folded.counts = {entry.max_count() * n_heads};
+    const auto fold = [&](const std::vector<double>& sums, const std::vector<float>& low,
+                          std::vector<double>& to, std::vector<float>& to_low) {
+        to.resize(sums.size() / n_heads);
+        to_low.resize(to.size());
+        for (std::size_t first = 0; first < sums.size(); first += to.size()) {
+            const std::span head(sums.data() + first, to.size());
+            if (low.empty())
+                ExactSums{to, to_low}.add(head);
+            else
+                ExactSums{to, to_low}.add(head, std::span(low.data() + first, to.size()));
+        }
+    };
+    fold(entry.sum_sq, entry.sum_sq_low, folded.sum_sq, folded.sum_sq_low);
+    if (!entry.sum.empty()) fold(entry.sum, entry.sum_low, folded.sum, folded.sum_low);
+    drop_zeros(folded.sum_sq_low);
+    drop_zeros(folded.sum_low);
+    folded.counts = {entry.max_count() * static_cast<double>(n_heads)};
     return folded;
 }
 
-void add_entry(Matrix& into, const std::string& name, Entry entry) {
+void Entry::widen() {
+    sum_sq_low.resize(sum_sq.size());
+    sum_low.resize(sum.size());
+}
+
+void check_mergeable(const std::string& name, const Entry& into, const Entry& from) {
+    if (into.sum_sq.size() != from.sum_sq.size())
+        throw_error(ErrorKind::Shape, "", "inconsistent size for {} ({} vs {})", name, into.sum_sq.size(),
+                    from.sum_sq.size());
+    const std::size_t a = into.counts.size(), b = from.counts.size();
+    const std::size_t many = std::max(a, b);
+    if (a != b && (std::min(a, b) != 1 || into.sum_sq.size() % many != 0))
+        throw_error(ErrorKind::Shape, "", "inconsistent expert count for {} ({} vs {})", name, a, b);
+}
+
+void add_entry(Matrix& into, const std::string& name, const Entry& entry) {
     if (const auto known = into.entries.find(name); known != into.entries.end()) {
         check_mergeable(name, known->second, entry);
         merge_entry(name, known->second, entry);
     } else {
-        into.entries.emplace(name, std::move(entry));
+        Entry& added = into.entries.emplace(name, entry).first->second;
+        drop_zeros(added.sum_sq_low);
+        drop_zeros(added.sum_low);
     }
 }
 

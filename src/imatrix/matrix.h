@@ -22,11 +22,16 @@ using Notes = std::vector<std::string>;
 /// A dense weight has one matrix and one count, an expert weight one of each per expert. A weight stored per
 /// head (`attn_k_b`, `attn_v_b`) has a matrix per head but one count, because every head sees every token.
 /// Files do not tell heads from columns: such an entry comes back with width = heads * n_in.
+///
+/// Sums are exact (core/exact_sum.h): what f64 cannot hold of them stands in the low parts.
 struct Entry {
-    std::uint64_t width = 0;            ///< n_in, the columns of one matrix
-    std::vector<double> sum_sq;         ///< [n_matrices * width] sum of x^2
-    std::vector<double> sum;            ///< same shape: sum of x; empty when unknown
-    std::vector<std::uint64_t> counts;  ///< rows summed, [1] or [n_matrices]
+    std::uint64_t width = 0;     ///< n_in, the columns of one matrix
+    std::vector<double> sum_sq;  ///< [n_matrices * width] sum of x^2
+    std::vector<double> sum;     ///< same shape: sum of x; empty when unknown
+    /// Rows summed, [1] or [n_matrices]; a row may count more or less than 1, and x as often.
+    std::vector<double> counts;
+    std::vector<float> sum_sq_low = {};  ///< in the shape of sum_sq; empty: nothing is missing there
+    std::vector<float> sum_low = {};     ///< likewise of sum
 
     bool operator==(const Entry&) const = default;
     std::uint64_t n_matrices() const noexcept { return width == 0 ? 0 : sum_sq.size() / width; }
@@ -34,12 +39,14 @@ struct Entry {
     std::uint64_t columns_per_count() const noexcept {
         return counts.empty() ? 0 : sum_sq.size() / counts.size();
     }
-    std::uint64_t max_count() const noexcept;
+    double max_count() const noexcept;
     /// Counts that are zero: experts that no token was routed to.
     std::uint64_t n_missing() const noexcept;
     /// "entry 'NAME' has partial data (P%)", P the share of counts above zero, the name padded to 40; empty
     /// when nothing is missing.
     std::string partial_note(std::string_view name) const;
+    /// Gives low parts to all sums.
+    void widen();
 };
 
 struct Matrix {
@@ -74,8 +81,12 @@ bool collapse_counts(Entry& entry) noexcept;
 /// who takes its tensor for one of width / n_heads columns.
 Entry fold_heads(const Entry& entry, std::uint64_t n_heads);
 
-/// Adds these sums and counts to those of the same name, if any. Throws as merge().
-void add_entry(Matrix& into, const std::string& name, Entry entry);
+/// Throws Error{Shape} "inconsistent size for NAME (a vs b)" or "inconsistent expert count for NAME (a vs b)"
+/// where the two cannot be added.
+void check_mergeable(const std::string& name, const Entry& into, const Entry& from);
+
+/// Adds these sums and counts to those of the same name, if any. Throws as check_mergeable().
+void add_entry(Matrix& into, const std::string& name, const Entry& entry);
 
 /// Adds the sums and counts of `from`. A single count that meets several is expanded first. An entry that
 /// only one side has is kept as it is; the sum of x survives where both sides know it; of the extra keys
@@ -84,8 +95,7 @@ void add_entry(Matrix& into, const std::string& name, Entry entry);
 /// others. The chunk size is that of the first side that has it from a GGUF file, else of the first; a note
 /// tells when two files differ: the sums are weighted by tokens, so they need no correction. The number of
 /// blocks that predict ahead is that of the first side that has any, likewise. A note also tells of matrices
-/// without any entry in common. Throws Error{Shape} "inconsistent size for NAME (a vs b)" or "inconsistent
-/// expert count for NAME (a vs b)"; `into` is unchanged then.
+/// without any entry in common. Throws as check_mergeable(); `into` is unchanged then.
 void merge(Matrix& into, const Matrix& from, Notes& notes);
 
 }  // namespace assay::imatrix

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <map>
 #include <numeric>
 #include <set>
@@ -20,6 +21,8 @@ constexpr std::size_t kResultWidth = 24;
 constexpr std::size_t kNameWidth = 40;
 
 using Stages = std::vector<const Stage*>;
+
+enum class Purpose : std::uint8_t { Reading, Comparing };
 
 Stages stages_of(const std::vector<Stage>& all) {
     Stages stages;
@@ -64,9 +67,12 @@ class Section {
   public:
     /// Tensors whose names begin with own_prefix are the section's own. `mentioned`: values that have names
     /// though no step may touch them.
-    Section(const Program& program, const std::set<std::int32_t>& shared, Stages stages,
+    Section(const Program& program, Purpose purpose, const std::set<std::int32_t>& shared, Stages stages,
             std::string own_prefix, std::initializer_list<Value> mentioned)
-        : program_(program), own_prefix_(std::move(own_prefix)), stages_(std::move(stages)) {
+        : program_(program),
+          purpose_(purpose),
+          own_prefix_(std::move(own_prefix)),
+          stages_(std::move(stages)) {
         std::vector<std::int32_t> ids = values_in(stages_);
         for (const Value& value : mentioned)
             if (value.present()) ids.push_back(value.id);
@@ -113,7 +119,9 @@ class Section {
     std::string vector_line(const Vector& vector) const {
         std::string values;
         if (!vector.values.empty())
-            values = fmt::format("computed: {} .. {}", vector.values.front(), vector.values.back());
+            values = purpose_ == Purpose::Reading
+                         ? fmt::format("computed: {} .. {}", vector.values.front(), vector.values.back())
+                         : fmt::format("computed: {}", fmt::join(vector.values, " "));
         return tensor_line(vector.name, fmt::format("[{}]", vector.size), values);
     }
 
@@ -155,7 +163,8 @@ class Section {
                 fmt::format("sums of {} columns",
                             weight.n_matrices == 1 ? fmt::to_string(weight.n_in)
                                                    : fmt::format("{} x {}", weight.n_matrices, weight.n_in)));
-            if (!weight.scale.empty()) out += tensor_line(weight.scale, "", "factor of the product");
+            if (!weight.scale.empty() && purpose_ == Purpose::Reading)
+                out += tensor_line(weight.scale, "", "factor of the product");
         }
         if (const auto* experts = std::get_if<Experts>(&operation))
             if (experts->router.lookup.present()) out += weight_line(experts->router.lookup, "");
@@ -173,6 +182,7 @@ class Section {
     }
 
     const Program& program_;
+    const Purpose purpose_;
     const std::string own_prefix_;
     const Stages stages_;
     std::map<std::string, int> named_;
@@ -210,10 +220,12 @@ std::string body_of(const Layer& layer, const Section& section) {
     return read.empty() ? out : out + fmt::format("  similarity reads {}\n", read);
 }
 
-std::vector<Alike> kinds_of_layers(const Program& program, const std::set<std::int32_t>& shared) {
+std::vector<Alike> kinds_of_layers(const Program& program, Purpose purpose,
+                                   const std::set<std::int32_t>& shared) {
     std::vector<Alike> kinds;
     for (const Layer& layer : program.layers) {
-        const Section section(program, shared, stages_of(layer.stages), fmt::format("blk.{}.", layer.index),
+        const Section section(program, purpose, shared, stages_of(layer.stages),
+                              fmt::format("blk.{}.", layer.index),
                               {layer.input, layer.ffn_input, layer.residual, layer.left});
         Alike made{body_of(layer, section), section.computed(), {layer.index}};
         const auto same = std::ranges::find_if(kinds, [&](const Alike& kind) {
@@ -239,28 +251,27 @@ std::string logits(const Section& section, const Value& final, const Output& out
     return out;
 }
 
-}  // namespace
-
-std::string to_text(const Program& program, std::optional<std::int64_t> layer) {
+std::string text_for(Purpose purpose, const Program& program, std::optional<std::int64_t> layer) {
     const std::set<std::int32_t> shared = shared_values(program);
-    std::string out =
-        fmt::format("{} {}: {} layers, hidden {}, vocab {}\n", printable(program.architecture),
-                    printable(program.name), program.layers.size(), program.hidden, program.n_vocab);
-    const Section start(program, shared, {&program.start}, "", {});
+    std::string out = fmt::format("{} {}: {} layers, hidden {}, vocab {}\n", printable(program.architecture),
+                                  purpose == Purpose::Reading ? printable(program.name) : "",
+                                  program.layers.size(), program.hidden, program.n_vocab);
+    const Section start(program, purpose, shared, {&program.start}, "", {});
     if (!layer) out += "\nstart\n" + start.steps();
-    for (const Alike& kind : kinds_of_layers(program, shared)) {
+    for (const Alike& kind : kinds_of_layers(program, purpose, shared)) {
         if (layer && std::ranges::find(kind.layers, *layer) == kind.layers.end()) continue;
         out += fmt::format("\nlayer{} {}\n", kind.layers.size() > 1 ? "s" : "", ranges(kind.layers));
         out += kind.text;
     }
     if (layer) return out;
-    const Section head(program, shared, {&program.head}, "", {program.final});
+    const Section head(program, purpose, shared, {&program.head}, "", {program.final});
     out += "\nhead\n" + head.steps() +
            logits(head, program.final, program.output, "sums where the output is observed");
     for (const NextN& block : program.nextn) {
         Stages stages = stages_of(block.stages);
         stages.push_back(&block.head);
-        const Section section(program, shared, stages, fmt::format("blk.{}.", block.block), {block.final});
+        const Section section(program, purpose, shared, stages, fmt::format("blk.{}.", block.block),
+                              {block.final});
         const bool own = block.output.linear.weight.name != program.output.linear.weight.name;
         out += fmt::format("\nNextN block {}: its rows are tokens from the chunk's token {} on\n",
                            block.block, block.ahead) +
@@ -274,5 +285,13 @@ std::string to_text(const Program& program, std::optional<std::int64_t> layer) {
                         [](std::int64_t sum, const Entry& entry) { return sum + entry.columns; });
     return out + fmt::format("\nmatrix: {} entries of {} columns together\n", entries.size(), columns);
 }
+
+}  // namespace
+
+std::string to_text(const Program& program, std::optional<std::int64_t> layer) {
+    return text_for(Purpose::Reading, program, layer);
+}
+
+std::string computation_text(const Program& program) { return text_for(Purpose::Comparing, program, {}); }
 
 }  // namespace assay::model

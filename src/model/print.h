@@ -15,4 +15,8 @@ namespace assay::model {
 /// printable. With `layer`, which must exist, only that one and those like it are named.
 std::string to_text(const Program& program, std::optional<std::int64_t> layer = {});
 
+/// The same for comparing what two files of a model compute: with every computed number, without the model's
+/// name and the factors of products, which depend on how weights are stored.
+std::string computation_text(const Program& program);
+
 }  // namespace assay::model

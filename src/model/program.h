@@ -308,19 +308,22 @@ struct Router {
     Gating gating = Gating::Softmax;
     bool normalise = false;  ///< weights of the chosen sum to 1
     float weight_scale = 1;
-    Vector selection_bias{};     ///< [n_experts]
+    Vector selection_bias{};     ///< [n_experts * logits_per_expert]
     bool select_logits = false;  ///< the scores are the logits + selection_bias
     /// Consecutive groups of experts: only the n_groups_used with the largest sum of their two best scores.
     std::int64_t n_groups = 1;
     std::int64_t n_groups_used = 1;
     Weight lookup{};  ///< experts by token id (i32 [n_used, vocab]) instead of by score
+    /// So many consecutive logits stand for one expert, which is taken as often as they are chosen, each time
+    /// with the score of the logit of the expert's own number.
+    std::int64_t logits_per_expert = 1;
 };
 
 /// out += sum over the chosen experts e of weight_e * (down_e function(gate_e x, up_e x)). A stage of its
 /// own: all rows of a wave go through, expert by expert.
 struct Experts {
     Value x{};
-    Value logits{};  ///< [n_experts]
+    Value logits{};  ///< [n_experts * logits_per_expert]
     Router router{};
     Linear gate{};  ///< absent: fused or without
     Linear up{};    ///< or both fused, gate rows first

@@ -66,6 +66,7 @@ constexpr auto kArchitectures = std::to_array<std::pair<std::string_view, BuildF
     {"granite_swa", build_granite_swa},
     {"granitehybrid", build_granitehybrid},
     {"granitemoe", build_granite},
+    {"graniteswitch", build_granite},
     {"grok", build_grok},
     {"grovemoe", build_grovemoe},
     {"hrm_text", build_hrm_text},

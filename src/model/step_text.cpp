@@ -149,8 +149,10 @@ struct Words {
                when(router.n_groups > 1,
                     fmt::format("{} of {} groups", router.n_groups_used, router.n_groups)) +
                when(router.lookup.present(), "chosen by token") +
-               when(router.select_logits, "chosen by logits") + ", " +
-               describe(op.function, op.gate.present() || op.fused) +
+               when(router.select_logits, "chosen by logits") +
+               when(router.logits_per_expert > 1,
+                    fmt::format("{} logits for each", router.logits_per_expert)) +
+               ", " + describe(op.function, op.gate.present() || op.fused) +
                when(op.weigh_input, "weights on the input");
     }
 };

@@ -20,17 +20,12 @@ std::int32_t ngram_row(const Ngram& ngram, std::span<const std::int32_t> tokens)
 
 }  // namespace
 
-std::vector<std::int32_t> table_rows(const Lookup& lookup, std::span<const std::int32_t> tokens,
-                                     std::int64_t n_ctx) {
+std::vector<std::int32_t> table_rows(const Lookup& lookup, std::span<const std::int32_t> tokens) {
     std::vector<std::int32_t> rows(tokens.begin(), tokens.end());
     if (lookup.row == Lookup::Row::Token) return rows;
-    const auto chunk = static_cast<std::size_t>(n_ctx);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::size_t position = i % chunk;
-        rows[i] = lookup.row == Lookup::Row::Position
-                      ? static_cast<std::int32_t>(position)
-                      : ngram_row(lookup.ngram, tokens.subspan(i - position, position + 1));
-    }
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        rows[i] = lookup.row == Lookup::Row::Position ? static_cast<std::int32_t>(i)
+                                                      : ngram_row(lookup.ngram, tokens.first(i + 1));
     return rows;
 }
 

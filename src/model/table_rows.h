@@ -9,8 +9,7 @@
 
 namespace assay::model {
 
-/// One for each token; tokens are whole chunks of n_ctx.
-std::vector<std::int32_t> table_rows(const Lookup& lookup, std::span<const std::int32_t> tokens,
-                                     std::int64_t n_ctx);
+/// One for each token of a chunk.
+std::vector<std::int32_t> table_rows(const Lookup& lookup, std::span<const std::int32_t> tokens);
 
 }  // namespace assay::model

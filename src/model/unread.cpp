@@ -148,6 +148,9 @@ constexpr auto kIdle = std::to_array<Idle>({
     {"blk.0.attn_res_score.", "", " kimi-k3 "},
     // The reference selects keys by them with flash attention only.
     {"blk.*.indexer.", "", " minimax-m3 "},
+    // Adapters that tokens of their own switch on; calibrate/chunks.cpp refuses texts with such tokens.
+    {"blk.*.", ".lora_a", " graniteswitch "},
+    {"blk.*.", ".lora_b", " graniteswitch "},
     // For programs that round activations: the scale is that of their rounding.
     {"", ".input_scale"},
 });

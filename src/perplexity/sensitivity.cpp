@@ -1,18 +1,8 @@
 #include "perplexity/sensitivity.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace assay::perplexity {
-
-namespace {
-
-/// Of the mean of n values with this variance (by the sums of squares over n).
-double error_of_mean(double variance, double n) {
-    return n > 1 ? std::sqrt(std::max(0.0, variance) / (n - 1)) : 0;
-}
-
-}  // namespace
 
 void PairedSums::add(double reference_loss, double loss, double kl) noexcept {
     const double d = loss - reference_loss;
@@ -59,9 +49,7 @@ Measured PairedSums::perplexity_change() const noexcept {
 }
 
 Measured PairedSums::mean_divergence() const noexcept {
-    const auto n = static_cast<double>(count);
-    const double mean = divergence / n;
-    return {mean, error_of_mean(divergence_squared / n - mean * mean, n)};
+    return mean_of(divergence, divergence_squared, static_cast<double>(count));
 }
 
 }  // namespace assay::perplexity

@@ -12,15 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "perplexity/perplexity.h"
+#include "perplexity/measured.h"
 
 namespace assay::perplexity {
-
-/// A figure and one standard error.
-struct Measured {
-    double value = 0;
-    double error = 0;
-};
 
 /// Sums over positions. Chunks add theirs in chunk order.
 struct PairedSums {

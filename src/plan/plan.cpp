@@ -87,28 +87,19 @@ std::vector<std::int32_t> PassPlan::live_slots(std::size_t stage) const {
     return live;
 }
 
-std::uint64_t PassPlan::bytes_per_chunk() const noexcept {
+std::uint64_t PassPlan::chunk_bytes(std::int64_t n_tokens) const noexcept {
     std::int64_t per_row = 0;
     for (const Slot& slot : slots_) per_row += slot.cols * backend::size_of(slot.type);
     if (options_.losses)
-        for (const Scoring& scoring : scorings_) per_row += scoring.final.cols * operand_bytes_ / 2;
-    return static_cast<std::uint64_t>(per_row * options_.n_ctx) + expert_sums_bytes();
+        for (const Scoring& scoring : scorings_)
+            per_row += scoring.final.cols * operand_bytes_ / (options_.unequal ? 1 : 2);
+    return static_cast<std::uint64_t>(per_row * n_tokens) + expert_sums_bytes();
 }
 
 std::uint64_t PassPlan::group_sums_bytes() const noexcept {
     std::int64_t most = 0;
     for (const StagePlan& stage : stages_) most = std::max(most, stage.observed_columns);
-    return static_cast<std::uint64_t>(most * kSumsBytes * group_chunks_);
-}
-
-std::uint64_t PassPlan::waiting_bytes_per_chunk() const noexcept {
-    std::int64_t most = 0, columns = 0;
-    for (std::size_t s = 0; s < stages_.size(); ++s) {
-        if (s == 0 || stages_[s].layer != stages_[s - 1].layer) columns = 0;
-        columns += stages_[s].observed_columns;
-        most = std::max(most, columns);
-    }
-    return static_cast<std::uint64_t>(most * kSumsBytes);
+    return static_cast<std::uint64_t>(most * kSumsBytes * most_group_chunks());
 }
 
 std::uint64_t PassPlan::delivery_bytes() const noexcept {
@@ -118,8 +109,7 @@ std::uint64_t PassPlan::delivery_bytes() const noexcept {
 std::uint64_t PassPlan::workspace_bytes() const noexcept {
     std::int64_t widest = 0;
     for (const StagePlan& stage : stages_) widest = std::max(widest, stage.bytes_per_row);
-    return static_cast<std::uint64_t>(widest * group_chunks_ * options_.n_ctx) + group_sums_bytes() +
-           delivery_bytes();
+    return static_cast<std::uint64_t>(widest * group_rows()) + group_sums_bytes() + delivery_bytes();
 }
 
 /// A batch of experts leaves two parcels of sums for every chunk of the wave, and those of the batches before
@@ -148,7 +138,7 @@ std::uint64_t PassPlan::all_weight_bytes() const noexcept {
 std::uint64_t PassPlan::stream_bytes() const noexcept {
     // One being prepared, the next one read; more where they are small, so that the disk never waits.
     const std::uint64_t pair =
-        largest_run(pieces_, 2, [](const Piece& p) { return gguf::StreamStage::size_bytes(p.reads); });
+        largest_run(pieces_, 2, [](const Piece& p) { return gguf::JobBytes::size_bytes(p.reads); });
     return std::max(pair, kLeastStreamBytes);
 }
 

@@ -3,6 +3,7 @@
 // nothing is read, prepared or allocated.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -18,7 +19,9 @@
 namespace assay::plan {
 
 struct PassOptions {
-    std::int64_t n_ctx = 512;
+    std::int64_t n_ctx = 512;  ///< tokens of a chunk
+    /// Chunks may be shorter, and all of their tokens may be scored, not just those of the second half.
+    bool unequal = false;
     /// Name of the output matrix when its input is to be collected; empty: it is not.
     std::string observed_output;
     bool losses = true;
@@ -32,6 +35,8 @@ struct PassOptions {
 
 /// Parcels of sums that may be under way whatever their size: one is received while others travel.
 inline constexpr std::size_t kFewParcels = 4;
+/// Chunks of a group have so many rows on average, or there are fewer of them: each has sums of its own.
+inline constexpr std::int64_t kLeastChunkRows = 32;
 
 /// What a value is stored as.
 enum class Form : std::uint8_t {
@@ -73,7 +78,6 @@ struct StagePlan {
     std::int64_t layer = -1;  ///< -1: start; the number of layers: head; more: blocks that predict ahead
     bool observed = false;    ///< products outside of layers and blocks are computed and not collected
     std::int64_t ahead = 0;   ///< tokens that its chunks lack at their beginning (model::NextN)
-    std::int64_t n_rows = 0;  ///< of a chunk: the others
     model::Value leaves{};    ///< by a head: PassPlan::scorings()[ahead].final
     std::vector<Instruction> instructions;
     std::vector<Local> locals;
@@ -96,8 +100,7 @@ struct Slot {
     backend::DType type = backend::DType::F32;
 };
 
-/// What the losses of the trunk (the first), or of the block `ahead`, are computed from. All score the same
-/// tokens of a chunk: those of its second half but for the first of them.
+/// What the losses of the trunk (the first), or of the block `ahead`, are computed from.
 struct Scoring {
     model::Value final{};
     std::int64_t ahead = 0;      ///< of its rows
@@ -126,7 +129,11 @@ class PassPlan {
     }
     /// Slots whose values are there before a stage and needed by it or after it.
     std::vector<std::int32_t> live_slots(std::size_t stage) const;
-    std::int64_t group_chunks() const noexcept { return group_chunks_; }
+    // A group has as many whole chunks as these bounds allow, at least one.
+    std::int64_t group_rows() const noexcept { return group_chunks_ * options_.n_ctx; }
+    std::int64_t most_group_chunks() const noexcept {
+        return options_.unequal ? std::max(group_chunks_, group_rows() / kLeastChunkRows) : group_chunks_;
+    }
     /// Steps that progress counts: layers, blocks behind them, and one for the output projections.
     std::int64_t n_steps() const noexcept {
         return std::ssize(program_.layers) + std::ssize(program_.nextn) + 1;
@@ -134,13 +141,13 @@ class PassPlan {
     /// Pieces that are made while one is used.
     std::size_t pieces_ahead() const noexcept { return pieces_ahead_; }
 
-    // Bytes. Activations: per chunk of a wave, and beside the wave.
-    std::uint64_t bytes_per_chunk() const noexcept;
+    // Bytes. Activations: per chunk of n_ctx tokens of a wave, and beside the wave.
+    std::uint64_t bytes_per_chunk() const noexcept { return chunk_bytes(options_.n_ctx); }
+    /// The same of a chunk of so many tokens.
+    std::uint64_t chunk_bytes(std::int64_t n_tokens) const noexcept;
     std::uint64_t workspace_bytes() const noexcept;
     /// Sums on their way to the sink; part of workspace_bytes().
     std::uint64_t delivery_bytes() const noexcept;
-    /// Per chunk, and only beside other passes: sums that wait for their turn, those of a layer at most.
-    std::uint64_t waiting_bytes_per_chunk() const noexcept;
     /// Prepared weights at any one time, unless they are kept.
     std::uint64_t weight_bytes() const noexcept;
     /// Prepared weights, all of them.

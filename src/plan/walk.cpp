@@ -72,7 +72,6 @@ void Walk::list_steps() {
         plan.layer = layer;
         plan.observed = observed;
         plan.ahead = ahead;
-        plan.n_rows = options_.n_ctx - ahead;
         for (std::size_t i = 0; i < stage.steps.size(); ++i)
             plan.instructions.push_back({.kind = Instruction::Kind::Step, .step = i});
         return plan;

@@ -7,12 +7,10 @@
 #include <cstdint>
 
 #include "core/half.h"
+#include "core/host_device.h"
 
 #if defined(__CUDACC__)
 #include <cuda_fp16.h>
-#define ASSAY_HOST_DEVICE __host__ __device__
-#else
-#define ASSAY_HOST_DEVICE
 #endif
 
 namespace assay::quant {

@@ -155,7 +155,7 @@ InputEnergy::InputEnergy(const gguf::Tensor& tensor, const imatrix::Entry* entry
         values_[i] = static_cast<float>(entry->sum_sq[i] * to_unit);
 
     double uses = 0.0;  // of experts; a dense weight is used once per token
-    for (const std::uint64_t count : entry->counts) uses += static_cast<double>(count);
+    for (const double count : entry->counts) uses += count;
     unit_ = 1.0 / (to_unit * uses);
     std::vector<double> mean(n_in_, 0.0);  // of one use, over all matrices
     for (std::size_t i = 0; i < values_.size(); ++i) mean[i % n_in_] += entry->sum_sq[i] * to_unit / uses;

@@ -70,12 +70,15 @@ Json to_json(const stats::ActivationLayer& layer) {
 
 Json to_json(const stats::Coverage& coverage) {
     Json experts = Json::array();
-    for (const auto& weight : coverage.experts)
+    for (const auto& weight : coverage.experts) {
+        Json rows = Json::array();
+        for (const double count : weight.counts) rows.push_back(row_count(count));
         experts.push_back({{"name", weight.name},
                            {"missing", weight.n_missing},
                            {"starving", weight.n_starving},
                            {"least_fed_expert", weight.least_fed},
-                           {"rows", weight.counts}});
+                           {"rows", std::move(rows)}});
+    }
     return {{"verdict", stats::to_string(coverage.verdict())},
             {"sentence", coverage.sentence()},
             {"weights", coverage.n_weights},
@@ -105,8 +108,8 @@ Json to_json(const similarity::Similarity& similarity) {
         for (std::size_t i = 0; i < sums.size(); ++i) {
             if (sums[i].count == 0) continue;
             const auto count = static_cast<double>(sums[i].count);
-            Json layer = {{"layer", i}, {"cos_sim", sums[i].cos / count}};
-            if (residual) layer["relative_change"] = sums[i].relative_change / count;
+            Json layer = {{"layer", i}, {"cos_sim", sums[i].cos.high / count}};
+            if (residual) layer["relative_change"] = sums[i].relative_change.high / count;
             layer["tokens"] = sums[i].count;
             layers.push_back(std::move(layer));
         }

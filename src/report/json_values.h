@@ -23,6 +23,12 @@ Json to_json(const stats::Change& change);
 Json to_json(const stats::Comparison& comparison);
 Json to_json(const MatrixReport& report);
 
+/// What rows count together: a whole number wherever it is one.
+inline Json row_count(double count) {
+    const auto whole = static_cast<std::uint64_t>(count);
+    return static_cast<double>(whole) == count ? Json(whole) : Json(count);
+}
+
 /// An array of to_json of each element.
 template <typename Range> Json array_of(const Range& range) {
     Json array = Json::array();

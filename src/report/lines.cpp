@@ -18,6 +18,11 @@ std::string_view word(similarity::Kind kind) {
     return "ffn";
 }
 
+std::string figure(const std::optional<perplexity::Estimate>& estimate) {
+    if (!estimate) return "unknown, the variance is not positive";
+    return fmt::format("{:.4f} +/- {:.5f}", estimate->perplexity, estimate->error);
+}
+
 }  // namespace
 
 std::string chunk_text(std::uint64_t n, double running_perplexity) {
@@ -31,10 +36,11 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate) {
 
 std::string nextn_text(std::int64_t block, std::int64_t tokens,
                        const std::optional<perplexity::Estimate>& estimate) {
-    const std::string figure = estimate
-                                   ? fmt::format("{:.4f} +/- {:.5f}", estimate->perplexity, estimate->error)
-                                   : "unknown, the variance is not positive";
-    return fmt::format("NextN block {}, {} tokens ahead: PPL = {}\n", block, tokens, figure);
+    return fmt::format("NextN block {}, {} tokens ahead: PPL = {}\n", block, tokens, figure(estimate));
+}
+
+std::string role_text(std::string_view role, const std::optional<perplexity::Estimate>& estimate) {
+    return fmt::format("{} tokens: PPL = {}\n", role, figure(estimate));
 }
 
 std::string similarity_text(const similarity::Similarity& similarity) {
@@ -63,7 +69,8 @@ std::string residual_text(const similarity::Similarity& similarity) {
         for (const Kind kind : kParts) {
             const similarity::Sum& sum = similarity.sums(kind)[layer];
             const double count = sum.count > 0 ? static_cast<double>(sum.count) : std::nan("");
-            text += fmt::format("  {:>7.4f} {:>8.4f}", sum.cos / count, sum.relative_change / count);
+            text +=
+                fmt::format("  {:>7.4f} {:>8.4f}", sum.cos.high / count, sum.relative_change.high / count);
         }
         text += "\n";
     }

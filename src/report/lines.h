@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "perplexity/perplexity.h"
 #include "similarity/similarity.h"
@@ -20,6 +21,9 @@ std::string estimate_text(const std::optional<perplexity::Estimate>& estimate);
 /// after the one it reads.
 std::string nextn_text(std::int64_t block, std::int64_t tokens,
                        const std::optional<perplexity::Estimate>& estimate);
+
+/// "assistant tokens: PPL = ... +/- ...\n": how well the model does on the tokens that a role says.
+std::string role_text(std::string_view role, const std::optional<perplexity::Estimate>& estimate);
 
 /// The sorted importance lists of ik_llama.cpp's --layer-similarity: layer, attention, ffn; empty ones are
 /// left out.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/exact_sum.h"
 #include "core/kinds.h"
 
 namespace assay::similarity {
@@ -19,8 +20,8 @@ inline constexpr std::array<Kind, 3> kInputKinds{Kind::Layer, Kind::Attention, K
 
 /// The cosines of one layer, summed over tokens.
 struct Sum {
-    double cos = 0;
-    double relative_change = 0;  ///< sum of |b - a| / |a|; of the residual kinds
+    ExactSum cos;
+    ExactSum relative_change;  ///< sum of |b - a| / |a|; of the residual kinds
     std::uint64_t count = 0;
 };
 
@@ -33,9 +34,10 @@ class Similarity {
   public:
     /// Adds the sum of `count` cosines of layer `layer` >= 0.
     void add(Kind kind, int layer, double cos_sum, std::uint64_t count) {
-        add(kind, layer, {cos_sum, 0, count});
+        add(kind, layer, {cos_sum, {}, count});
     }
     void add(Kind kind, int layer, const Sum& sum);
+    void add(const Similarity& other);
 
     /// By layer; layers that were never added have count 0.
     const std::vector<Sum>& sums(Kind kind) const noexcept { return sums_[static_cast<std::size_t>(kind)]; }

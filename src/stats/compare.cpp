@@ -20,8 +20,8 @@ Pair common_columns(const imatrix::Entry& a, const imatrix::Entry& b) {
     for (std::size_t m = 0; m < a.counts.size(); ++m) {
         if (a.counts[m] == 0 || b.counts[m] == 0) continue;
         for (std::size_t i = m * columns; i < (m + 1) * columns; ++i) {
-            pair.first.push_back(a.sum_sq[i] / static_cast<double>(a.counts[m]));
-            pair.second.push_back(b.sum_sq[i] / static_cast<double>(b.counts[m]));
+            pair.first.push_back(a.sum_sq[i] / a.counts[m]);
+            pair.second.push_back(b.sum_sq[i] / b.counts[m]);
         }
     }
     return pair;

@@ -10,13 +10,13 @@ namespace assay::stats {
 
 namespace {
 
-bool starves(std::uint64_t count) { return count > 0 && count < kStarvingRows; }
+bool starves(double count) { return count > 0 && count < kStarvingRows; }
 
 ExpertCoverage expert_coverage(const std::string& name, const imatrix::Entry& entry) {
     ExpertCoverage experts{name, entry.counts, entry.n_missing()};
     experts.n_starving =
         static_cast<std::uint64_t>(std::count_if(entry.counts.begin(), entry.counts.end(), starves));
-    std::vector<std::uint64_t> sorted = entry.counts;
+    std::vector<double> sorted = entry.counts;
     std::sort(sorted.begin(), sorted.end());
     experts.least_fed =
         static_cast<std::uint64_t>(std::ranges::min_element(entry.counts) - entry.counts.begin());
@@ -26,7 +26,7 @@ ExpertCoverage expert_coverage(const std::string& name, const imatrix::Entry& en
     return experts;
 }
 
-std::string counted(std::uint64_t n, std::string_view one, std::string_view many) {
+template <typename Number> std::string counted(Number n, std::string_view one, std::string_view many) {
     return fmt::format("{} {}", n, n == 1 ? one : many);
 }
 

@@ -12,15 +12,15 @@ namespace assay::stats {
 
 /// The mean of k squares of a normal variable has a relative error of sqrt(2 / k): 14 % at 100 rows. Below
 /// that the order of an expert's columns is largely noise.
-inline constexpr std::uint64_t kStarvingRows = 100;
+inline constexpr int kStarvingRows = 100;
 
 /// The counts of one expert weight.
 struct ExpertCoverage {
     std::string name;
-    std::vector<std::uint64_t> counts;  ///< [n_experts]
-    std::uint64_t n_missing = 0;        ///< experts without any row
-    std::uint64_t n_starving = 0;       ///< experts with 1 to kStarvingRows - 1 rows
-    std::uint64_t least = 0, median = 0, most = 0;
+    std::vector<double> counts;    ///< [n_experts]
+    std::uint64_t n_missing = 0;   ///< experts without any row
+    std::uint64_t n_starving = 0;  ///< experts with some rows, fewer than kStarvingRows
+    double least = 0, median = 0, most = 0;
     std::uint64_t least_fed = 0;  ///< the first expert with the least rows
 };
 
@@ -33,7 +33,7 @@ enum class Verdict {
 struct Coverage {
     std::uint64_t n_weights = 0;
     std::vector<ExpertCoverage> experts;  ///< by name
-    std::vector<std::string> thin;        ///< dense weights with 1 to kStarvingRows - 1 rows
+    std::vector<std::string> thin;        ///< dense weights with some, fewer than kStarvingRows
     std::vector<std::string> empty;       ///< weights without any row
     std::vector<std::string> absent;      ///< expected weights that the matrix does not know
     /// Types that quantisers refuse without data, for a reader; set by who knows them.

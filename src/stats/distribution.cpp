@@ -22,7 +22,7 @@ std::vector<Outlier> columns_of(const imatrix::Entry& entry) {
     for (std::uint64_t m = 0; m < entry.counts.size(); ++m) {
         if (entry.counts[m] == 0) continue;
         for (std::uint64_t j = 0; j < width; ++j)
-            columns.push_back({m, j, entry.sum_sq[m * width + j] / static_cast<double>(entry.counts[m])});
+            columns.push_back({m, j, entry.sum_sq[m * width + j] / entry.counts[m]});
     }
     return columns;
 }

@@ -29,7 +29,7 @@ double mean_of(std::span<const double> values) {
 std::vector<float> mean_squares(const imatrix::Entry& entry) {
     std::vector<float> values;
     values.reserve(entry.sum_sq.size());
-    for_each_column(entry, [&](std::uint64_t column, std::uint64_t count) {
+    for_each_column(entry, [&](std::uint64_t column, double count) {
         values.push_back(static_cast<float>(entry.sum_sq[column]) / static_cast<float>(count));
     });
     return values;
@@ -39,9 +39,8 @@ std::vector<double> means(const imatrix::Entry& entry) {
     std::vector<double> values;
     if (entry.sum.empty()) return values;
     values.reserve(entry.sum.size());
-    for_each_column(entry, [&](std::uint64_t column, std::uint64_t count) {
-        values.push_back(entry.sum[column] / static_cast<double>(count));
-    });
+    for_each_column(entry,
+                    [&](std::uint64_t column, double count) { values.push_back(entry.sum[column] / count); });
     return values;
 }
 

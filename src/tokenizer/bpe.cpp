@@ -5,6 +5,7 @@
 #include <array>
 #include <fmt/ranges.h>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
@@ -54,6 +55,7 @@ class Bpe : public Tokenizer {
         for (std::size_t byte = 0; byte < alphabet_.size(); ++byte) {
             byte_numbers_[byte] = merges_.find(alphabet_[byte]);
             byte_spellings_.add(spell(alphabet_[byte]));
+            byte_of_[alphabet_[byte]] = static_cast<char>(byte);
         }
     }
 
@@ -105,6 +107,19 @@ class Bpe : public Tokenizer {
     std::unique_ptr<Session> start() const override {
         auto session = std::make_unique<BpeSession>(*this);
         return wrap_ ? wrap_(vocabulary(), std::move(session)) : std::move(session);
+    }
+
+    std::string spelled(Token token) const override {
+        if (has(kPlainText)) return Tokenizer::spelled(token);
+        std::string bytes;
+        const std::string& text = vocabulary().text(token);
+        for (std::size_t i = 0; i < text.size();) {
+            const std::string character = text.substr(i, character_length(text, i));
+            const auto byte = byte_of_.find(character);
+            bytes += byte == byte_of_.end() ? character : std::string(1, byte->second);
+            i += character.size();
+        }
+        return bytes;
     }
 
     bool has(PreFlags flag) const { return (flags_ & flag) != 0; }
@@ -186,6 +201,7 @@ class Bpe : public Tokenizer {
     Splitter splitter_;
     MergeTable merges_;
     std::array<std::string, 256> alphabet_;
+    std::unordered_map<std::string, char> byte_of_;
     std::array<std::uint32_t, 256> byte_numbers_{};
     SpellingTable byte_spellings_;  ///< by byte
     SpellingTable spellings_;       ///< by number in merges_

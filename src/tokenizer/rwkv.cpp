@@ -59,6 +59,8 @@ class Rwkv : public Tokenizer {
 
     std::unique_ptr<Session> start() const override { return std::make_unique<RwkvSession>(*this); }
 
+    std::string spelled(Token token) const override { return unescaped(vocabulary().text(token)); }
+
     static ByteTrie tree_of(const Vocabulary& vocabulary) {
         std::vector<std::string> texts;
         for (std::size_t i = 0; i < vocabulary.size(); ++i)

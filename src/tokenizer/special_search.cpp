@@ -12,6 +12,12 @@ bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 }  // namespace
 
+bool is_mark(const Vocabulary& vocabulary, Token token) {
+    const std::string& text = vocabulary.text(token);
+    return (vocabulary.attributes(token) & (kControl | kUnknown)) != 0 ||
+           (text.size() > 4 && text.starts_with("<|") && text.ends_with("|>"));
+}
+
 SpecialSearch::SpecialSearch(const Vocabulary& vocabulary, bool parse_special)
     : candidates_(collect(vocabulary, parse_special)), tree_(tree_of_reversed(candidates_)), links_(link()) {}
 
@@ -24,7 +30,7 @@ std::vector<SpecialSearch::Candidate> SpecialSearch::collect(const Vocabulary& v
         if ((attributes & (kControl | kUserDefined | kUnknown)) == 0) continue;
         if (!parse_special && (attributes & (kControl | kUnknown)) != 0) continue;
         if (vocabulary.find(vocabulary.text(id)) != id) continue;
-        candidates.push_back({vocabulary.text(id), id, attributes});
+        candidates.push_back({vocabulary.text(id), id, attributes, is_mark(vocabulary, id)});
     }
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.text.size() > b.text.size(); });
@@ -83,8 +89,16 @@ std::vector<SpecialSearch::Place> SpecialSearch::find_places(std::string_view te
 /// Hands out the bytes of one text.
 class SpecialSearch::Selection {
   public:
-    Selection(const SpecialSearch& search, std::string_view text)
-        : search_(search), text_(text), taken_(text.size()), waiting_(search.candidates_.size()) {}
+    Selection(const SpecialSearch& search, std::string_view text, std::span<const Range> plain)
+        : search_(search),
+          text_(text),
+          taken_(text.size()),
+          plain_(plain.empty() ? 0 : text.size()),
+          waiting_(search.candidates_.size()) {
+        for (const Range& range : plain)
+            std::fill(plain_.begin() + static_cast<std::ptrdiff_t>(range.begin),
+                      plain_.begin() + static_cast<std::ptrdiff_t>(range.end), true);
+    }
 
     /// The claims in order of position; `taken` afterwards also marks stripped bytes.
     std::vector<Claim> run(const std::vector<Place>& places) {
@@ -117,6 +131,10 @@ class SpecialSearch::Selection {
             step_down(place, static_cast<std::size_t>(blocked - first));
             return;
         }
+        if (candidate.mark && touches_plain(begin, end)) {
+            step_down(place, candidate.text.size());
+            return;
+        }
         std::fill(first, last, true);
         claims_.push_back({place.begin_byte, rank});
         if ((candidate.attributes & kStripLeft) != 0)
@@ -125,6 +143,12 @@ class SpecialSearch::Selection {
         if ((candidate.attributes & kStripRight) != 0)
             for (std::size_t i = end; i < text_.size() && !taken_[i] && is_space(text_[i]); ++i)
                 taken_[i] = true;
+    }
+
+    bool touches_plain(std::size_t begin, std::size_t end) const {
+        if (plain_.empty()) return false;
+        const auto last = plain_.begin() + static_cast<std::ptrdiff_t>(end);
+        return std::find(plain_.begin() + static_cast<std::ptrdiff_t>(begin), last, true) != last;
     }
 
     void step_down(const Place& place, std::size_t room_bytes) {
@@ -137,16 +161,17 @@ class SpecialSearch::Selection {
     const SpecialSearch& search_;
     std::string_view text_;
     std::vector<bool> taken_;
+    std::vector<bool> plain_;                  ///< empty: nowhere
     std::vector<std::vector<Place>> waiting_;  ///< by rank
     std::vector<Claim> claims_;
 };
 
-std::vector<Fragment> SpecialSearch::partition(std::string_view text) const {
+std::vector<Fragment> SpecialSearch::partition(std::string_view text, std::span<const Range> plain) const {
     if (text.empty()) return {};
     const std::vector<Place> places = candidates_.empty() ? std::vector<Place>{} : find_places(text);
     if (places.empty()) return {{text, kNoToken}};
 
-    Selection selection(*this, text);
+    Selection selection(*this, text, plain);
     const std::vector<Claim> claims = selection.run(places);
     std::vector<Fragment> fragments;
     const auto add_raw = [&](std::size_t begin, std::size_t end) {
@@ -158,7 +183,7 @@ std::vector<Fragment> SpecialSearch::partition(std::string_view text) const {
     for (const Claim& claim : claims) {
         const Candidate& candidate = candidates_[claim.rank];
         add_raw(done, claim.begin_byte);
-        fragments.push_back({{}, candidate.token});
+        fragments.push_back({text.substr(claim.begin_byte, candidate.text.size()), candidate.token});
         done = claim.begin_byte + candidate.text.size();
     }
     add_raw(done, text.size());

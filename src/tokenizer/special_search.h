@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -18,11 +19,21 @@
 
 namespace assay::tokenizer {
 
-/// Either a special token (text empty) or raw text (token == kNoToken), a view into the searched text.
+/// Some bytes of a text.
+struct Range {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+};
+
+/// A special token or raw text (token == kNoToken), with the bytes of the searched text that it takes.
 struct Fragment {
     std::string_view text;
     Token token = kNoToken;
 };
+
+/// Whether a token stands for something that only who formats a text may say: control and unknown tokens, and
+/// those written <|like this|>, which some files call user-defined.
+bool is_mark(const Vocabulary& vocabulary, Token token);
 
 class SpecialSearch {
   public:
@@ -32,8 +43,9 @@ class SpecialSearch {
     SpecialSearch(const Vocabulary& vocabulary, bool parse_special);
 
     /// The pieces of `text` in order, none of them empty raw text. White space that a special token strips is
-    /// in no piece. Throws nothing; `text` must be shorter than 2^32 bytes.
-    std::vector<Fragment> partition(std::string_view text) const;
+    /// in no piece. Throws nothing; `text` must be shorter than 2^32 bytes. In the bytes of `plain` nothing
+    /// counts as a mark (is_mark): there only other user-defined tokens are found.
+    std::vector<Fragment> partition(std::string_view text, std::span<const Range> plain = {}) const;
 
   private:
     static constexpr std::uint32_t kNone = ByteTrie::kNone;
@@ -45,6 +57,7 @@ class SpecialSearch {
         std::string text;
         Token token;
         Attributes attributes;
+        bool mark;
     };
     struct Links {
         std::uint32_t fail = 0;

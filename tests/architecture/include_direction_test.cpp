@@ -26,13 +26,16 @@ struct Room {
 const std::vector<Room>& rooms() {
     static const std::vector<Room> kRooms = {
         {"core", {}},
+        {"cluster", {"core"}},
         {"quant", {"core"}},
         {"gguf", {"core", "quant"}},
         {"tokenizer", {"core", "gguf"}},
+        {"documents", {"core", "gguf", "tokenizer"}},
         {"model", {"core", "gguf", "quant"}},
         {"backend", {"core", "quant"}},
         {"plan", {"core", "gguf", "quant", "model", "backend"}},
-        {"engine", {"core", "gguf", "quant", "model", "backend", "plan"}},
+        {"weights", {"core", "gguf", "quant", "model", "backend", "plan"}},
+        {"engine", {"core", "gguf", "quant", "model", "backend", "plan", "weights"}},
         {"imatrix", {"core", "gguf"}},
         {"similarity", {"core"}},
         {"perplexity", {"core"}},
@@ -40,11 +43,11 @@ const std::vector<Room>& rooms() {
         {"report", {"core", "imatrix", "stats", "similarity", "perplexity"}},
         {"recipe", {"core", "quant", "gguf", "imatrix"}},
         {"calibrate",
-         {"core", "quant", "gguf", "tokenizer", "model", "backend", "plan", "engine", "imatrix", "similarity",
-          "perplexity", "stats", "recipe"}},
+         {"core", "cluster", "quant", "gguf", "tokenizer", "documents", "model", "backend", "plan", "weights",
+          "engine", "imatrix", "similarity", "perplexity", "stats", "recipe"}},
         {"cli",
-         {"core", "quant", "gguf", "tokenizer", "model", "backend", "plan", "engine", "imatrix", "similarity",
-          "perplexity", "stats", "report", "recipe", "calibrate"}},
+         {"core", "cluster", "quant", "gguf", "tokenizer", "documents", "model", "backend", "plan", "weights",
+          "engine", "imatrix", "similarity", "perplexity", "stats", "report", "recipe", "calibrate"}},
     };
     return kRooms;
 }

@@ -37,6 +37,7 @@ Names listed(const std::string& list) {
 TEST(Packages, ThoseThatCmakeNamesAreInstalled) {
     Names named = matches("cmake/dependencies.cmake", R"(\n *assay_find(?:_library)?\((\S+))");
     named.merge(matches("cmake/dependencies.cmake", R"(APPEND ASSAY_MISSING (lib\S+)\))"));
+    named.merge(matches("cmake/mpi.cmake", R"(apt-get install (lib\S+))"));
     ASSERT_GE(named.size(), 10);
     Names installed = listed("build_packages");
     installed.merge(listed("test_packages"));

@@ -141,7 +141,7 @@ Norm BackendTest::stored(const reference::Norm& norm) {
     return result;
 }
 
-Left BackendTest::run(const Operation& operation, Rows rows, std::int64_t first_chunk, std::int64_t cols,
+Left BackendTest::run(const Operation& operation, Rows rows, std::int64_t first_row, std::int64_t cols,
                       bool sums_only) {
     const Stored operand = blank(rows.count(), cols, backend().operand_dtype());
     const Stored plain = blank(rows.count(), cols, DType::F32);
@@ -153,7 +153,7 @@ Left BackendTest::run(const Operation& operation, Rows rows, std::int64_t first_
         out.plain = plain.view;
     }
     out.sums = {squares.buffer->f32(), sums.buffer->f32()};
-    operation(rows, first_chunk * rows.chunk_tokens, out);
+    operation(rows, first_row, out);
     const auto floats = [&](const View& view) {
         std::vector<float> values(static_cast<std::size_t>(view.rows * view.cols));
         backend().download(view.data, std::as_writable_bytes(std::span(values)));
@@ -201,19 +201,82 @@ reference::Matrix BackendTest::check_produced(const Operation& operation, Rows r
     const Left sums_only = run(operation, rows, 0, cols, true);
     EXPECT_EQ(sums_only.squares, whole.squares);
     EXPECT_EQ(sums_only.sums, whole.sums);
-    Left parts;
-    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
-        const Left part = run(operation, {1, rows.chunk_tokens}, chunk, cols);
-        parts.operand.insert(parts.operand.end(), part.operand.begin(), part.operand.end());
-        parts.plain.insert(parts.plain.end(), part.plain.begin(), part.plain.end());
-        parts.squares.insert(parts.squares.end(), part.squares.begin(), part.squares.end());
-        parts.sums.insert(parts.sums.end(), part.sums.begin(), part.sums.end());
-    }
-    EXPECT_TRUE(parts.operand == whole.operand) << "rows depend on the call";
-    EXPECT_TRUE(parts.plain == whole.plain) << "rows depend on the call";
-    EXPECT_TRUE(parts.squares == whole.squares) << "sums depend on the call";
-    EXPECT_TRUE(parts.sums == whole.sums) << "sums depend on the call";
+    const auto expect_same = [&](const Left& found, const Left& expected, const char* what) {
+        EXPECT_TRUE(found.operand == expected.operand) << what;
+        EXPECT_TRUE(found.plain == expected.plain) << what;
+        EXPECT_TRUE(found.squares == expected.squares) << what;
+        EXPECT_TRUE(found.sums == expected.sums) << what;
+    };
+    std::vector<std::int64_t> starts;
+    for (std::int64_t chunk = 0; chunk <= rows.n_chunks; ++chunk) starts.push_back(rows.first_row(chunk));
+    expect_same(one_by_one(operation, starts, cols), whole, "the result depends on the call");
+    const std::vector<std::int64_t> unequal = cut(rows);
+    const RowTablePtr table = backend().lay_out(unequal, {});
+    expect_same(run(operation, Rows::of(*table), 0, cols), one_by_one(operation, unequal, cols),
+                "chunks of unequal length");
+    check_weights(operation, rows, cols, whole);
     return plain;
+}
+
+std::vector<std::int64_t> BackendTest::cut(Rows rows) {
+    std::vector<std::int64_t> starts{0};
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
+        starts.push_back(rows.first_row(chunk) + (7 * chunk + 1) % rows.chunk_tokens);
+        starts.push_back(rows.first_row(chunk + 1));
+        if (chunk == 0) starts.push_back(starts.back());
+    }
+    return starts;
+}
+
+Left BackendTest::one_by_one(const Operation& operation, std::span<const std::int64_t> starts,
+                             std::int64_t cols) {
+    Left all;
+    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+        const std::int64_t n = starts[i + 1] - starts[i];
+        Left part;
+        if (n > 0) part = run(operation, {1, n}, starts[i], cols);
+        part.squares.resize(static_cast<std::size_t>(cols));  // of no rows: 0
+        part.sums.resize(static_cast<std::size_t>(cols));
+        append(all.operand, part.operand);
+        append(all.plain, part.plain);
+        append(all.squares, part.squares);
+        append(all.sums, part.sums);
+    }
+    return all;
+}
+
+void BackendTest::check_weights(const Operation& operation, Rows rows, std::int64_t cols,
+                                const Left& unweighted) {
+    std::vector<std::int64_t> starts;
+    for (std::int64_t chunk = 0; chunk <= rows.n_chunks; ++chunk) starts.push_back(rows.first_row(chunk));
+    std::vector<float> weights(static_cast<std::size_t>(rows.count()), 1.0f);
+    const RowTablePtr ones = backend().lay_out(starts, weights);
+    const Left same = run(operation, Rows::of(*ones), 0, cols);
+    EXPECT_TRUE(same.operand == unweighted.operand && same.plain == unweighted.plain);
+    EXPECT_TRUE(same.squares == unweighted.squares && same.sums == unweighted.sums) << "weights of 1";
+    for (std::size_t r = 0; r < weights.size(); ++r) weights[r] = static_cast<float>((5 * r + r / 7) % 3);
+    const RowTablePtr table = backend().lay_out(starts, weights);
+    const Left found = run(operation, Rows::of(*table), 0, cols);
+    EXPECT_TRUE(found.operand == unweighted.operand && found.plain == unweighted.plain);
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+        for (std::int64_t c = 0; c < cols; ++c) {
+            double squares = 0, sum = 0, magnitudes = 0;
+            for (std::int64_t r = rows.first_row(chunk); r < rows.first_row(chunk + 1); ++r) {
+                const double x =
+                    static_cast<double>(unweighted.plain[static_cast<std::size_t>(r * cols + c)]);
+                const double weight = static_cast<double>(weights[static_cast<std::size_t>(r)]);
+                squares += weight * x * x;
+                sum += weight * x;
+                magnitudes += weight * std::abs(x);
+            }
+            // Weights of 0, 1 and 2 scale exactly: the bound is that of sums without weights.
+            const double steps = static_cast<double>(rows.chunk_tokens + 2) * 0x1p-24;
+            const auto at = static_cast<std::size_t>(chunk * cols + c);
+            EXPECT_NEAR(found.squares[at], squares, squares * steps) << "chunk " << chunk << " column " << c;
+            EXPECT_NEAR(found.sums[at], sum, magnitudes * steps) << "chunk " << chunk << " column " << c;
+            if (testing::Test::HasFailure()) return;
+        }
 }
 
 void expect_near(const reference::Matrix& a, const reference::Matrix& b,

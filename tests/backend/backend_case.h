@@ -67,17 +67,23 @@ class BackendTest : public testing::TestWithParam<Case> {
     Norm stored(const reference::Norm& norm);
 
     using Operation = std::function<void(Rows rows, std::int64_t first_row, const Produced& out)>;
-    /// Runs the operation for chunks first .. first + n and returns what it left: all of it, or the sums
-    /// only.
-    Left run(const Operation& operation, Rows rows, std::int64_t first_chunk, std::int64_t cols,
+    /// Runs the operation for rows from `first_row` on and returns what it left: all of it, or the sums only.
+    Left run(const Operation& operation, Rows rows, std::int64_t first_row, std::int64_t cols,
              bool sums_only = false);
     /// Operand and sums agree with the plain form, and all are the same bits whether the chunks come in one
-    /// call, one by one, or with nothing but sums wanted. Returns the plain form.
+    /// call, one by one, or with nothing but sums wanted; also where they are cut into unequal ones. Rows
+    /// count in sums what they weigh. Returns the plain form.
     reference::Matrix check_produced(const Operation& operation, Rows rows, std::int64_t cols);
+    /// Starts of the chunks cut in two, an empty one among them.
+    static std::vector<std::int64_t> cut(Rows rows);
 
     std::mt19937 random_{20260823};
 
   private:
+    /// What the chunks that begin so leave one by one.
+    Left one_by_one(const Operation& operation, std::span<const std::int64_t> starts, std::int64_t cols);
+    void check_weights(const Operation& operation, Rows rows, std::int64_t cols, const Left& unweighted);
+
     std::unique_ptr<ThreadPool> pool_;
     std::unique_ptr<Backend> backend_;
     std::vector<BufferPtr> kept_;

@@ -43,18 +43,20 @@ struct Pass {
     std::vector<float> input_plain;
     std::vector<float> down_squares;
     std::vector<float> down_plain;
-    std::vector<std::int64_t> counts;
+    std::vector<double> counts;
 };
 
 class ExpertsTest : public BackendTest {
   protected:
-    Network make(std::int64_t n_rows, const Kind& kind = {}) {
+    Network make(std::int64_t n_rows, const Kind& kind = {}, std::int64_t logits_per_expert = 1) {
         Network n;
         n.kind = kind;
         n.x = random(n_rows, kHidden, DType::F32);
-        n.logits = random(n_rows, kExperts, DType::F32, 1.5);
+        n.logits = random(n_rows, kExperts * logits_per_expert, DType::F32, 1.5);
         // Expert 4 is never chosen.
-        for (std::int64_t r = 0; r < n_rows; ++r) n.logits.at(r, 4) = -20;
+        for (std::int64_t r = 0; r < n_rows; ++r)
+            for (std::int64_t i = 0; i < logits_per_expert; ++i)
+                n.logits.at(r, 4 * logits_per_expert + i) = -20;
         n.before = random(n_rows, kOut, DType::F32);
         if (kind.biases) {
             n.gate_up_bias = random_floats(kExperts * kind.inner());
@@ -70,10 +72,9 @@ class ExpertsTest : public BackendTest {
         return n;
     }
 
-    /// Experts in batches of the given sizes, chunks first .. first + n.
-    Pass run(const Network& n, RouteArgs args, Rows rows, std::int64_t first_chunk,
+    /// Experts in batches of the given sizes, rows from `first` on.
+    Pass run(const Network& n, RouteArgs args, Rows rows, std::int64_t first,
              const std::vector<std::int64_t>& batches) {
-        const std::int64_t first = first_chunk * rows.chunk_tokens;
         if (!args.chosen.empty())
             args.chosen = args.chosen.subspan(static_cast<std::size_t>(first * args.n_used),
                                               static_cast<std::size_t>(rows.count() * args.n_used));

@@ -51,6 +51,11 @@ std::vector<ExpertsCase> experts_cases() {
     cases.push_back({args, {.function = identity, .biases = true, .weigh_input = true, .down = false}});
     cases.push_back({args, {.down = false}});
     cases.push_back({args, {.biases = true, .down = false}});
+    for (const Gating gating : {Gating::Softmax, Gating::Sigmoid}) {
+        cases.push_back({route_args(gating, true)});
+        cases.back().args.logits_per_expert = 2;
+        cases.back().args.select_logits = true;
+    }
     return cases;
 }
 
@@ -62,8 +67,8 @@ TEST_P(ExpertsTest, AgreesWithTheReference) {
                      << c.args.n_groups << ", bias " << c.bias << " to logits " << c.args.select_logits
                      << ", function " << static_cast<int>(c.kind.function.kind) << ", gated " << c.kind.gated
                      << ", biases " << c.kind.biases << ", weighed " << c.kind.weigh_input << ", down "
-                     << c.kind.down);
-        const Network n = make(rows.count(), c.kind);
+                     << c.kind.down << ", logits of each " << c.args.logits_per_expert);
+        const Network n = make(rows.count(), c.kind, c.args.logits_per_expert);
         const std::vector<float> bias = c.bias ? random_floats(kExperts, 0.5) : std::vector<float>{};
         const BufferPtr device_bias = store(bias);
         if (c.bias) c.args.selection_bias = device_bias->f32();
@@ -79,7 +84,7 @@ TEST_P(ExpertsTest, AgreesWithTheReference) {
         Matrix input_squares(rows.n_chunks * kExperts, kHidden);
         Matrix down_squares(rows.n_chunks * kExperts, kFfn);
         Matrix down_error(rows.n_chunks * kExperts, kFfn);
-        std::vector<std::int64_t> counts(static_cast<std::size_t>(rows.n_chunks * kExperts));
+        std::vector<double> counts(static_cast<std::size_t>(rows.n_chunks * kExperts));
         const double in = operand_epsilon();
         const double act = activation_epsilon();
         for (std::int64_t r = 0; r < truth.rows; ++r) {
@@ -177,7 +182,7 @@ TEST_P(ExpertsTest, NeitherBatchesNorCallsMatter) {
     EXPECT_EQ(batched.down_plain, whole.down_plain);
     Pass parts;
     for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
-        const Pass part = run(n, args, {1, rows.chunk_tokens}, chunk, {kExperts});
+        const Pass part = run(n, args, {1, rows.chunk_tokens}, rows.first_row(chunk), {kExperts});
         const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
         append(parts.out, part.out);
         append(parts.input_squares, part.input_squares);
@@ -188,6 +193,72 @@ TEST_P(ExpertsTest, NeitherBatchesNorCallsMatter) {
     EXPECT_EQ(parts.input_squares, whole.input_squares);
     EXPECT_EQ(parts.down_squares, whole.down_squares);
     EXPECT_EQ(parts.down_plain, whole.down_plain);
+}
+
+TEST_P(ExpertsTest, ChunksOfUnequalLengthAreAsEachAlone) {
+    const Rows rows{3, 50};
+    const Network n = make(rows.count());
+    const RouteArgs args = route_args(Gating::Softmax, true);
+    const std::vector<std::int64_t> starts = cut(rows);
+    const RowTablePtr table = backend().lay_out(starts, {});
+    const Pass whole = run(n, args, Rows::of(*table), 0, {3, 5});
+    Pass parts;
+    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+        const std::int64_t length = starts[i + 1] - starts[i];
+        Pass part;
+        if (length > 0) part = run(n, args, {1, length}, starts[i], {kExperts});
+        part.counts.resize(kExperts);
+        const auto append = [](auto& to, auto from, std::int64_t size) {
+            if (size > 0) from.resize(static_cast<std::size_t>(size));
+            to.insert(to.end(), from.begin(), from.end());
+        };
+        append(parts.out, part.out, 0);
+        append(parts.counts, part.counts, 0);
+        append(parts.input_squares, part.input_squares, kExperts * kHidden);
+        append(parts.input_plain, part.input_plain, kExperts * kHidden);
+        append(parts.down_squares, part.down_squares, kExperts * kFfn);
+    }
+    EXPECT_TRUE(parts.out == whole.out);
+    EXPECT_EQ(parts.counts, whole.counts);
+    EXPECT_EQ(parts.input_squares, whole.input_squares);
+    EXPECT_EQ(parts.input_plain, whole.input_plain);
+    EXPECT_EQ(parts.down_squares, whole.down_squares);
+}
+
+/// A row of weight 0 leaves no trace in counts and sums, and one of weight 2 counts twice.
+TEST_P(ExpertsTest, RowsCountWhatTheyWeigh) {
+    const Rows rows{2, 60};
+    const Network n = make(rows.count());
+    const RouteArgs args = route_args(Gating::Softmax, true);
+    const std::vector<std::int64_t> starts{0, 60, 120};
+    std::vector<float> weights(static_cast<std::size_t>(rows.count()), 1.0f);
+    const Pass plain = run(n, args, rows, 0, {kExperts});
+    const RowTablePtr ones = backend().lay_out(starts, weights);
+    const Pass same = run(n, args, Rows::of(*ones), 0, {kExperts});
+    EXPECT_TRUE(same.out == plain.out);
+    EXPECT_EQ(same.counts, plain.counts);
+    EXPECT_EQ(same.input_squares, plain.input_squares);
+    EXPECT_EQ(same.down_plain, plain.down_plain);
+    for (std::size_t r = 0; r < weights.size(); ++r) weights[r] = static_cast<float>(r % 3) / 2 * 4;
+    const RowTablePtr table = backend().lay_out(starts, weights);
+    const Pass found = run(n, args, Rows::of(*table), 0, {kExperts});
+    EXPECT_TRUE(found.out == plain.out);
+    const std::vector<reference::Choice> choices = reference::route(n.logits, args, {});
+    std::vector<double> counts(static_cast<std::size_t>(rows.n_chunks * kExperts));
+    Matrix squares(rows.n_chunks * kExperts, kHidden);
+    for (std::int64_t r = 0; r < rows.count(); ++r)
+        for (const std::int64_t e : choices[static_cast<std::size_t>(r)].experts) {
+            const std::int64_t cell = r / rows.chunk_tokens * kExperts + e;
+            const auto weight = static_cast<double>(weights[static_cast<std::size_t>(r)]);
+            counts[static_cast<std::size_t>(cell)] += weight;
+            for (std::int64_t i = 0; i < kHidden; ++i)
+                squares.at(cell, i) += weight * n.x.at(r, i) * n.x.at(r, i);
+        }
+    EXPECT_EQ(found.counts, counts);
+    for (std::int64_t cell = 0; cell < squares.rows; ++cell)
+        for (std::int64_t i = 0; i < kHidden; ++i)  // weights of 0, 2 and 4 scale exactly
+            ASSERT_NEAR(found.input_squares[static_cast<std::size_t>(cell * kHidden + i)],
+                        squares.at(cell, i), 62 * 0x1p-24 * squares.at(cell, i));
 }
 
 }  // namespace

@@ -61,8 +61,20 @@ TEST_P(HeadsTest, NormalisesAndTurns) {
                     const Stored all = store(x, dtype);
                     const BufferPtr frequencies = store(rope.frequencies);
                     const Rope device_rope{pairing, frequencies->f32(), c.n_rot, 1.25f, c.first, v.backwards};
-                    backend().rotate_heads(all.view.col_range(8, cols), c.n_heads, stored(norm), v.norm_last,
-                                           device_rope, rows);
+                    const auto turn_rows = [&](const View& view, Rows some) {
+                        backend().rotate_heads(view.col_range(8, cols), c.n_heads, stored(norm), v.norm_last,
+                                               device_rope, some);
+                    };
+                    turn_rows(all.view, rows);
+                    const std::vector<std::int64_t> starts = cut(rows);
+                    const RowTablePtr table = backend().lay_out(starts, {});
+                    const Stored unequal = store(x, dtype), alone = store(x, dtype);
+                    turn_rows(unequal.view, Rows::of(*table));
+                    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+                        const std::int64_t n = starts[i + 1] - starts[i];
+                        if (n > 0) turn_rows(alone.view.row_range(starts[i], n), {1, n});
+                    }
+                    ASSERT_TRUE(fetch_bytes(unequal.view) == fetch_bytes(alone.view));
                     Matrix before(rows.count(), cols);
                     Matrix turned(rows.count(), cols);
                     const Matrix after = fetch(all.view);

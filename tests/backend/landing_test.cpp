@@ -1,8 +1,10 @@
 // Results that arrive on the host while operations go on.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <future>
 #include <limits>
+#include <numeric>
 #include <random>
 
 #include "backend/backend_case.h"
@@ -53,42 +55,76 @@ struct ChunkSums {
     static constexpr std::int64_t kChunks = 7;
 
     ChunkSums() {
-        std::mt19937 random(20261123);
+        std::uniform_real_distribution<float> exponent(-25, 20);
         std::normal_distribution<float> normal;
         for (std::size_t i = 0; i < kColumns * kChunks; ++i) {
-            // Widely different sizes, so that the order of addition shows in the last bits.
-            squares.push_back(std::exp2(20 * normal(random)));
+            // Widely different sizes, so that plain f64 would show the order of addition.
+            squares.push_back(std::exp2(exponent(random)));
             plain.push_back(normal(random));
         }
     }
-    static std::vector<double> added(const std::vector<float>& sums, std::vector<double> totals) {
-        for (std::size_t i = 0; i < sums.size(); ++i) totals[i % kColumns] += static_cast<double>(sums[i]);
-        return totals;
+    /// With the chunks in another order.
+    static std::vector<float> reordered(const std::vector<float>& sums,
+                                        const std::vector<std::size_t>& order) {
+        std::vector<float> result;
+        for (const std::size_t chunk : order)
+            result.insert(result.end(), sums.begin() + static_cast<std::ptrdiff_t>(chunk * kColumns),
+                          sums.begin() + static_cast<std::ptrdiff_t>((chunk + 1) * kColumns));
+        return result;
     }
 
+    std::mt19937 random{20261123};
     std::vector<float> squares;
     std::vector<float> plain;
 };
 
-TEST_P(LandingTest, AddsChunkAfterChunkToTheBit) {
-    const ChunkSums sums;
-    const BufferPtr squares = backend().upload(sums.squares);
-    const BufferPtr plain = backend().upload(sums.plain);
-    const LandingPtr landing = backend().make_landing();
-    landing->mark();
-    std::vector<double> square_totals(ChunkSums::kColumns, 1.0 / 3);
-    std::vector<double> plain_totals(ChunkSums::kColumns, -1e-3);
-    const auto expected_squares =
-        ChunkSums::added(sums.squares, ChunkSums::added(sums.squares, square_totals));
-    const auto expected_plain = ChunkSums::added(sums.plain, plain_totals);
-    const Sums places{squares->f32(), plain->f32()};
-    elsewhere([&] {
-        EXPECT_EQ(landing->add_chunks(places, ChunkSums::kChunks, {square_totals, plain_totals}),
-                  std::nullopt);
-        EXPECT_EQ(landing->add_chunks(places, ChunkSums::kChunks, {square_totals, {}}), std::nullopt);
-    });
-    EXPECT_EQ(square_totals, expected_squares);
-    EXPECT_EQ(plain_totals, expected_plain);
+struct Kept {
+    std::vector<double> high = std::vector<double>(ChunkSums::kColumns);
+    std::vector<float> low = std::vector<float>(ChunkSums::kColumns);
+
+    ExactSums sums() { return {high, low}; }
+    bool operator==(const Kept&) const = default;
+};
+
+TEST_P(LandingTest, AddsExactlyHoweverChunksComeAndInAnyOrder) {
+    ChunkSums chunks;
+    Kept squares_before, plain_before;  // which hold something already
+    std::ranges::fill(squares_before.high, 1.0 / 3);
+    std::ranges::fill(plain_before.high, -1e-3);
+    Kept squares_expected = squares_before, plain_expected = plain_before;
+    for (std::size_t chunk = 0; chunk < ChunkSums::kChunks; ++chunk) {
+        const auto of = [&](const std::vector<float>& all) {
+            return std::span<const float>(all).subspan(chunk * ChunkSums::kColumns, ChunkSums::kColumns);
+        };
+        squares_expected.sums().add(of(chunks.squares));
+        plain_expected.sums().add(of(chunks.plain));
+    }
+    EXPECT_NE(std::ranges::count_if(squares_expected.low, [](float low) { return low != 0; }), 0);
+    std::vector<std::size_t> order(ChunkSums::kChunks);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (const std::int64_t first_part : {7, 1, 4}) {
+        Kept squares = squares_before, plain = plain_before, squares_alone = squares_before;
+        std::mutex guard;
+        const BufferPtr squares_there = backend().upload(ChunkSums::reordered(chunks.squares, order));
+        const BufferPtr plain_there = backend().upload(ChunkSums::reordered(chunks.plain, order));
+        const LandingPtr landing = backend().make_landing();
+        landing->mark();
+        for (const auto& [first, count] : {std::pair{std::int64_t{0}, first_part},
+                                           std::pair{first_part, ChunkSums::kChunks - first_part}}) {
+            if (count == 0) continue;
+            const auto at = static_cast<std::size_t>(first) * ChunkSums::kColumns;
+            const Sums places{squares_there->f32() + at, plain_there->f32() + at};
+            elsewhere([&, n = count] {
+                EXPECT_EQ(landing->add_chunks(places, n, {squares.sums(), plain.sums(), &guard}),
+                          std::nullopt);
+                EXPECT_EQ(landing->add_chunks(places, n, {squares_alone.sums(), {}}), std::nullopt);
+            });
+        }
+        EXPECT_TRUE(squares == squares_expected);
+        EXPECT_TRUE(squares_alone == squares_expected);
+        EXPECT_TRUE(plain == plain_expected);
+        std::ranges::shuffle(order, chunks.random);
+    }
 }
 
 TEST_P(LandingTest, NamesTheFirstChunkThatIsNotFinite) {
@@ -101,10 +137,9 @@ TEST_P(LandingTest, NamesTheFirstChunkThatIsNotFinite) {
         const BufferPtr plain = backend().upload(sums.plain);
         const LandingPtr landing = backend().make_landing();
         landing->mark();
-        std::vector<double> square_totals(ChunkSums::kColumns);
-        std::vector<double> plain_totals(ChunkSums::kColumns);
+        Kept square_totals, plain_totals;
         EXPECT_EQ(landing->add_chunks({squares->f32(), plain->f32()}, ChunkSums::kChunks,
-                                      {square_totals, plain_totals}),
+                                      {square_totals.sums(), plain_totals.sums()}),
                   3);
     }
 }

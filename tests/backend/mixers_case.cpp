@@ -20,6 +20,24 @@ reference::Matrix MixersCase::check_rows(const RowsOperation& operation, Rows ro
                   parts.view.row_range(first, rows.chunk_tokens).col_range(kBefore, cols));
     }
     EXPECT_TRUE(fetch_bytes(whole.view) == fetch_bytes(parts.view)) << "rows depend on the call";
+    const std::vector<std::int64_t> starts = cut(rows);
+    const RowTablePtr table = backend().lay_out(starts, {});
+    const Stored unequal = blank(rows.count(), kBefore + cols + kBehind, DType::F32);
+    operation(Rows::of(*table), 0, unequal.view.col_range(kBefore, cols));
+    const Stored alone = blank(rows.count(), kBefore + cols + kBehind, DType::F32);
+    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+        const std::int64_t n = starts[i + 1] - starts[i];
+        if (n > 0) operation({1, n}, starts[i], alone.view.row_range(starts[i], n).col_range(kBefore, cols));
+    }
+    EXPECT_TRUE(fetch_bytes(unequal.view) == fetch_bytes(alone.view)) << "chunks of unequal length";
+    const Stored behind = blank(rows.count(), kBefore + cols + kBehind, DType::F32);
+    const Rows all_rows = Rows::of(*table);
+    for (const auto& [chunk, n] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {1, all_rows.n_chunks - 1}}) {
+        const Rows some = all_rows.range(chunk, n);
+        const std::int64_t first = all_rows.first_row(chunk);
+        operation(some, first, behind.view.row_range(first, some.count()).col_range(kBefore, cols));
+    }
+    EXPECT_TRUE(fetch_bytes(behind.view) == fetch_bytes(alone.view)) << "some of a table's chunks";
     const reference::Matrix all = fetch(whole.view);
     reference::Matrix inner(rows.count(), cols);
     for (std::int64_t r = 0; r < all.rows; ++r)

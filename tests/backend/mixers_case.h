@@ -14,7 +14,7 @@ class MixersCase : public BackendTest {
     using RowsOperation = std::function<void(Rows rows, std::int64_t first_row, View out)>;
 
     /// What the operation leaves of `cols` columns. The bits are the same whether the chunks come in one call
-    /// or one by one, and what lies beside the rows keeps its NaN.
+    /// or one by one, also where they are cut into unequal ones, and what lies beside the rows keeps its NaN.
     reference::Matrix check_rows(const RowsOperation& operation, Rows rows, std::int64_t cols);
 
     static void expect_bounded(const reference::Matrix& found, const reference::BoundedMatrix& truth) {

@@ -194,4 +194,13 @@ double divergence(const Matrix& a, const Matrix& b, std::int64_t row) {
     return sum;
 }
 
+Top top(const Matrix& logits, std::int64_t row) {
+    Top top{0, INFINITY};
+    for (std::int64_t c = 1; c < logits.cols; ++c) {
+        const double above = logits.at(row, c) - logits.at(row, top.entry);
+        top = above > 0 ? Top{c, above} : Top{top.entry, std::min(top.lead, -above)};
+    }
+    return top;
+}
+
 }  // namespace assay::backend::reference

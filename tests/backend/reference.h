@@ -84,5 +84,11 @@ std::vector<Choice> route(const Matrix& logits, const RouteArgs& args,
 double loss(const Matrix& logits, std::int64_t row, std::int64_t target);
 /// KL(softmax(a) || softmax(b)) of one row.
 double divergence(const Matrix& a, const Matrix& b, std::int64_t row);
+/// The largest logit of a row, the first of equal ones, and how far it is above the next.
+struct Top {
+    std::int64_t entry = 0;
+    double lead = 0;
+};
+Top top(const Matrix& logits, std::int64_t row);
 
 }  // namespace assay::backend::reference

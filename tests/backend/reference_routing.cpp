@@ -60,6 +60,7 @@ std::vector<Choice> route(const Matrix& logits, const RouteArgs& args,
             choice.experts = best(within_groups(selection, args), args.n_used);
         else
             choice.experts.assign(given, given + args.n_used);
+        for (std::int64_t& e : choice.experts) e /= args.logits_per_expert;
         double chosen = 0;
         for (const std::int64_t e : choice.experts) chosen += scores[static_cast<std::size_t>(e)];
         const bool relative = args.normalise || args.gating == Gating::SoftmaxSelected;

@@ -26,6 +26,18 @@ TEST_P(RoutingTest, TiesGoToTheLowerIndex) {
         }
 }
 
+TEST_P(RoutingTest, AnExpertIsTakenAsOftenAsItsLogitsAreChosen) {
+    Matrix values(2, kExperts);
+    for (const std::int64_t chosen : {2, 3, 7}) values.at(0, chosen) = 1;  // of four experts: 1, 1, 3
+    for (const std::int64_t chosen : {0, 4, 6}) values.at(1, chosen) = 1;  // 0, 2, 3
+    const Stored logits = store(values, DType::F32);
+    RouteArgs args = route_args(Gating::Softmax, true);
+    args.logits_per_expert = 2;
+    const RoutingPtr routing = backend().route(logits.view, args, {1, 2});
+    const std::int64_t counts[] = {1, 2, 1, 2};
+    for (std::int64_t e = 0; e < 4; ++e) EXPECT_EQ(routing->count(0, e), counts[e]);
+}
+
 TEST_P(RoutingTest, RefusesAChoiceThatIsNone) {
     const Stored logits = store(Matrix(1, kExperts), DType::F32);
     RouteArgs args = route_args(Gating::Sigmoid, true);
@@ -35,6 +47,9 @@ TEST_P(RoutingTest, RefusesAChoiceThatIsNone) {
         EXPECT_THROW(backend().route(logits.view, args, {1, 1}), Error);
     }
     args.chosen = {};
+    args.logits_per_expert = 3;
+    EXPECT_THROW(backend().route(logits.view, args, {1, 1}), Error) << "eight logits";
+    args.logits_per_expert = 1;
     args.n_groups = 4;
     EXPECT_THROW(backend().route(logits.view, args, {1, 1}), Error) << "three of one group of two";
 }

@@ -41,6 +41,7 @@ TEST_P(ScoresTest, TwoLogitsByHand) {
     EXPECT_NEAR(found.loss, std::log(2.0), 1e-6);
     EXPECT_NEAR(found.divergence, (1 - p) * std::log(2 * (1 - p)) + p * std::log(2 * p), 1e-6);
     EXPECT_NEAR(found.divergence, 0.25 * std::log(0.5) + 0.75 * std::log(1.5), 5e-3);
+    EXPECT_FALSE(found.same_top) << "of equal logits the first counts";
 }
 
 TEST_P(ScoresTest, PanelsAgreeWithTheReference) {
@@ -56,6 +57,7 @@ TEST_P(ScoresTest, PanelsAgreeWithTheReference) {
             const reference::Matrix w = random(kVocab, kHidden, operand, 0.1);
             const reference::Matrix v = random(kVocab, kHidden, operand, 0.1);
             const std::vector<float> bias = random_floats(kVocab);
+            const std::vector<float> other_bias = random_floats(kVocab);
             std::vector<std::int32_t> targets;
             for (std::int64_t r = 0; r < kRows; ++r)
                 targets.push_back(r % 5 == 4 ? -1 : static_cast<std::int32_t>(random_() % kVocab));
@@ -71,29 +73,33 @@ TEST_P(ScoresTest, PanelsAgreeWithTheReference) {
                     std::span(bias).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)));
                 const MatrixPtr plain = prepare(rows_of(w, first, n));
                 const MatrixPtr other = prepare(rows_of(v, first, n));
-                const ScoredSide sides[] = {{a.view, plain.get()},
-                                            {inputs[0], plain.get()},
-                                            {inputs[1], other.get()},
-                                            {inputs[2], other.get()},
-                                            {inputs[3], plain.get()}};
-                const Logits logits{first, with_bias ? panel_bias->f32() : nullptr, 0.5f,
-                                    static_cast<float>(cap)};
+                const BufferPtr panel_other_bias =
+                    store(std::span(other_bias)
+                              .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)));
+                const float* own = with_bias ? panel_bias->f32() : nullptr;
+                const float* others = with_bias ? panel_other_bias->f32() : nullptr;
+                const ScoredSide sides[] = {{a.view, plain.get(), own},
+                                            {inputs[0], plain.get(), own},
+                                            {inputs[1], other.get(), others},
+                                            {inputs[2], other.get(), others},
+                                            {inputs[3], plain.get(), own}};
+                const Logits logits{first, 0.5f, static_cast<float>(cap)};
                 backend().add_scores(*state, sides, logits);
                 backend().add_scores(*alone, {sides, 1}, logits);
             }
-            const auto finish_logits = [&](reference::Matrix logits) {
+            const auto finish_logits = [&](reference::Matrix logits, const std::vector<float>& added) {
                 for (std::int64_t r = 0; r < kRows; ++r)
                     for (std::int64_t c = 0; c < kVocab; ++c) {
                         double& logit = logits.at(r, c);
-                        logit = 0.5 * (logit + (with_bias ? bias[static_cast<std::size_t>(c)] : 0.0));
+                        logit = 0.5 * (logit + (with_bias ? added[static_cast<std::size_t>(c)] : 0.0));
                         if (cap > 0) logit = cap * std::tanh(logit / cap);
                     }
                 return logits;
             };
-            const reference::Matrix truth = finish_logits(reference::product(x, w));
-            const reference::Matrix others[] = {finish_logits(reference::product(y, w)),
-                                                finish_logits(reference::product(x, v)),
-                                                finish_logits(reference::product(y, v)), truth};
+            const reference::Matrix truth = finish_logits(reference::product(x, w), bias);
+            const reference::Matrix others[] = {finish_logits(reference::product(y, w), bias),
+                                                finish_logits(reference::product(x, v), other_bias),
+                                                finish_logits(reference::product(y, v), other_bias), truth};
             const Scores scores = backend().finish_scores(*state);
             EXPECT_EQ(backend().finish_scores(*alone).losses, scores.losses) << "variants change no loss";
             for (std::size_t i = 0; i < std::size(inputs); ++i) {
@@ -111,7 +117,14 @@ TEST_P(ScoresTest, PanelsAgreeWithTheReference) {
                     EXPECT_NEAR(row.loss, scored ? reference::loss(others[i], r, target) : 0.0, tolerance);
                     EXPECT_NEAR(row.divergence, scored ? reference::divergence(truth, others[i], r) : 0.0,
                                 tolerance);
+                    const reference::Top top = reference::top(truth, r);
+                    const reference::Top other_top = reference::top(others[i], r);
+                    // Where the two largest logits are closer than that, either may be on top.
+                    const bool clear = std::min(top.lead, other_top.lead) > tolerance;
+                    const bool same_top = scored && top.entry == other_top.entry;
+                    EXPECT_TRUE((scored && !clear) || row.same_top == same_top);
                     if (i != 3) continue;
+                    EXPECT_EQ(row.same_top, scored);
                     EXPECT_EQ(row.divergence, 0.0);
                     EXPECT_EQ(row.loss, row.reference_loss);
                 }

@@ -1,115 +1,76 @@
 #include "calibrate/chunks.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <numeric>
 
 #include "core/error.h"
 
 namespace assay::calibrate {
 namespace {
 
-tokenizer::Vocabulary vocabulary(bool add_bos) {
-    gguf::Metadata metadata("test");
-    metadata.set("tokenizer.ggml.tokens", gguf::texts({"a", "b", "<s>"}));
-    tokenizer::VocabularyDefaults defaults;
-    defaults.ids.bos = 2;
-    defaults.add_bos = add_bos;
-    return {metadata, defaults};
+using testing::ElementsAre;
+
+Chunks some() {
+    Chunks chunks;
+    chunks.n_ctx = 4;
+    chunks.starts = {0, 1, 5, 7};
+    chunks.inputs = {10, 11, 12, 13, 14, 15, 16};
+    chunks.targets = {20, 21, 22, 23, 24, 25, 26};
+    chunks.weights = {1, 0.5, 2, 0, 1, 1, 1};
+    return chunks;
 }
 
-std::vector<tokenizer::Token> counted(int n) {
-    std::vector<tokenizer::Token> tokens(static_cast<std::size_t>(n));
-    std::iota(tokens.begin(), tokens.end(), 100);
-    return tokens;
+TEST(UnequalChunks, ARangeHasItsTokensAndWeights) {
+    const Chunks chunks = some();
+    EXPECT_EQ(chunks.n_chunks(), 3);
+    const engine::Wave wave = chunks.wave(1, 2);
+    EXPECT_EQ(wave.n_tokens(), 6);
+    EXPECT_EQ(wave.first_token(1), 4);
+    EXPECT_EQ(wave.tokens_of(1), 2);
+    EXPECT_THAT(wave.inputs, ElementsAre(11, 12, 13, 14, 15, 16));
+    EXPECT_THAT(wave.targets, ElementsAre(21, 22, 23, 24, 25, 26));
+    EXPECT_THAT(wave.weights, ElementsAre(0.5, 2, 0, 1, 1, 1));
 }
 
-Options options(std::int64_t n_ctx) {
-    Options result;
-    result.n_ctx = n_ctx;
-    return result;
+TEST(UnequalChunks, WhatIsLeftOutIsGone) {
+    Chunks chunks = some();
+    chunks.leave_out(1);
+    EXPECT_THAT(chunks.starts, ElementsAre(0, 1, 3));
+    EXPECT_THAT(chunks.inputs, ElementsAre(10, 15, 16));
+    EXPECT_THAT(chunks.weights, ElementsAre(1, 1, 1));
+    chunks.check();
 }
 
-std::string refusal(int tokens, const Options& asked) {
-    try {
-        make_chunks(counted(tokens), vocabulary(false), asked);
-    } catch (const Error& error) {
-        EXPECT_EQ(error.kind(), ErrorKind::Usage);
-        return error.what();
-    }
-    return "accepted";
-}
-
-TEST(Chunks, DropsTheTail) {
-    const Chunks chunks = make_chunks(counted(35), vocabulary(false), options(10));
-    EXPECT_EQ(chunks.n_chunks, 3);
-    EXPECT_EQ(chunks.n_tokens, 35);
-    EXPECT_EQ(chunks.inputs.size(), 30u);
-    EXPECT_EQ(chunks.target_range(2, 1).front(), 120);
-}
-
-TEST(Chunks, BosReplacesTheFirstInputButNoTarget) {
-    const Chunks chunks = make_chunks(counted(30), vocabulary(true), options(10));
-    EXPECT_EQ(chunks.inputs[10], 2);
-    EXPECT_EQ(chunks.inputs[11], 111);
-    EXPECT_EQ(chunks.targets[10], 110);
-    const Chunks without = make_chunks(counted(30), vocabulary(false), options(10));
-    EXPECT_EQ(without.inputs[10], 110);
-}
-
-TEST(TextNotes, TellOfATokenThatIsThereTwice) {
-    const auto notes = [](std::vector<tokenizer::Token> ids, bool add_bos = true) {
-        return text_notes("text", ids, vocabulary(add_bos));
+TEST(UnequalChunks, AreRefusedWhereTheyDoNotFitTogether) {
+    some().check();
+    const auto refused = [](auto change) {
+        Chunks chunks = some();
+        change(chunks);
+        EXPECT_THROW(chunks.check(), Error);
     };
-    ASSERT_EQ(notes({2, 2, 0}).size(), 1u);
-    EXPECT_EQ(
-        notes({2, 2, 0}).front(),
-        "the text begins with the BOS token <s> (2), which the model's tokenizer adds there anyway: it is "
-        "there twice");
-    EXPECT_TRUE(notes({2, 0, 2}).empty());
-    EXPECT_TRUE(notes({2}).empty());
-    EXPECT_TRUE(notes({2, 2, 0}, false).empty()) << "it is the text's own";
-
-    gguf::Metadata metadata("test");
-    metadata.set("tokenizer.ggml.tokens", gguf::texts({"a", "</s>"}));
-    tokenizer::VocabularyDefaults defaults;
-    defaults.ids.eos = 1;
-    defaults.add_eos = true;
-    const std::vector<tokenizer::Token> ids{0, 1, 1};
-    ASSERT_EQ(text_notes("text", ids, {metadata, defaults}).size(), 1u);
-    EXPECT_NE(text_notes("text", ids, {metadata, defaults}).front().find("ends with the EOS token </s>"),
-              std::string::npos);
+    refused([](Chunks& c) { c.starts.clear(); });
+    refused([](Chunks& c) { c.starts[1] = 5; });
+    refused([](Chunks& c) { c.n_ctx = 3; });
+    refused([](Chunks& c) { c.targets.pop_back(); });
+    refused([](Chunks& c) { c.weights.pop_back(); });
+    refused([](Chunks& c) { c.weights[2] = 0.0001f; });
+    refused([](Chunks& c) { c.weights[2] = -1; });
 }
 
-TEST(TextNotes, TellOfWhatIsNoText) {
-    const auto notes = [](std::string_view text) { return text_notes(text, {}, vocabulary(false)); };
-    ASSERT_EQ(notes(std::string_view("h\0e\0l\0l\0o\0", 10)).size(), 1u);
-    EXPECT_EQ(notes(std::string_view("h\0e\0l\0l\0o\0", 10)).front(),
-              "the text looks like UTF-16 text; it is taken for UTF-8 text as it is");
-    for (const std::string text : {"", "words", "<html>", "{\"a\": 1}", "\xff"})
-        EXPECT_TRUE(notes(text).empty()) << text;
-}
-
-TEST(Chunks, NeedsTwoChunks) {
-    EXPECT_EQ(make_chunks(counted(20), vocabulary(false), options(10)).n_chunks, 2);
-    EXPECT_NE(refusal(19, options(10)).find("you need at least 20 tokens for a context of 10 tokens"),
-              std::string::npos);
-    EXPECT_NE(refusal(0, options(10)).find("tokenizes to only 0 tokens"), std::string::npos);
-    Options huge = options(std::int64_t{1} << 40);
-    EXPECT_NE(refusal(19, huge), "accepted");
-}
-
-TEST(Chunks, SkipsAndLimits) {
-    Options asked = options(10);
-    asked.skip_chunks = 2;
-    asked.max_chunks = 1;
-    const Chunks chunks = make_chunks(counted(51), vocabulary(false), asked);
-    EXPECT_EQ(chunks.n_chunks, 1);
-    EXPECT_EQ(chunks.targets.front(), 120);
-    // (N + 2) * n_ctx >= tokens is refused: the limit of the peers.
-    EXPECT_NE(refusal(40, asked).find("not enough tokens left after removing 2 chunks"), std::string::npos);
-    EXPECT_EQ(make_chunks(counted(41), vocabulary(false), asked).n_chunks, 1);
-    asked.skip_chunks = std::int64_t{1} << 62;
-    EXPECT_NE(refusal(40, asked), "accepted");
+TEST(ScoredRows, LieBeforeTheTokensThatAreScored) {
+    const auto rows = [](engine::ScoredTokens rule, std::int64_t n, std::int64_t ahead) {
+        const engine::ScoredRows scored = engine::ScoredRows::of(rule, n, ahead);
+        return std::pair(scored.first, scored.count);
+    };
+    using enum engine::ScoredTokens;
+    using Pair = std::pair<std::int64_t, std::int64_t>;
+    EXPECT_EQ(rows(SecondHalf, 8, 0), Pair(4, 3));
+    EXPECT_EQ(rows(SecondHalf, 8, 1), Pair(3, 3));
+    EXPECT_EQ(rows(SecondHalf, 1, 0).second, 0);
+    EXPECT_EQ(rows(AllButFirst, 8, 0), Pair(0, 7));
+    EXPECT_EQ(rows(AllButFirst, 8, 2), Pair(0, 5)) << "tokens 3 to 7";
+    EXPECT_EQ(rows(AllButFirst, 1, 0).second, 0);
+    EXPECT_EQ(rows(AllButFirst, 2, 2).second, 0);
 }
 
 }  // namespace

@@ -24,14 +24,14 @@ imatrix::Entry collected(bool two_waves, imatrix::Matrix start) {
     Collector collector(std::move(start), {{"w", 2}});
     const std::vector<std::string> weights{"w"};
     for (std::int64_t chunk = 0; chunk < 2; ++chunk) {
-        const std::int64_t counts[] = {4};
+        const double counts[] = {4};
         engine::InputSums sums;
         sums.weights = weights;
-        sums.chunk = chunk;
+        sums.chunks = {chunk, 1};
         sums.width = 4;
         sums.counts = counts;
-        for (const backend::Totals& totals : collector.on_input(sums))
-            for (std::size_t i = 0; i < 4; ++i) totals.squares[i] += static_cast<double>(i + 1);
+        const backend::Totals totals = collector.on_input(sums);
+        for (std::size_t i = 0; i < 4; ++i) totals.squares.high[i] += static_cast<double>(i + 1);
         if (two_waves) collector.commit();
     }
     if (!two_waves) collector.commit();
@@ -41,13 +41,13 @@ imatrix::Entry collected(bool two_waves, imatrix::Matrix start) {
 TEST(Complete, StacksAreKeptFolded) {
     const imatrix::Entry once = collected(false, imatrix::Matrix());
     EXPECT_EQ(once.sum_sq, (std::vector<double>{8, 12}));
-    EXPECT_EQ(once.counts, (std::vector<std::uint64_t>{16}));
+    EXPECT_EQ(once.counts, (std::vector<double>{16}));
     EXPECT_EQ(collected(true, imatrix::Matrix()), once);
     imatrix::Matrix start;
     start.entries["w"] = {2, {100, 200}, {1, 1}, {10}};
     const imatrix::Entry continued = collected(true, start);
     EXPECT_EQ(continued.sum_sq, (std::vector<double>{108, 212}));
-    EXPECT_EQ(continued.counts, (std::vector<std::uint64_t>{26}));
+    EXPECT_EQ(continued.counts, (std::vector<double>{26}));
 }
 
 TEST(Complete, TheLatentIsCollectedForTheOtherForm) {
@@ -77,10 +77,10 @@ TEST(Complete, TheLatentIsCollectedForTheOtherForm) {
         std::vector<float> gain(tensor.elements());
         tensor.type->decode(file.data(tensor).data(), gain.size(), gain.data());
         ASSERT_EQ(entry.sum_sq.size(), gain.size());
-        EXPECT_EQ(entry.counts.front(), static_cast<std::uint64_t>(2 * options.n_ctx));
+        EXPECT_EQ(entry.counts.front(), static_cast<double>(2 * options.n_ctx));
         double sum = 0;
         for (std::size_t i = 0; i < gain.size(); ++i) sum += entry.sum_sq[i] / std::pow(gain[i], 2);
-        EXPECT_NEAR(sum / static_cast<double>(entry.counts.front() * gain.size()), 1, 1e-2);
+        EXPECT_NEAR(sum / (entry.counts.front() * static_cast<double>(gain.size())), 1, 1e-2);
     }
     EXPECT_EQ(n_more, model::build(file, {}).layers.size());
     // Who goes on from it hears nothing of entries that are no weights.

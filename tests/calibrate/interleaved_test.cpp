@@ -82,14 +82,13 @@ TEST(Interleaved, GivesWhatRowsAloneGive) {
         Rounding table({"token_embd.weight"}, TypeId::Q8_0, rounder);
         Rounding weights({"token_embd.weight", "blk.0.ffn_down_exps.weight", "output.weight"}, TypeId::Q4_0,
                          rounder);
-        std::vector<engine::Replacement*> variants{&table, &weights};
+        const std::vector<engine::Variant> variants{{&table}, {&weights}};
         plan::PassOptions no_sums = options;
         no_sums.sums = false;
         const plan::PassPlan plan_of_both(file, model.program, *backend, no_sums);
         engine::Pass both(plan_of_both, *backend, {});
         Divergences sink;
-        both.run_variants({0, engine::kChunks, model.tokens, model.tokens}, variants, sink,
-                          [](std::int64_t, double) {});
+        both.run_variants(model.wave(), variants, sink, [](std::int64_t, double) {});
         losses[together] = sink.losses;
     }
     EXPECT_TRUE(sums[0] == sums[1]);
@@ -104,7 +103,7 @@ TEST(Interleaved, PartsOfAGroupAreRefused) {
     const auto backend = backend::open({"cpu", backend::Precision::Auto, {}, engine::kContext}, pool);
     const plan::PassPlan plan(file, model.program, *backend,
                               {.n_ctx = engine::kContext, .observed_output = {}});
-    const engine::WeightSources sources(plan, *backend);
+    const weights::Sources sources(plan, *backend);
     const auto make = [&](std::int64_t first, std::int64_t count) {
         const plan::Piece piece{plan.stages().size(), first, count, {}, 0};
         return sources.job(piece).make(gguf::TensorBytes(file));

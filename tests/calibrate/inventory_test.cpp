@@ -28,8 +28,7 @@ TEST(Inventory, EveryTensorOfEveryFixtureHasDataOrAReason) {
         for (const auto& [weight, energy] : fixture.matrix()) {
             imatrix::Entry& entry = matrix.entries[weight];
             entry.sum_sq = energy.sums;
-            for (const double count : energy.counts)
-                entry.counts.push_back(static_cast<std::uint64_t>(count));
+            for (const double count : energy.counts) entry.counts.push_back(count);
         }
         std::set<std::string> completed;  // what the peer has not, or in another length
         for (const auto& [weight, n_heads] : stacked_weights(file, program)) completed.insert(weight);
@@ -93,7 +92,7 @@ TEST(Inventory, WhatIsNotMultipliedWeighsTheSame) {
     ASSERT_EQ(matrix.entries.size(), 1u);
     const imatrix::Entry& entry = matrix.entries.at("blk.0.attn_q.weight");
     EXPECT_EQ(entry.sum_sq, std::vector<double>(file.get("blk.0.attn_q.weight").ne[0], 1));
-    EXPECT_EQ(entry.counts, std::vector<std::uint64_t>{1});
+    EXPECT_EQ(entry.counts, std::vector<double>{1});
 }
 
 }  // namespace

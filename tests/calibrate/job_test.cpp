@@ -61,7 +61,7 @@ TEST(Job, SnapshotsHoldWholeChunks) {
     const auto snapshot = imatrix::load(options.output.string() + ".at_4", {}, notes);
     ASSERT_FALSE(snapshot.entries.empty());
     for (const auto& [name, entry] : snapshot.entries)
-        EXPECT_EQ(entry.counts.front(), static_cast<std::uint64_t>(4 * options.n_ctx)) << name;
+        EXPECT_EQ(entry.counts.front(), static_cast<double>(4 * options.n_ctx)) << name;
     EXPECT_EQ(snapshot.chunk_count, 4u);
     EXPECT_EQ(recorder.saved.size(), 4u);  // .at_2, .at_4, .at_6 and the file itself
 }
@@ -182,7 +182,7 @@ TEST(Job, StopsAtWholeChunksAndSaves) {
     EXPECT_EQ(result.chunks_done, 2);
     imatrix::Notes notes;
     for (const auto& [name, entry] : imatrix::load(options.output, {}, notes).entries)
-        EXPECT_EQ(entry.counts.front(), static_cast<std::uint64_t>(2 * options.n_ctx)) << name;
+        EXPECT_EQ(entry.counts.front(), static_cast<double>(2 * options.n_ctx)) << name;
 }
 
 TEST(Job, AddsToLoadedMatrices) {
@@ -225,7 +225,7 @@ TEST(Job, CollectsATiedOutputByItsName) {
     EXPECT_TRUE(recorder.notes.empty());
     ASSERT_TRUE(tied.entries.contains(kEmbedding));
     EXPECT_EQ(tied.entries.at(kEmbedding).counts,
-              std::vector<std::uint64_t>{2 * static_cast<std::uint64_t>(options.n_ctx)});
+              std::vector<double>{2 * static_cast<double>(options.n_ctx)});
     tied.entries.erase(kEmbedding);
     EXPECT_EQ(plain.entries, tied.entries);
 }
@@ -237,15 +237,14 @@ TEST(Job, GoesOnFromAMatrixOfOtherChunks) {
     options.max_chunks = 4;
     Recorder recorder;
     run(options, recorder);
-    const auto tokens = static_cast<std::uint64_t>(4 * options.n_ctx);
+    const auto tokens = static_cast<double>(4 * options.n_ctx);
     options.in_files = {options.output};
     options.n_ctx /= 2;
     options.snapshot_every = 9;  // 8 of this size were there
     options.max_chunks = 2;
     const imatrix::Matrix smaller = run(options, recorder = {}).matrix;
     EXPECT_EQ(smaller.chunk_size, fixture.run().n_ctx);
-    EXPECT_EQ(smaller.entries.begin()->second.max_count(),
-              tokens + static_cast<std::uint64_t>(2 * options.n_ctx));
+    EXPECT_EQ(smaller.entries.begin()->second.max_count(), tokens + static_cast<double>(2 * options.n_ctx));
     EXPECT_EQ(smaller.chunk_count, 10u);
     EXPECT_TRUE(std::filesystem::exists(options.output.string() + ".at_9"));
     options.in_files = {options.output};
@@ -287,7 +286,7 @@ TEST(Job, KeepsLossesAndSimilarityInTheFile) {
         ASSERT_EQ(similarity.sums(kind).size(), 2u);  // layers
         for (const similarity::Sum& sum : similarity.sums(kind)) {
             EXPECT_EQ(sum.count, static_cast<std::uint64_t>(result.tokens));
-            EXPECT_LE(std::abs(sum.cos), static_cast<double>(sum.count));
+            EXPECT_LE(std::abs(sum.cos.high), static_cast<double>(sum.count));
         }
         EXPECT_EQ(similarity.finish(kind).size(), result.similarity.finish(kind).size());
     }

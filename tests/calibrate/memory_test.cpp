@@ -111,47 +111,62 @@ TEST(DefaultMemoryBound, IsPositiveAndNoMoreThanTheAddressSpace) {
 }
 
 TEST(PlanSweeps, AllVariantsGoTogetherWhileTheyFit) {
-    const SweepPlan plan = plan_sweeps(kNeeds, 8000 * kMiB, 20, 9);
+    const SweepPlan plan = plan_sweeps(kNeeds, {8000 * kMiB, {}}, 20, 9);
     EXPECT_EQ(plan.wave_chunks, 20);
     EXPECT_EQ(plan.variants, 9);
     EXPECT_EQ(plan.n_sweeps, 1);
-    EXPECT_EQ(plan.peak_bytes, (48 + 50 + 20 + 1000 + 20 * 10 * 4) * kMiB);
+    EXPECT_EQ(plan.host_bytes, (48 + 50 + 20 + 1000 + 20 * 10 * 4) * kMiB);
 }
 
 TEST(PlanSweeps, ReadsAgainForMoreChunksBeforeMoreVariants) {
     // 118 are fixed; 3 chunks of 10 need 120, 4 would need 160.
-    const SweepPlan plan = plan_sweeps(kNeeds, (118 + 159) * kMiB, 20, 9);
+    const SweepPlan plan = plan_sweeps(kNeeds, {(118 + 159) * kMiB, {}}, 20, 9);
     EXPECT_EQ(plan.wave_chunks, 3);
     EXPECT_EQ(plan.variants, 9);
     EXPECT_EQ(plan.n_sweeps, 7);
-    const SweepPlan less = plan_sweeps(kNeeds, (118 + 5 * 4) * kMiB, 20, 9);
+    const SweepPlan less = plan_sweeps(kNeeds, {(118 + 5 * 4) * kMiB, {}}, 20, 9);
     EXPECT_EQ(less.wave_chunks, 1);
     EXPECT_EQ(less.variants, 4);
     EXPECT_EQ(less.n_sweeps, 20 * 3);
-    EXPECT_LE(less.peak_bytes, (118 + 20) * kMiB);
+    EXPECT_LE(less.host_bytes, (118 + 20) * kMiB);
 }
 
 TEST(PlanSweeps, AFileStaysInMemoryOnlyWhereThatCostsNoReading) {
-    EXPECT_EQ(plan_sweeps(kNeeds, (118 + 1000 + 400) * kMiB, 20, 9).peak_bytes, (118 + 800) * kMiB);
+    EXPECT_EQ(plan_sweeps(kNeeds, {(118 + 1000 + 400) * kMiB, {}}, 20, 9).host_bytes, (118 + 800) * kMiB);
 }
 
 TEST(PlanSweeps, AFileThatDoesNotFitIsStreamed) {
     MemoryNeeds needs = kNeeds;
     needs.stream_bytes = 100 * kMiB;
-    EXPECT_FALSE(plan_sweeps(needs, 8000 * kMiB, 20, 9).streamed);
-    const SweepPlan plan = plan_sweeps(needs, (118 + 100 + 159) * kMiB, 20, 9);
+    EXPECT_FALSE(plan_sweeps(needs, {8000 * kMiB, {}}, 20, 9).streamed);
+    const SweepPlan plan = plan_sweeps(needs, {(118 + 100 + 159) * kMiB, {}}, 20, 9);
     EXPECT_TRUE(plan.streamed);
     EXPECT_EQ(plan.wave_chunks, 3);  // as without the stream and its 100
     EXPECT_EQ(plan.n_sweeps, 7);
-    EXPECT_LE(plan.peak_bytes, (118 + 100 + 159) * kMiB);
-    EXPECT_TRUE(plan_sweeps(needs, (118 + 1000 + 400) * kMiB, 20, 9).streamed) << "saves a sweep";
+    EXPECT_LE(plan.host_bytes, (118 + 100 + 159) * kMiB);
+    EXPECT_TRUE(plan_sweeps(needs, {(118 + 1000 + 400) * kMiB, {}}, 20, 9).streamed) << "saves a sweep";
     needs.stream_bytes = 1000 * kMiB;
-    EXPECT_FALSE(plan_sweeps(needs, (118 + 1000 + 400) * kMiB, 20, 9).streamed) << "a stream takes no less";
+    EXPECT_FALSE(plan_sweeps(needs, {(118 + 1000 + 400) * kMiB, {}}, 20, 9).streamed)
+        << "a stream takes no less";
+}
+
+TEST(PlanSweeps, ADevicesMemoryHoldsTheStatesAndTheHostsTheFile) {
+    MemoryNeeds needs = kNeeds;
+    needs.stream_bytes = 100 * kMiB;
+    // 70 are fixed on the device.
+    const SweepPlan plan = plan_sweeps(needs, {(48 + 1000) * kMiB, (70 + 159) * kMiB}, 20, 9);
+    EXPECT_FALSE(plan.streamed);
+    EXPECT_EQ(plan.wave_chunks, 3);
+    EXPECT_EQ(plan.variants, 9);
+    EXPECT_EQ(plan.host_bytes, (48 + 1000) * kMiB);
+    EXPECT_EQ(plan.device_bytes, (70 + 120) * kMiB);
+    EXPECT_TRUE(plan_sweeps(needs, {(48 + 999) * kMiB, (70 + 159) * kMiB}, 20, 9).streamed);
+    EXPECT_THROW(plan_sweeps(needs, {8000 * kMiB, (70 + 7) * kMiB}, 20, 9), Error);
 }
 
 TEST(PlanSweeps, OneChunkOfOneVariantMustFit) {
-    EXPECT_EQ(plan_sweeps(kNeeds, (118 + 8) * kMiB, 20, 9).variants, 1);
-    EXPECT_THROW(plan_sweeps(kNeeds, (118 + 7) * kMiB, 20, 9), Error);
+    EXPECT_EQ(plan_sweeps(kNeeds, {(118 + 8) * kMiB, {}}, 20, 9).variants, 1);
+    EXPECT_THROW(plan_sweeps(kNeeds, {(118 + 7) * kMiB, {}}, 20, 9), Error);
 }
 
 }  // namespace

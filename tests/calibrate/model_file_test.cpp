@@ -145,8 +145,7 @@ TEST_F(DraftFile, CountsOneRowLessAChunk) {
          {"blk.3.nextn.eh_proj.weight", "blk.3.attn_q.weight", "blk.3.nextn.shared_head_head.weight"})
         EXPECT_EQ(rows(name), n_chunks * (n_ctx - 1)) << name;
     std::uint64_t routed = 0;
-    for (const std::uint64_t count : result.matrix.entries.at("blk.3.ffn_up_exps.weight").counts)
-        routed += count;
+    for (const double count : result.matrix.entries.at("blk.3.ffn_up_exps.weight").counts) routed += count;
     EXPECT_EQ(routed, 2 * n_chunks * (n_ctx - 1));  // two experts a row
     EXPECT_EQ(rows("output.weight"), n_chunks * n_ctx) << "the block takes it and does not count";
     // Kept in the file beside the model's own.

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <limits>
 
-#include "calibrate/chunks.h"
 #include "calibrate/extra.h"
-#include "calibrate/run_fixture.h"
+#include "calibrate/on_ranks.h"
+#include "calibrate/text_chunks.h"
 #include "core/error.h"
 #include "core/half.h"
 
@@ -38,7 +38,7 @@ class OnNanTest : public testing::Test {
         const gguf::Tensor& table = file.get("token_embd.weight");
         for (std::int64_t token = 0; token < static_cast<std::int64_t>(table.rows()); ++token) {
             std::vector<std::int64_t> with;
-            for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
+            for (std::int64_t chunk = 0; chunk < chunks.n_chunks(); ++chunk)
                 if (std::ranges::count(chunks.input_range(chunk, 1), token) > 0) with.push_back(chunk);
             if (with.size() != n_wanted || with.front() == 0 || with.back() >= end) continue;
             break_row(table, static_cast<std::size_t>(token));
@@ -82,6 +82,19 @@ class OnNanTest : public testing::Test {
         return loaded();
     }
 
+    /// One chunk a wave, and stopped after so many; the next run goes on from there.
+    Result run_until(std::int64_t stop_after) {
+        options_.wave_chunks = 1;
+        options_.checkpoint_seconds = 0;
+        options_.checkpoint_folder = fixture_.folder() / fmt::format("state-{}", stop_after);
+        options_.resume = false;
+        Recorder recorder;
+        recorder.stop_after = stop_after;
+        Result stopped = run(options_, recorder);
+        options_.resume = true;
+        return stopped;
+    }
+
     test::Fixture fixture_;
     Options options_;
 };
@@ -121,20 +134,13 @@ TEST_F(OnNanTest, AResumedRunLeavesOutTheSameChunks) {
     Recorder whole;
     run(options_, whole);
     const std::string expected = read_file(options_.output);
-    options_.wave_chunks = 1;
-    options_.checkpoint_seconds = 0;
     std::size_t most_skipped = 0;  // before a stop
     for (const std::int64_t stop_after : {1, 2, 3}) {
         SCOPED_TRACE(stop_after);
-        options_.checkpoint_folder = fixture_.folder() / fmt::format("state-{}", stop_after);
-        options_.resume = false;
-        Recorder first;
-        first.stop_after = stop_after;
-        const Result stopped = run(options_, first);
+        const Result stopped = run_until(stop_after);
         EXPECT_TRUE(stopped.stopped);
         EXPECT_TRUE(stopped.resumable);
         most_skipped = std::max(most_skipped, stopped.skipped.size());
-        options_.resume = true;
         Recorder second;
         const Result resumed = run(options_, second);
         EXPECT_EQ(resumed.chunks_resumed, stopped.chunks_done);
@@ -142,6 +148,58 @@ TEST_F(OnNanTest, AResumedRunLeavesOutTheSameChunks) {
         EXPECT_EQ(read_file(options_.output) == expected, true);
     }
     EXPECT_GT(most_skipped, 0u);
+}
+
+TEST_F(OnNanTest, SeveralRanksLeaveOutTheSame) {
+    const std::vector<std::int64_t> bad = spoil(2);
+    options_.save_every_given = true;  // rounds end where files are due, counted in chunks that are left
+    options_.save_every = 2;
+    options_.snapshot_every = 3;
+    const std::filesystem::path copy = options_.output.string() + ".at_3";
+    const Outcome alone = run_alone(options_);
+    const std::string expected = read_file(copy);
+    EXPECT_THAT(alone.result.skipped, ElementsAre(bad[0] + 1, bad[1] + 1));
+    for (const int ranks : {1, 2, 3, 4, 7}) {
+        SCOPED_TRACE(ranks);
+        std::filesystem::remove(copy);
+        options_.wave_chunks = 1 + ranks % 3;
+        const Outcome together = run_on(ranks, options_);
+        expect_same(together, alone);
+        EXPECT_TRUE(read_file(copy) == expected);
+        EXPECT_EQ(together.told.notes.back(), alone.told.notes.back());
+    }
+}
+
+TEST_F(OnNanTest, SeveralRanksGoOnWithoutTheSame) {
+    spoil(2, kChunks - 1);
+    const Outcome alone = run_alone(options_);
+    std::size_t most_skipped = 0;  // before a stop
+    for (const std::int64_t stop_after : {1, 2, 3}) {
+        SCOPED_TRACE(stop_after);
+        most_skipped = std::max(most_skipped, run_until(stop_after).skipped.size());
+        const Outcome resumed = run_on(3, options_);
+        EXPECT_EQ(resumed.result.chunks_resumed, stop_after);
+        expect_same(resumed, alone);
+    }
+    EXPECT_GT(most_skipped, 0u);
+}
+
+TEST_F(OnNanTest, RanksEndWhereNoChunkIsLeft) {
+    spoil(2);
+    options_.max_chunks = 1;
+    options_.skip_chunks = 0;
+    const gguf::File file = gguf::File::open(fixture_.model());
+    Recorder recorder;
+    const Chunks chunks = tokenize(file, options_, recorder);
+    break_row(file.get("token_embd.weight"), static_cast<std::size_t>(chunks.inputs[1]));
+    try {
+        run_on(1, options_);
+        FAIL() << "there are no numbers";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Numeric);
+        EXPECT_THAT(error.what(),
+                    HasSubstr("no chunk is left that gives numbers; of the last one blk.0.attn_q"));
+    }
 }
 
 TEST_F(OnNanTest, WithoutTheWishTheRunEnds) {

@@ -1,6 +1,7 @@
 // Running the job on a fixture, for the tests of this folder.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class Recorder : public Observer {
     void on_loading(const std::filesystem::path&) override {}
     void on_tokenizing() override {}
     void on_tokenized(double) override {}
+    void on_documents(const std::string& sentence) override { documents.push_back(sentence); }
     void on_plan(const Plan& shown) override { plan = shown; }
     void on_progress(const Progress& progress) override { last_progress = progress; }
     void on_perplexity(std::int64_t chunk, double running) override {
@@ -37,6 +39,7 @@ class Recorder : public Observer {
 
     std::vector<std::string> notes;
     std::vector<std::string> states;
+    std::vector<std::string> documents;
     std::vector<double> perplexities;
     std::vector<std::pair<std::int64_t, stats::Coverage>> coverages;  ///< with the chunks behind them
     std::vector<std::filesystem::path> saved;

@@ -23,15 +23,14 @@ class SavedStateTest : public testing::Test {
         sums_.committed.matrix.chunk_size = 64;
         sums_.committed.matrix.datasets = {"a.txt", "b.txt"};
         sums_.committed.matrix.extra.set("assay.model.name", gguf::text("model"));
-        sums_.committed.matrix.entries["dense"] = {2, {1.0 / 3, 1e300}, {-1.0 / 3, 0}, {(1ull << 60) + 1}};
+        sums_.committed.matrix.entries["dense"] = {2, {1.0 / 3, 1e300}, {-1.0 / 3, 0}, {0x1p52 + 1}};
         sums_.committed.matrix.entries["experts"] = {1, {1, 2}, {}, {3, 0}};
-        sums_.occurrences["dense"] = {{2, {1, 2}, {3, 4}, {5}}, {2, {6, 7}, {8, 9}, {10}}};
-        sums_.stacks_before["stack"] = {2, {1, 2}, {}, {3}};
+        sums_.committed.matrix.entries["wide"] = {2, {1, 2}, {3, 4}, {5}, {0x1p-60F, 0}, {0, -0x1p-60F}};
         sums_.committed.chunk_losses = {{1.5, 2.5, 3}, {4.5, 5.5, 6}};
         sums_.committed.matrix.n_layer_nextn = 1;
         sums_.committed.nextn_losses = {{{7.5, 8.5, 3}, {9.5, 10.5, 6}}};
         sums_.committed.skipped = {2, 5};
-        sums_.committed.similarity.add(similarity::Kind::Layer, 1, {0.1, 0.2, 7});
+        sums_.committed.similarity.add(similarity::Kind::Layer, 1, {{0.1, 0x1p-60}, 0.2, 7});
     }
     StateContent content(const Position& position) { return {{3, position, 11}, identity_, sums_, plan_}; }
 
@@ -61,8 +60,6 @@ TEST_F(SavedStateTest, HoldsAllThatWasThere) {
     EXPECT_EQ(found.committed.matrix.datasets, sums_.committed.matrix.datasets);
     EXPECT_EQ(found.committed.matrix.chunk_size, 64u);
     EXPECT_EQ(found.committed.matrix.extra.find_string("assay.model.name").value_or(""), "model");
-    EXPECT_EQ(found.occurrences, sums_.occurrences);
-    EXPECT_EQ(found.stacks_before, sums_.stacks_before);
     ASSERT_EQ(found.committed.chunk_losses.size(), 2u);
     EXPECT_EQ(found.committed.chunk_losses[1].nll_squared, 5.5);
     EXPECT_EQ(found.committed.matrix.n_layer_nextn, 1u);
@@ -70,7 +67,9 @@ TEST_F(SavedStateTest, HoldsAllThatWasThere) {
     ASSERT_EQ(found.committed.nextn_losses[0].size(), 2u);
     EXPECT_EQ(found.committed.nextn_losses[0][1].nll_squared, 10.5);
     EXPECT_EQ(found.committed.skipped, sums_.committed.skipped);
-    EXPECT_EQ(found.touched_similarity.sums(similarity::Kind::Layer).at(1).count, 7u);
+    const similarity::Sum& layer = found.committed.similarity.sums(similarity::Kind::Layer).at(1);
+    EXPECT_EQ(layer.count, 7u);
+    EXPECT_EQ(layer.cos.low, 0x1p-60);
 }
 
 TEST_F(SavedStateTest, EveryDamageIsSeen) {
@@ -104,13 +103,24 @@ TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
     EXPECT_THROW(SavedState(path_).sums(), Error);
     sums_.committed.matrix.entries["dense"].sum.clear();
     const std::size_t stage = plan_.stages().size() - 1;
+    sums_.touched = {{{"dense"}, {2, {6, 7}, {8}, {10}}}};
+    const auto rows = [&](std::int32_t slot, const auto& out) {
+        const plan::Slot& shape = plan_.slots()[static_cast<std::size_t>(slot)];
+        out(std::vector<std::byte>(static_cast<std::size_t>(64 * shape.cols * size_of(shape.type))));
+    };
+    const engine::WavePart whole{{5, 1}, 64, rows};
+    StateContent lying = content({5, 1, static_cast<std::int64_t>(stage)});
+    lying.parts = {&whole, 1};
+    write_state(path_, lying);
+    EXPECT_THROW(SavedState(path_).sums(), Error) << "sums of a wave";
+    sums_.touched.clear();
     const auto zeros = [](std::int32_t, const auto& out) { out(std::vector<std::byte>(64)); };
-    const engine::WavePart part{{5, 1}, zeros};
+    const engine::WavePart part{{5, 1}, 512, zeros};
     StateContent wave = content({5, 1, static_cast<std::int64_t>(stage)});
     wave.parts = {&part, 1};
     EXPECT_THROW(write_state(path_, wave), Error) << "a part that gives other bytes than its slot has";
     write_state(path_, content({5, 0, 0}));
-    EXPECT_THROW(SavedState(path_).wave_start(plan_), Error) << "a state between waves";
+    EXPECT_THROW(SavedState(path_).wave_start(plan_, equal_starts(8, 512)), Error) << "a state between waves";
 }
 
 TEST(Position, OfMoreWorkIsAhead) {

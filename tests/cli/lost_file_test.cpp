@@ -19,6 +19,7 @@ class Cutter final : public calibrate::Observer {
     void on_loading(const std::filesystem::path&) override {}
     void on_tokenizing() override {}
     void on_tokenized(double) override {}
+    void on_documents(const std::string&) override {}
     void on_plan(const calibrate::Plan&) override {}
     void on_progress(const calibrate::Progress&) override { std::filesystem::resize_file(model_, 4096); }
     void on_perplexity(std::int64_t, double) override {}

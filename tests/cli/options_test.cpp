@@ -8,8 +8,8 @@
 namespace assay::cli {
 namespace {
 
-constexpr Commands kOne[] = {kCalibrate, kTokenize, kInspect,     kStats,  kSimilarity,
-                             kReport,    kRecipe,   kSensitivity, kDevices};
+constexpr Commands kOne[] = {kCalibrate, kTokenize, kInspect,     kStats,   kSimilarity,
+                             kReport,    kRecipe,   kSensitivity, kDevices, kKld};
 
 TEST(Options, NoNameStandsTwiceInACommand) {
     for (const Commands command : kOne) {

@@ -240,8 +240,8 @@ TEST_F(Program, TokenizesOneIdALine) {
 }
 
 TEST_F(Program, EachCommandHasHelp) {
-    for (const char* command :
-         {"", "calibrate", "tokenize", "inspect", "stats", "similarity", "report", "devices"}) {
+    for (const char* command : {"", "calibrate", "tokenize", "inspect", "stats", "similarity", "report",
+                                "sensitivity", "kld", "devices"}) {
         const Outcome o = run(fmt::format("$ASSAY {} --help", command));
         EXPECT_EQ(o.code, 0) << command;
         EXPECT_THAT(o.out, HasSubstr("usage: assay")) << command;
@@ -274,6 +274,19 @@ TEST_F(Program, SensitivityFeedsARecipe) {
     const Outcome both = run(recipe + "m.gguf --sensitivity s.json");
     EXPECT_THAT(both.out, HasSubstr("--imatrix m.gguf"));
     EXPECT_THAT(both.out, HasSubstr("expected divergence in nats"));
+}
+
+TEST_F(Program, ComparesFilesOfAModel) {
+    const std::string kld = "$ASSAY kld $MODEL copy.gguf $MODEL -f $TEXT -c 128 --chunks 2 ";
+    ASSERT_EQ(run("cp $MODEL copy.gguf").code, 0);
+    const Outcome text = run(kld + "-o k.json");
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_THAT(text.out, testing::StartsWith("base "));
+    EXPECT_THAT(text.out, ContainsRegex("\ncopy.gguf .* 100\\.000 +0\\.000\n"));
+    EXPECT_THAT(text.err, HasSubstr("2 variants, 1 reading of the weights"));
+    EXPECT_THAT(text.err, HasSubstr("wrote k.json"));
+    EXPECT_EQ(run(kld + "--json").out, text_of(file("k.json")));
+    EXPECT_THAT(run(kld + "--csv").out, testing::StartsWith("file,bits_per_weight,"));
 }
 
 struct Bad {
@@ -313,6 +326,10 @@ INSTANTIATE_TEST_SUITE_P(
             "--by: 'word' is not layer, kind or tensor"},
         Bad{"$ASSAY sensitivity -m x -f missing.txt --type q4_0", "missing.txt: "},
         Bad{"$ASSAY sensitivity -m x -f x --in-file y", "--in-file: unknown option"},
+        Bad{"$ASSAY kld x -f x", "kld: takes a base and one or more files"},
+        Bad{"$ASSAY kld x y", "kld: takes a base, files to compare with it and a text"},
+        Bad{"$ASSAY kld x y -f missing.txt", "missing.txt: "},
+        Bad{"$ASSAY kld -m x y z -f x", "-m: unknown option"},
         Bad{"$ASSAY recipe -m x --target-bpw 5", "recipe: takes a matrix"},
         Bad{"$ASSAY recipe x -m x --target-bpw 5 --rules missing/x",
             "missing/x: cannot create a file in its folder"},

@@ -77,6 +77,24 @@ TEST(ParseOverrides, MayHoldCommas) {
     EXPECT_THROW(parse_overrides("-okv", "a.b=str:x, y"), Error);
 }
 
+TEST(ParseWeights, AreWhole1024ths) {
+    using documents::Role;
+    const documents::RoleWeights weights = parse_weights("--weights", "assistant=2,user=0.25,tool=0.0004");
+    EXPECT_THAT(weights.of, testing::ElementsAre(1024, 1024, 256, 2048, 0, 1024));
+    EXPECT_TRUE(parse_weights("--weights", "text=1").all_one());
+    EXPECT_EQ(parse_weights("--weights", "template=1024").of[index_of(Role::Template)], 1 << 20);
+    for (const char* wrong :
+         {"", "user", "user=", "user=x", "user=-1", "user=1025", "reader=1", "=1", "user=nan"})
+        EXPECT_THROW(parse_weights("--weights", wrong), Error) << wrong;
+}
+
+TEST(ParseDate, TakesDaysThatThereAre) {
+    EXPECT_EQ(parse_date("--template-date", "2028-02-29"), "2028-02-29T00:00:00");
+    for (const char* wrong : {"", "2026-02-29", "2026-13-01", "2026-1-1", "26-01-01", "2026-01-00",
+                              "2026/01/01", "2026-01-0x", "2026-01-011"})
+        EXPECT_THROW(parse_date("--template-date", wrong), Error) << wrong;
+}
+
 TEST(Unescape, ReplacesWhatItKnowsAndKeepsTheRest) {
     EXPECT_EQ(unescape(R"(a\nb\tc\r\'\"\\n)"), "a\nb\tc\r'\"\\n");
     EXPECT_EQ(unescape(R"(\x41\x4a\xZZ\x4)"), "AJ\\xZZ\\x4");

@@ -18,7 +18,7 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 20;
 
 class SilentSink final : public ActivationSink {
   public:
-    std::vector<backend::Totals> on_input(const InputSums&) override { return {}; }
+    backend::Totals on_input(const InputSums&) override { return {}; }
     void on_similarity(const SimilaritySums&) override {}
     void on_losses(const ChunkLosses&) override {}
 };
@@ -34,7 +34,7 @@ class DeliveryTest : public testing::Test {
     static void send(Delivery& delivery, std::int64_t number, std::size_t bytes, Delivery::Receive receive) {
         Parcel parcel = delivery.parcel(bytes);
         std::memcpy(parcel.memory->data(), &number, sizeof number);
-        delivery.send({{"parcel", 0, 0}, {number, 1}}, std::move(parcel), std::move(receive));
+        delivery.send(std::move(parcel), std::move(receive));
     }
     static std::int64_t number_in(const Parcel& parcel) {
         std::int64_t number = 0;
@@ -63,7 +63,7 @@ TEST_F(DeliveryTest, EverythingArrivesInOrderOnAnotherThread) {
             EXPECT_EQ(&sink, &sink_);
             note(number_in(parcel));
         });
-        delivery.send({}, [&, n](const Parcel& parcel, ActivationSink&) {
+        delivery.send([&, n](const Parcel& parcel, ActivationSink&) {
             EXPECT_EQ(parcel.memory, nullptr);
             note(n + 1);
         });
@@ -122,30 +122,6 @@ TEST_F(DeliveryTest, AnErrorOfTheSinkComesOutAtTheSender) {
     }
     EXPECT_THROW(delivery.finish(), Error);
     EXPECT_EQ(received, 2);
-}
-
-TEST_F(DeliveryTest, WhatComesEarlyWaitsForItsTurn) {
-    Turns turns(0);
-    std::vector<std::int64_t> received;
-    const auto note = [&](const Parcel& parcel, ActivationSink&) { received.push_back(number_in(parcel)); };
-    Delivery first(*backend_, sink_, pool_, kMostBytes, &turns);
-    Delivery second(*backend_, sink_, pool_, kMostBytes, &turns);
-    send(second, 2, 64, note);
-    send(second, 3, 64, note);
-    send(first, 0, 64, note);
-    first.finish();
-    EXPECT_EQ(received, (std::vector<std::int64_t>{0}));
-    send(first, 1, 64, note);
-    second.finish();
-    EXPECT_EQ(received, (std::vector<std::int64_t>{0, 1, 2, 3}));
-}
-
-TEST_F(DeliveryTest, WhoWaitsForATurnThatCannotComeHearsOfIt) {
-    Turns turns(0);
-    Delivery second(*backend_, sink_, pool_, kMostBytes, &turns);
-    send(second, 1, 64, [](const Parcel&, ActivationSink&) { FAIL() << "received"; });
-    turns.cancel();
-    EXPECT_THROW(second.finish(), Error);
 }
 
 TEST_F(DeliveryTest, WhatNobodyWaitsForIsDropped) {

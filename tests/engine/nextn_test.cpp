@@ -32,8 +32,8 @@ TEST_F(NextNBlocks, LeavesTheTrunkAlone) {
     const RecordingSink without = run(model_.program);
     RecordingSink with = run(with_);
     EXPECT_EQ(with.losses.size(), 2u * kChunks);
-    const std::size_t removed =
-        std::erase_if(with.inputs, [](const auto& item) { return item.first.starts_with(kBlock); });
+    const auto is_block = [](const auto& item) { return item.first.first.front().starts_with(kBlock); };
+    const std::size_t removed = std::erase_if(with.inputs, is_block);
     EXPECT_GT(removed, 5u);
     std::erase_if(with.losses, [](const auto& item) { return item.first.first > 0; });
     EXPECT_TRUE(with == without);
@@ -53,20 +53,17 @@ TEST_F(NextNBlocks, DoesNotDependOnHowItIsRun) {
     // One chunk at a time.
     RecordingSink sink;
     Pass pass(plan, *backend_, {});
-    for (std::int64_t chunk = 0; chunk < kChunks; ++chunk) {
-        const auto tokens =
-            std::span(model_.tokens).subspan(static_cast<std::size_t>(chunk * kContext), kContext);
-        pass.run({chunk, 1, tokens, tokens}, sink, [](std::int64_t) {});
-    }
+    for (std::int64_t chunk = 0; chunk < kChunks; ++chunk)
+        pass.run(model_.wave(chunk, 1), sink, [](std::int64_t) {});
     EXPECT_TRUE(sink == expected);
 }
 
 /// The first token of a chunk has no row, but the state for it has; the last token has a row, its state none.
 TEST_F(NextNBlocks, SeesTokensFromTheSecondOn) {
-    const std::string embedded = std::string(kBlock) + "nextn.eh_proj.weight/0/0";
+    const std::vector<std::string> embedded{std::string(kBlock) + "nextn.eh_proj.weight"};
     const std::int64_t hidden = with_.hidden;
     const auto sums = [&] {
-        const std::vector<double> both = run(with_).inputs.at(embedded);
+        const std::vector<double> both = run(with_).inputs.at({embedded, 0}).high;
         const auto half = both.begin() + hidden;  // of squares: [token | state]
         return std::pair(std::vector(both.begin(), half), std::vector(half, half + hidden));
     };

@@ -12,21 +12,28 @@
 
 namespace assay::engine {
 
-/// Totals of squares, then of values, by "weight/matrix/occurrence", similarities by "kind/layer/chunk",
-/// losses by tokens ahead and chunk.
+/// Totals and counts by the weights and the number of a matrix, similarities by "kind/layer/chunk", losses by
+/// tokens ahead and chunk.
 struct RecordingSink : ActivationSink {
-    std::vector<backend::Totals> on_input(const InputSums& sums) override {
+    struct Kept {
+        std::vector<double> high;  ///< of squares, then of values
+        std::vector<float> low;
+        std::vector<double> counts;  ///< of each matrix
+
+        bool operator==(const Kept&) const = default;
+    };
+    backend::Totals on_input(const InputSums& sums) override {
         const std::lock_guard lock(*mutex);
-        std::vector<backend::Totals> places;
-        const std::size_t columns = sums.counts.size() / static_cast<std::size_t>(sums.n_chunks) *
+        const std::size_t columns = sums.counts.size() / static_cast<std::size_t>(sums.chunks.count) *
                                     static_cast<std::size_t>(sums.width);
-        for (const std::string& weight : sums.weights) {
-            auto& kept = inputs[weight + "/" + std::to_string(sums.first_matrix) + "/" +
-                                std::to_string(sums.occurrence)];
-            kept.resize(2 * columns);
-            places.push_back({std::span(kept).first(columns), std::span(kept).subspan(columns, columns)});
-        }
-        return places;
+        Kept& kept = inputs[{{sums.weights.begin(), sums.weights.end()}, sums.first_matrix}];
+        kept.high.resize(2 * columns);
+        kept.low.resize(2 * columns);
+        const std::size_t matrices = sums.counts.size() / static_cast<std::size_t>(sums.chunks.count);
+        kept.counts.resize(matrices);
+        for (std::size_t i = 0; i < sums.counts.size(); ++i) kept.counts[i % matrices] += sums.counts[i];
+        const ExactSums all{kept.high, kept.low};
+        return {all.part(0, columns), all.part(columns, columns), adding.get()};
     }
     void on_similarity(const SimilaritySums& sums) override {
         const std::lock_guard lock(*mutex);
@@ -42,7 +49,8 @@ struct RecordingSink : ActivationSink {
     }
 
     std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
-    std::map<std::string, std::vector<double>> inputs;
+    std::unique_ptr<std::mutex> adding = std::make_unique<std::mutex>();
+    std::map<std::pair<std::vector<std::string>, std::int64_t>, Kept> inputs;
     std::map<std::string, std::pair<double, double>> similarities;
     std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>> losses;
 };

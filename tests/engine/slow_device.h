@@ -13,25 +13,24 @@
 
 namespace assay::engine {
 
-/// How far devices are in a wave. A stage is half a layer, and begins with a norm for each group of chunks.
-class Stages {
+/// How much devices have been given to do: a norm for each group of chunks and half layer.
+class Pace {
   public:
-    /// Nobody waits where `groups_per_stage` is 0.
-    Stages(std::size_t n_devices, std::int64_t groups_per_stage)
-        : groups_per_stage_(groups_per_stage), begun_(n_devices, 0) {}
+    /// Nobody waits unless `slow`.
+    Pace(std::size_t n_devices, bool slow) : slow_(slow), begun_(n_devices, 0) {}
 
-    /// A device has been given a norm. Returns the stage, from 1, to which it belongs.
+    /// A device has been given a norm. Returns how many it has had.
     std::int64_t begin(std::size_t device) {
         const std::lock_guard lock(mutex_);
         ++begun_[device];
         changed_.notify_all();
-        return groups_per_stage_ == 0 ? 0 : (begun_[device] + groups_per_stage_ - 1) / groups_per_stage_;
+        return begun_[device];
     }
-    /// Waits until all devices have been given every group of the stage: all are at work at once. Gives up,
-    /// for good, where that does not happen.
-    void wait_for_all(std::int64_t stage) {
+    /// Waits until all devices have been given as many: all are at work at once. Gives up, for good, where
+    /// that does not happen.
+    void wait_for_all(std::int64_t norms) {
         std::unique_lock lock(mutex_);
-        const auto all = [&] { return std::ranges::min(begun_) >= stage * groups_per_stage_; };
+        const auto all = [&] { return !slow_ || std::ranges::min(begun_) >= norms; };
         if (!changed_.wait_for(lock, std::chrono::seconds(30), [&] { return !together_ || all(); }))
             together_ = false;
         changed_.notify_all();
@@ -43,7 +42,7 @@ class Stages {
     }
 
   private:
-    const std::int64_t groups_per_stage_;
+    const bool slow_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::int64_t> begun_;  ///< norms of each device
@@ -52,10 +51,10 @@ class Stages {
 
 class SlowDevice final : public backend::cpu::CpuBackend {
   public:
-    SlowDevice(Stages& stages, std::size_t index, ThreadPool& pool, std::int64_t chunk_tokens,
+    SlowDevice(Pace& pace, std::size_t index, ThreadPool& pool, std::int64_t chunk_tokens,
                std::int64_t group_chunks)
         : CpuBackend(detect_isa(), backend::DType::F32, chunk_tokens, pool),
-          stages_(stages),
+          pace_(pace),
           index_(index),
           group_rows_(group_chunks * chunk_tokens) {}
 
@@ -63,7 +62,7 @@ class SlowDevice final : public backend::cpu::CpuBackend {
     backend::LandingPtr make_landing() override { return std::make_unique<SlowLanding>(*this); }
     void norm(backend::View x, const backend::Norm& norm, backend::Rows rows,
               const backend::Produced& out) override {
-        stage_ = stages_.begin(index_);
+        norms_ = pace_.begin(index_);
         CpuBackend::norm(x, norm, rows, out);
     }
 
@@ -72,27 +71,27 @@ class SlowDevice final : public backend::cpu::CpuBackend {
       public:
         explicit SlowLanding(SlowDevice& device)
             : device_(device), inner_(device.CpuBackend::make_landing()) {}
-        void mark() override { stage_ = device_.stage_; }
+        void mark() override { norms_ = device_.norms_; }
         std::span<const std::byte> fetch(const void* from, std::size_t bytes) override {
-            device_.stages_.wait_for_all(stage_);
+            device_.pace_.wait_for_all(norms_);
             return inner_->fetch(from, bytes);
         }
         std::optional<std::int64_t> add_chunks(const backend::Sums& sums, std::int64_t n_chunks,
                                                const backend::Totals& totals) override {
-            device_.stages_.wait_for_all(stage_);
+            device_.pace_.wait_for_all(norms_);
             return inner_->add_chunks(sums, n_chunks, totals);
         }
 
       private:
         SlowDevice& device_;
         backend::LandingPtr inner_;
-        std::int64_t stage_ = 0;
+        std::int64_t norms_ = 0;
     };
 
-    Stages& stages_;
+    Pace& pace_;
     std::size_t index_;
     std::int64_t group_rows_;
-    std::int64_t stage_ = 0;
+    std::int64_t norms_ = 0;
 };
 
 }  // namespace assay::engine

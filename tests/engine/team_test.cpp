@@ -24,8 +24,8 @@ std::uint64_t bytes_read() {
 /// Refuses the sums of this weight.
 struct Refusing final : RecordingSink {
     explicit Refusing(const std::string& weight) : weight_(weight) {}
-    std::vector<backend::Totals> on_input(const InputSums& sums) override {
-        if (sums.weights.front() == weight_ && sums.chunk == 0)
+    backend::Totals on_input(const InputSums& sums) override {
+        if (sums.weights.front() == weight_ && sums.chunks.first == 0)
             throw Error(ErrorKind::Numeric, weight_, "refused");
         return RecordingSink::on_input(sums);
     }
@@ -86,16 +86,17 @@ TEST_P(StreamedTeam, EndsWhereOneOfItFails) {
     for (const char* weight : {"blk.0.attn_q.weight", "blk.1.attn_output.weight"}) {
         Team together = team();
         Refusing sink(weight);
-        EXPECT_THROW(together.run({0, kChunks, model_.tokens, model_.tokens}, sink, [](std::int64_t) {}),
-                     Error);
+        EXPECT_THROW(together.run(model_.wave(), sink, [](std::int64_t) {}), Error);
     }
 }
 
 TEST(DealChunks, ConsecutiveRunsOfNearlyTheSameLength) {
     const auto lengths = [](std::int64_t n_chunks, std::size_t n) {
         std::vector<std::int64_t> result;
+        std::vector<std::int64_t> starts;
+        for (std::int64_t chunk = 0; chunk <= n_chunks; ++chunk) starts.push_back(10 * chunk);
         std::int64_t next = 7;
-        for (const ChunkRange& part : deal_chunks(7, n_chunks, n)) {
+        for (const ChunkRange& part : deal_chunks({.first_chunk = 7, .starts = starts}, n)) {
             EXPECT_EQ(part.first, next);
             next += part.count;
             result.push_back(part.count);
@@ -106,7 +107,18 @@ TEST(DealChunks, ConsecutiveRunsOfNearlyTheSameLength) {
     EXPECT_EQ(lengths(7, 3), (std::vector<std::int64_t>{3, 2, 2}));
     EXPECT_EQ(lengths(6, 2), (std::vector<std::int64_t>{3, 3}));
     EXPECT_EQ(lengths(2, 4), (std::vector<std::int64_t>{1, 1}));
-    EXPECT_TRUE(deal_chunks(0, 0, 2).empty());
+    EXPECT_TRUE(lengths(0, 2).empty());
+}
+
+TEST(DealChunks, ByTokens) {
+    const auto counts = [](const std::vector<std::int64_t>& starts, std::size_t n) {
+        std::vector<std::int64_t> result;
+        for (const ChunkRange& part : deal_chunks({.starts = starts}, n)) result.push_back(part.count);
+        return result;
+    };
+    EXPECT_EQ(counts({5, 105, 115, 125, 135}, 2), (std::vector<std::int64_t>{1, 3}));
+    EXPECT_EQ(counts({0, 10, 20, 30, 130}, 2), (std::vector<std::int64_t>{3, 1}));
+    EXPECT_EQ(counts({0, 1, 101, 102}, 3), (std::vector<std::int64_t>{1, 1, 1}));
 }
 
 }  // namespace

@@ -10,17 +10,15 @@ namespace assay::engine {
 namespace {
 
 struct SlowTeam {
-    /// groups_per_stage: of each device; 0: the devices are quick.
-    SlowTeam(std::size_t n, std::int64_t group_chunks, std::int64_t groups_per_stage)
-        : stages(n, groups_per_stage) {
+    SlowTeam(std::size_t n, std::int64_t group_chunks, bool slow) : pace(n, slow) {
         for (std::size_t i = 0; i < n; ++i) {
             pools.push_back(std::make_unique<ThreadPool>(1));
-            devices.push_back(std::make_unique<SlowDevice>(stages, i, *pools.back(), kContext, group_chunks));
+            devices.push_back(std::make_unique<SlowDevice>(pace, i, *pools.back(), kContext, group_chunks));
             borrowed.push_back(devices.back().get());
         }
     }
 
-    Stages stages;
+    Pace pace;
     std::vector<std::unique_ptr<ThreadPool>> pools;
     std::vector<std::unique_ptr<SlowDevice>> devices;
     std::vector<backend::Backend*> borrowed;
@@ -30,15 +28,17 @@ class TeamWork : public testing::TestWithParam<std::string> {
   protected:
     TeamWork() {
         options_.n_ctx = kContext;
-        for (std::int64_t i = 0; i < kManyChunks / kChunks; ++i)
-            tokens_.insert(tokens_.end(), model_.tokens.begin(), model_.tokens.end());
+        const std::vector<std::int32_t> some = model_.tokens;
+        for (std::int64_t i = 1; i < kManyChunks / kChunks; ++i)
+            model_.tokens.insert(model_.tokens.end(), some.begin(), some.end());
+        for (std::int64_t chunk = kChunks + 1; chunk <= kManyChunks; ++chunk)
+            model_.starts.push_back(chunk * kContext);
     }
 
     static constexpr std::int64_t kManyChunks = 16 * kChunks;
     static constexpr std::int64_t kSomeChunks = 5;
     SmallModel model_{GetParam()};
     plan::PassOptions options_;
-    std::vector<std::int32_t> tokens_;
 };
 INSTANTIATE_TEST_SUITE_P(Models, TeamWork, testing::Values("llama-dense", "llama-moe"),
                          [](const auto& name) { return name.param.substr(6); });
@@ -47,27 +47,25 @@ TEST_P(TeamWork, AllDevicesAreAtWorkAtOnce) {
     options_.losses = false;
     for (const std::int64_t n : {2, 3}) {
         ASSERT_EQ(kManyChunks % n, 0);
-        SlowTeam slow(static_cast<std::size_t>(n), 1, kManyChunks / n);
+        SlowTeam slow(static_cast<std::size_t>(n), 1, true);
         const plan::PassPlan plan(model_.file, model_.program, *slow.borrowed.front(), options_);
         Team team(plan, slow.borrowed, {});
         RecordingSink sink;
-        team.run({0, kManyChunks, tokens_, tokens_}, sink, [](std::int64_t) {});
-        EXPECT_TRUE(slow.stages.together()) << n << " devices";
+        team.run(model_.wave(0, kManyChunks), sink, [](std::int64_t) {});
+        EXPECT_TRUE(slow.pace.together()) << n << " devices";
     }
 }
 
 TEST_P(TeamWork, NothingDependsOnDevicesGroupsAndWaves) {
     options_.similarity = true;
     const auto found = [&](std::size_t n_devices, std::int64_t group_chunks, std::int64_t wave_chunks) {
-        SlowTeam quick(n_devices, group_chunks, 0);
+        SlowTeam quick(n_devices, group_chunks, false);
         const plan::PassPlan plan(model_.file, model_.program, *quick.borrowed.front(), options_);
         Team team(plan, quick.borrowed, {});
         RecordingSink sink;
         for (std::int64_t first = 0; first < kSomeChunks; first += wave_chunks) {
             const std::int64_t count = std::min(wave_chunks, kSomeChunks - first);
-            const auto tokens = std::span(tokens_).subspan(static_cast<std::size_t>(first * kContext),
-                                                           static_cast<std::size_t>(count * kContext));
-            team.run({first, count, tokens, tokens}, sink, [](std::int64_t) {});
+            team.run(model_.wave(first, count), sink, [](std::int64_t) {});
         }
         return sink;
     };

@@ -51,8 +51,10 @@ class KeptWave : public testing::TestWithParam<std::string> {
             backends_.push_back(
                 backend::open({"cpu", backend::Precision::Auto, {}, kContext}, *pools_.back()));
         }
-        plan_.emplace(model_.file, model_.program, *backends_.front(),
-                      plan::PassOptions{.n_ctx = kContext, .observed_output = {}, .similarity = true});
+        model_.cut({33, 1, kContext});
+        plan_.emplace(
+            model_.file, model_.program, *backends_.front(),
+            plan::PassOptions{.n_ctx = kContext, .unequal = true, .observed_output = {}, .similarity = true});
     }
     Team team(std::size_t n_members, bool streamed) const {
         std::vector<backend::Backend*> members;
@@ -67,13 +69,14 @@ class KeptWave : public testing::TestWithParam<std::string> {
         const WaveStart start{stage, [&](std::int32_t slot, std::int64_t chunk, std::span<std::byte> to) {
                                   for (const auto& [kept_slot, bytes] : kept.slots)
                                       if (kept_slot == slot)
-                                          std::copy_n(bytes.begin() + chunk * std::ssize(to), to.size(),
-                                                      to.begin());
+                                          std::copy_n(bytes.begin() + std::ssize(bytes) *
+                                                                          model_.wave().first_token(chunk) /
+                                                                          model_.wave().n_tokens(),
+                                                      to.size(), to.begin());
                               }};
-        const auto tokens = std::span(model_.tokens)
-                                .subspan(static_cast<std::size_t>(first * kContext),
-                                         static_cast<std::size_t>(count * kContext));
-        team.run({first, count, tokens, tokens, nullptr, &start}, sink, [](std::int64_t) {});
+        Wave wave = model_.wave(first, count);
+        wave.start = &start;
+        team.run(wave, sink, [](std::int64_t) {});
     }
 
     SmallModel model_{GetParam()};
@@ -95,8 +98,9 @@ TEST_P(KeptWave, GoesOnAsIfNothingHadHappened) {
         RecordingSink sink;
         // All boundaries of small models, several of others.
         Recording recording(*plan_, sink, 1 + plan_->stages().size() / (writers == 1 ? 8 : 4));
-        first.run({0, kChunks, model_.tokens, model_.tokens, nullptr, nullptr, &recording}, sink,
-                  [](std::int64_t) {});
+        Wave wave = model_.wave();
+        wave.keeper = &recording;
+        first.run(wave, sink, [](std::int64_t) {});
         EXPECT_TRUE(sink == expected) << "keeping changes nothing";
         EXPECT_GE(recording.stages.size(), writers == 1 ? 3u : 1u);
         for (auto& [stage, kept] : recording.stages) {
@@ -123,8 +127,9 @@ TEST_P(KeptWave, EndsWhereTheKeeperSaysSo) {
         Team some = team(members, true);
         RecordingSink sink;
         try {
-            some.run({0, kChunks, model_.tokens, model_.tokens, nullptr, nullptr, &refusing}, sink,
-                     [](std::int64_t) {});
+            Wave wave = model_.wave();
+            wave.keeper = &refusing;
+            some.run(wave, sink, [](std::int64_t) {});
             FAIL() << "it went on";
         } catch (const Error& error) {
             EXPECT_EQ(error.message(), "enough");

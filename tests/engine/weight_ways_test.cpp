@@ -1,13 +1,16 @@
 // Where weights and states are while a pass runs must not change what it finds.
 #include <algorithm>
 #include <deque>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 
 #include "backend/open.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "engine/pass.h"
 #include "engine/small_model.h"
+#include "model/registry.h"
 
 namespace assay::engine {
 namespace {
@@ -48,7 +51,7 @@ TEST_P(WeightWays, StreamedSpilledAndKeptAgreeWithMapped) {
 }
 
 /// The model without the first row of some weights. Remembers whether it was given mapped bytes.
-class WithoutFirstRow final : public Replacement {
+class WithoutFirstRow final : public weights::Replacement {
   public:
     WithoutFirstRow(const gguf::File& file, std::vector<std::string> weights)
         : file_(file), weights_(std::move(weights)) {}
@@ -81,9 +84,13 @@ class WithoutFirstRow final : public Replacement {
 
 struct RecordedVariants final : VariantSink {
     void on_variant(const VariantChunk& chunk) override {
-        for (const backend::Divergence& row : chunk.positions) rows.push_back(row.loss);
+        for (const backend::Divergence& row : chunk.positions) {
+            rows.push_back(row.loss);
+            largest[chunk.variant] = std::max(largest[chunk.variant], row.divergence);
+        }
     }
     std::vector<double> rows;
+    std::map<std::int64_t, double> largest;  ///< divergence, by variant
 };
 
 TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
@@ -96,11 +103,10 @@ TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
             all.push_back(tensor.name);
     WithoutFirstRow one(model_.file, {"blk.1.attn_output.weight"});
     WithoutFirstRow more(model_.file, all);
-    std::vector<Replacement*> variants{&one, &more};
+    const std::vector<Variant> variants{{&one}, {&more}};
     const auto run = [&](Pass& pass) {
         RecordedVariants sink;
-        pass.run_variants({0, kChunks, model_.tokens, model_.tokens}, variants, sink,
-                          [](std::int64_t, double) {});
+        pass.run_variants(model_.wave(), variants, sink, [](std::int64_t, double) {});
         return sink.rows;
     };
     const plan::PassPlan plan(model_.file, model_.program, *backend_, options);
@@ -112,6 +118,43 @@ TEST_P(WeightWays, VariantsAreMadeFromWhatWasStreamed) {
     EXPECT_EQ(run(streamed), expected);
     EXPECT_GT(more.n_replaced, 0);
     EXPECT_EQ(more.n_mapped + one.n_mapped, 0);
+    EXPECT_GT(streamed.times().reading, 0);
+}
+
+TEST_P(WeightWays, FilesOfVariantsAreStreamedInTurn) {
+    const auto is_late = [](const gguf::Tensor& t) { return t.n_dims > 1 && t.name.starts_with("blk.1."); };
+    const auto& tensors = model_.file.tensors();
+    const auto changed = std::ranges::find_if(tensors, is_late);
+    ASSERT_NE(changed, tensors.end());
+    const auto path = model_.fixture.folder().path() / "other.gguf";
+    std::filesystem::copy_file(model_.fixture.model(), path);
+    std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(static_cast<std::streamoff>(changed->offset_bytes))
+        .write(std::string(changed->size_bytes, '\0').data(),
+               static_cast<std::streamsize>(changed->size_bytes));
+    const gguf::File other = gguf::File::open(path);
+    const model::Program other_program = model::build(other, {kContext});
+    plan::PassOptions options;
+    options.n_ctx = kContext;
+    options.sums = false;
+    const plan::PassPlan plan(model_.file, model_.program, *backend_, options);
+    const plan::PassPlan same_plan(model_.file, model_.program, *backend_, options);
+    const plan::PassPlan other_plan(other, other_program, *backend_, options);
+    WithoutFirstRow replacement(model_.file, {changed->name});
+    const std::vector<Variant> variants{{&replacement}, {nullptr, &other_plan}, {nullptr, &same_plan}};
+    const auto run = [&](Pass& pass) {
+        RecordedVariants sink;
+        pass.run_variants(model_.wave(), variants, sink, [](std::int64_t, double) {});
+        return sink;
+    };
+    Pass mapped(plan, *backend_, {});
+    const RecordedVariants expected = run(mapped);
+    EXPECT_GT(expected.largest.at(1), 1e-6) << changed->name;
+    EXPECT_EQ(expected.largest.at(2), 0);
+    Pass streamed(plan, *backend_, {.stream = true, .spill_folder = {}});
+    const RecordedVariants again = run(streamed);
+    EXPECT_EQ(again.rows, expected.rows);
+    EXPECT_EQ(again.largest, expected.largest);
     EXPECT_GT(streamed.times().reading, 0);
 }
 

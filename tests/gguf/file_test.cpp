@@ -106,6 +106,17 @@ TEST_F(SplitModel, HasAllItsParts) {
     EXPECT_THAT(refusal(part(1)), HasSubstr("split.tensors.count is 3, the 2 parts hold 2"));
 }
 
+TEST_F(SplitModel, HasNoMorePartsThanNamesCount) {
+    const auto path = folder_ / "model-00001-of-00003.gguf";
+    for (const std::int32_t count : {-1, 100'000}) {
+        Writer writer;
+        writer.add("split.count", i32(count));
+        write_file_atomically(path, writer.bytes());
+        EXPECT_THAT(refusal(path), count < 0 ? HasSubstr("nothing")
+                                             : HasSubstr("split.count is 100000, expected at most 99999"));
+    }
+}
+
 TEST_F(SplitModel, MayHaveAnyNameAndLieBehindLinks) {
     const auto folder = folder_ / "my model \xC3\xA9 \xE5\x9E\x8B";
     std::filesystem::create_directories(folder);

@@ -1,6 +1,7 @@
 // Overrides take the place of a file's values, of the same kind.
 #include "gguf/metadata.h"
 
+#include <functional>
 #include <gmock/gmock.h>
 
 #include "core/error.h"
@@ -77,6 +78,62 @@ TEST(Overrides, KeepTheKind) {
             EXPECT_THAT(error.what(), testing::HasSubstr("model.gguf: " + overrides.front().first));
         }
     }
+}
+
+TEST(Overrides, TellValuesOfEveryKind) {
+    Metadata metadata("model.gguf");
+    metadata.insert("a", boolean(true));
+    metadata.insert("b", text("x"));
+    metadata.insert("c", i32s({1}));
+    metadata.apply({{"a", boolean(false)}, {"b", text("y")}, {"c", i32s({2})}});
+    metadata.find_bool("a");
+    metadata.find_string("b");
+    metadata.find_integers("c");
+    EXPECT_EQ(describe_overrides(metadata).read,
+              (std::vector<std::string>{"a = false (the file: true)", "b = 'y' (the file: 'x')",
+                                        "c = an array (the file: an array)"}));
+}
+
+TEST(Metadata, GivesNothingForWhatIsNotThere) {
+    const Metadata metadata("model.gguf");
+    EXPECT_FALSE(metadata.find_integer("a"));
+    EXPECT_FALSE(metadata.find_real("a"));
+    EXPECT_FALSE(metadata.find_bool("a"));
+    EXPECT_FALSE(metadata.find_string("a"));
+    EXPECT_EQ(metadata.find_integers("a"), nullptr);
+    EXPECT_EQ(metadata.find_strings("a"), nullptr);
+    EXPECT_FALSE(metadata.find_reals("a"));
+    for (const auto& get : std::vector<std::function<void()>>{[&] { metadata.get_integer("a"); },
+                                                              [&] { metadata.get_real("a"); },
+                                                              [&] { metadata.get_string("a"); }})
+        try {
+            get();
+            ADD_FAILURE() << "there is none";
+        } catch (const Error& error) {
+            EXPECT_STREQ(error.what(), "model.gguf: metadata key a is missing");
+        }
+}
+
+TEST(Metadata, SaysWhatIsOfAnotherKind) {
+    Metadata metadata("model.gguf");
+    metadata.set("integer", u32(1));
+    metadata.set("text", text("x"));
+    const std::pair<std::function<void()>, std::string> cases[] = {
+        {[&] { metadata.find_integer("text"); }, "text is of type string, expected an integer"},
+        {[&] { metadata.find_real("text"); }, "text is of type string, expected a number"},
+        {[&] { metadata.find_bool("text"); }, "text is of type string, expected an integer"},
+        {[&] { metadata.find_string("integer"); }, "integer is of type u32, expected a string"},
+        {[&] { metadata.find_integers("text"); }, "text is of type string, expected an array of integers"},
+        {[&] { metadata.find_strings("text"); }, "text is of type string, expected an array of strings"},
+        {[&] { metadata.find_reals("text"); }, "text is of type string, expected an array of numbers"}};
+    for (const auto& [find, expected] : cases) try {
+            find();
+            ADD_FAILURE() << expected;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::BadFile);
+            EXPECT_EQ(error.what(), "model.gguf: metadata key " + expected);
+        }
+    EXPECT_EQ(metadata.find_real("integer"), 1);
 }
 
 }  // namespace

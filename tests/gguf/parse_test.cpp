@@ -39,6 +39,49 @@ TEST(Parse, ReadsBackWhatTheWriterWrote) {
     EXPECT_EQ(header.tensors[0].offset_bytes % 32, 0u);
 }
 
+TEST(Parse, ReadsBackNumbersOfEveryType) {
+    using enum ValueType;
+    Writer writer;
+    for (const ValueType type : {U8, I8, U16, I16, U32, I32, Bool, U64, I64}) {
+        const std::string name(to_string(type));
+        writer.add("one." + name, Value{type, {}, std::int64_t{1}});
+        writer.add("many." + name, Value{Array, type, Integers{0, 1}});
+    }
+    writer.add("one.f32", f32(0.5f));
+    writer.add("one.f64", f64(0.1));
+    writer.add("many.f32", f32s({0.5, -2}));
+    writer.add("many.f64", f64s({0.1}));
+    const Metadata metadata = parse_header(writer.bytes(), "numbers").metadata;
+    for (const ValueType type : {U8, I8, U16, I16, U32, I32, Bool, U64, I64}) {
+        const std::string name(to_string(type));
+        EXPECT_EQ(metadata.find_integer("one." + name), 1) << name;
+        EXPECT_EQ(metadata.find("one." + name)->type, type);
+        EXPECT_EQ(*metadata.find_integers("many." + name), (Integers{0, 1})) << name;
+        EXPECT_EQ(metadata.find("many." + name)->element, type);
+    }
+    EXPECT_EQ(metadata.find_real("one.f32"), 0.5);
+    EXPECT_EQ(metadata.find_real("one.f64"), 0.1);
+    EXPECT_EQ(metadata.find_reals("many.f32"), (Reals{0.5, -2}));
+    EXPECT_EQ(metadata.find_reals("many.f64"), Reals{0.1});
+    EXPECT_EQ(metadata.find_reals("many.u16"), (Reals{0, 1}));
+}
+
+TEST(Writer, RefusesWhatIsNoNumber) {
+    Writer writer;
+    writer.add("a", Value{ValueType::String, {}, std::int64_t{1}});
+    EXPECT_THROW(writer.bytes(), Error);
+}
+
+TEST(Writer, RefusesDataOfAnotherSize) {
+    const std::vector<float> weights(7);
+    Writer writer;
+    EXPECT_THROW(writer.add_tensor("a", {8}, quant::TypeId::F32, std::as_bytes(std::span(weights))), Error);
+    Writer later;
+    later.add_tensor("a", {8}, quant::TypeId::F32,
+                     [&](const Writer::Out& out) { out(std::as_bytes(std::span(weights))); });
+    EXPECT_THROW(later.bytes(), Error);
+}
+
 TEST(Parse, RefusesEveryTruncation) {
     const auto bytes = sample();
     for (std::size_t n = 0; n < bytes.size(); ++n) {

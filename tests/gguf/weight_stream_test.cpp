@@ -12,48 +12,10 @@
 namespace assay::gguf {
 namespace {
 
-TEST(Ring, PlacesRunsBehindEachOtherAndThenAtTheStart) {
-    Ring ring(10);
-    EXPECT_EQ(ring.place(4), 0);
-    EXPECT_EQ(ring.place(4), 4);
-    EXPECT_EQ(ring.place(3), std::nullopt) << "two are left at the end, none at the start";
-    EXPECT_EQ(ring.place(0), 8);
-    ring.release();
-    EXPECT_EQ(ring.place(5), std::nullopt);
-    EXPECT_EQ(ring.place(3), 0);
-    EXPECT_EQ(ring.place(1), 3);
-    EXPECT_EQ(ring.place(1), std::nullopt) << "the oldest begins there";
-    for (int i = 0; i < 4; ++i) ring.release();
-    EXPECT_EQ(ring.place(11), std::nullopt);
-    EXPECT_EQ(ring.place(10), 0);
-}
-
-TEST(Ring, RunsNeverOverlap) {
-    constexpr std::uint64_t kSize = 100;
-    Ring ring(kSize);
-    std::deque<std::pair<std::uint64_t, std::uint64_t>> held;
-    std::mt19937 random(1);
-    int placed = 0;
-    for (int step = 0; step < 10000; ++step) {
-        const std::uint64_t bytes = random() % 60;
-        if (const auto begin = ring.place(bytes)) {
-            ++placed;
-            ASSERT_LE(*begin + bytes, kSize);
-            for (const auto& [first, end] : held) ASSERT_TRUE(*begin + bytes <= first || end <= *begin);
-            held.emplace_back(*begin, *begin + bytes);
-        } else {
-            ASSERT_FALSE(held.empty());
-            ring.release();
-            held.pop_front();
-        }
-    }
-    EXPECT_GT(placed, 4000);
-}
-
 class WeightStreamTest : public testing::Test {
   protected:
     /// The same bytes as the mapping has.
-    void expect_whole(const StreamStage& stage, const TensorRange& range) const {
+    void expect_whole(const JobBytes& stage, const TensorRange& range) const {
         const auto staged = stage.get(range);
         const auto mapped = TensorBytes(file_).get(range);
         EXPECT_NE(staged.data(), mapped.data());
@@ -65,33 +27,34 @@ class WeightStreamTest : public testing::Test {
 };
 
 TEST_F(WeightStreamTest, DeliversEveryRangeInOrder) {
-    std::vector<std::vector<TensorRange>> jobs;
+    std::vector<FileRanges> jobs;
     for (const Tensor& tensor : file_.tensors())
-        jobs.push_back({{&tensor, 0, tensor.size_bytes}, {&tensor, tensor.row_bytes(), tensor.row_bytes()}});
-    std::erase_if(jobs, [](const auto& job) { return job[0].tensor->rows() < 2; });
+        jobs.push_back(
+            {&file_, {{&tensor, 0, tensor.size_bytes}, {&tensor, tensor.row_bytes(), tensor.row_bytes()}}});
+    std::erase_if(jobs, [](const FileRanges& job) { return job.ranges[0].tensor->rows() < 2; });
     for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 18, std::uint64_t{1} << 30}) {
-        const auto reader = std::move(open_stream(file_, jobs, bound, 1).front());
+        const auto reader = std::move(open_stream(jobs, bound, 1).front());
         for (const auto& job : jobs) {
             const auto stage = reader->take();
-            for (const TensorRange& range : job) expect_whole(*stage, range);
+            for (const TensorRange& range : job.ranges) expect_whole(*stage, range);
         }
-        EXPECT_GT(reader->reading_seconds(), 0);
+        EXPECT_GT(reader->read_from_disk().seconds, 0);
     }
 }
 
 TEST_F(WeightStreamTest, ReadsOnceForAllReaders) {
-    std::vector<std::vector<TensorRange>> jobs;
-    for (const Tensor& tensor : file_.tensors()) jobs.push_back({{&tensor, 0, tensor.size_bytes}});
+    std::vector<FileRanges> jobs;
+    for (const Tensor& tensor : file_.tensors()) jobs.push_back({&file_, {{&tensor, 0, tensor.size_bytes}}});
     for (const std::uint64_t bound : {std::uint64_t{1}, std::uint64_t{1} << 30}) {
-        const auto readers = open_stream(file_, jobs, bound, 3);
+        const auto readers = open_stream(jobs, bound, 3);
         std::vector<std::vector<const std::byte*>> places(readers.size());
         std::vector<std::thread> threads;
         for (std::size_t r = 0; r < readers.size(); ++r)
             threads.emplace_back([&, r] {
                 for (const auto& job : jobs) {
                     const auto stage = readers[r]->take();
-                    expect_whole(*stage, job.front());
-                    places[r].push_back(stage->get(job.front()).data());
+                    expect_whole(*stage, job.ranges.front());
+                    places[r].push_back(stage->get(job.ranges.front()).data());
                     if (r == 1) std::this_thread::yield();
                 }
             });
@@ -103,8 +66,8 @@ TEST_F(WeightStreamTest, ReadsOnceForAllReaders) {
 
 TEST_F(WeightStreamTest, NobodyWaitsForAReaderThatLeft) {
     const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
-    const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
-    auto readers = open_stream(file_, jobs, 1, 3);
+    const std::vector<FileRanges> jobs(100, {&file_, {{&tensor, 0, tensor.size_bytes}}});
+    auto readers = open_stream(jobs, 1, 3);
     readers[1]->take();
     std::thread leaves([&] {
         readers[1].reset();
@@ -116,7 +79,7 @@ TEST_F(WeightStreamTest, NobodyWaitsForAReaderThatLeft) {
 
 TEST_F(WeightStreamTest, AReaderThatIsInterruptedWaitsNoMore) {
     const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
-    const auto readers = open_stream(file_, {100, {{&tensor, 0, tensor.size_bytes}}}, 1, 2);
+    const auto readers = open_stream({100, {&file_, {{&tensor, 0, tensor.size_bytes}}}}, 1, 2);
     (void)readers[0]->take();
     std::thread interrupts([&] { readers[0]->interrupt(); });
     EXPECT_THROW(readers[0]->take(), Error);  // there is room for one stage, which the other has not taken
@@ -126,7 +89,7 @@ TEST_F(WeightStreamTest, AReaderThatIsInterruptedWaitsNoMore) {
 TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
     const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::uint64_t row = tensor.row_bytes();
-    const auto readers = open_stream(file_, {{{&tensor, 2 * row, 4 * row}}}, std::uint64_t{1} << 20, 1);
+    const auto readers = open_stream({{&file_, {{&tensor, 2 * row, 4 * row}}}}, std::uint64_t{1} << 20, 1);
     const auto stage = readers.front()->take();
     expect_whole(*stage, {&tensor, 3 * row, row});
     EXPECT_EQ(stage->get({&tensor, row, 2 * row}).data(), file_.data(tensor).data() + row);
@@ -134,8 +97,8 @@ TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
 
 TEST_F(WeightStreamTest, MayBeLeftBeforeItsEnd) {
     const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
-    const std::vector<std::vector<TensorRange>> jobs(100, {{&tensor, 0, tensor.size_bytes}});
-    const auto readers = open_stream(file_, jobs, 1, 1);
+    const std::vector<FileRanges> jobs(100, {&file_, {{&tensor, 0, tensor.size_bytes}}});
+    const auto readers = open_stream(jobs, 1, 1);
     (void)readers.front()->take();
 }
 

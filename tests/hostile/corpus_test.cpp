@@ -16,7 +16,9 @@ struct Target {
 };
 
 constexpr Target kTargets[] = {{"blocks", fuzz::examine_blocks},
+                               {"checkpoint", fuzz::examine_checkpoint},
                                {"command_line", fuzz::examine_command_line},
+                               {"documents", fuzz::examine_documents},
                                {"matrix", [](fuzz::Bytes bytes) { (void)fuzz::examine_matrix(bytes); }},
                                {"model", fuzz::examine_model},
                                {"sensitivity", fuzz::examine_sensitivity},

@@ -124,25 +124,74 @@ TEST(Gguf, ExactFormKeepsWhatF32Loses) {
     entry.sum_sq = {1.0 / 3, 1e7 + 0.1, 0};
     entry.sum = {-1.0 / 7, 0, 2};
     entry.counts = {(1u << 24) + 1};
+    entry.sum_sq_low = {0x1p-60F, -0x1p-33F, 0};
+    entry.sum_low = {0x1p-60F, 0, 0};
     const Matrix lossy = reread(matrix, Format::Gguf), exact = reread(matrix, Format::GgufExact);
     EXPECT_NE(lossy.entries.at("blk.0.attn_q.weight").sum_sq, entry.sum_sq);
-    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").sum_sq, entry.sum_sq);
-    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").sum, entry.sum);
-    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight").counts, entry.counts);
+    EXPECT_EQ(exact.entries.at("blk.0.attn_q.weight"), entry);
     EXPECT_TRUE(exact.extra.values().empty());
 }
 
 TEST(Gguf, RefusesAnExactFormThatContradictsTheTensors) {
     Notes notes;
-    auto bytes = serialise(sample(), Format::GgufExact, notes);
-    const auto header = gguf::parse_header(bytes, "sample");
-    bytes[header.tensors[0].offset_bytes + 2] ^= std::byte{1};
-    EXPECT_NE(message_of([&] { parse_bytes(bytes); }).find("contradicts"), std::string::npos);
+    Matrix matrix = sample();
+    matrix.entries.at("blk.0.attn_q.weight").sum_sq[0] += 0.1;
+    matrix.entries.at("blk.0.attn_q.weight").counts[0] = (1u << 24) + 1;
+    const auto bytes = serialise(matrix, Format::GgufExact, notes);
+    for (const gguf::Tensor& tensor : gguf::parse_header(bytes, "sample").tensors) {
+        if (!tensor.name.ends_with("_rest")) continue;
+        auto broken = bytes;
+        broken[tensor.offset_bytes + 7] ^= std::byte{0x40};  // another exponent, or another number by far
+        EXPECT_NE(message_of([&] { parse_bytes(broken); }).find(" contradicts "), std::string::npos)
+            << tensor.name;
+    }
+}
+
+TEST(Gguf, RefusesAnExactFormOfOtherShapes) {
+    const auto with_rest = [](std::string name, std::vector<std::uint64_t> ne, quant::TypeId type) {
+        const std::vector<float> sums{1, 2}, counts{4};
+        const std::vector<double> rest(4);
+        gguf::Writer writer;
+        writer.add("imatrix.chunk_size", gguf::u32(4));
+        writer.add_tensor("w.in_sum2", {2}, quant::TypeId::F32, std::as_bytes(std::span(sums)));
+        writer.add_tensor("w.counts", {1}, quant::TypeId::F32, std::as_bytes(std::span(counts)));
+        const std::size_t size = ne[0] * (type == quant::TypeId::F64 ? 8 : 4);
+        writer.add_tensor(std::move(name), ne, type, std::as_bytes(std::span(rest)).first(size));
+        return message_of([&] { parse_bytes(writer.bytes()); });
+    };
+    EXPECT_EQ(with_rest("w.in_sum2_rest", {2}, quant::TypeId::F64), "");
+    EXPECT_EQ(with_rest("w.in_sum2_rest", {3}, quant::TypeId::F64),
+              "one.gguf: tensor w.in_sum2_rest is f64 [3], expected 2 of f64");
+    EXPECT_EQ(with_rest("w.in_sum2_rest", {2}, quant::TypeId::F32),
+              "one.gguf: tensor w.in_sum2_rest is f32 [2], expected 2 of f64");
+    EXPECT_EQ(with_rest("w.counts_rest", {2}, quant::TypeId::F64),
+              "one.gguf: tensor w.counts_rest is f64 [2], expected 1 of f64");
+}
+
+TEST(Gguf, RefusesNumbersOutOfTheirRanges) {
+    const auto refusal = [](const std::string& key, std::int64_t value) {
+        const std::vector<float> sums{1, 2}, counts{4};
+        gguf::Writer writer;
+        writer.add(key, {gguf::ValueType::I64, {}, value});
+        writer.add_tensor("w.in_sum2", {2}, quant::TypeId::F32, std::as_bytes(std::span(sums)));
+        writer.add_tensor("w.counts", {1}, quant::TypeId::F32, std::as_bytes(std::span(counts)));
+        return message_of([&] { parse_bytes(writer.bytes()); });
+    };
+    for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{1} << 32}) {
+        EXPECT_EQ(refusal("imatrix.chunk_size", bad),
+                  fmt::format("one.gguf: imatrix.chunk_size is {}, expected 1 to 2^32 - 1", bad));
+        EXPECT_EQ(refusal("imatrix.n_layer_nextn", bad),
+                  fmt::format("one.gguf: imatrix.n_layer_nextn is {}, expected 0 to 2^32 - 1", bad));
+    }
+    EXPECT_EQ(refusal("imatrix.chunk_size", 4), "");
+    Notes notes;
+    EXPECT_EQ(message_of([&] { parse(serialise(sample(), Format::Gguf, notes), "s", {0}, notes); }),
+              "s: cannot be read with chunks of 0 tokens");
 }
 
 TEST(Gguf, CollapsesTheEqualCountsOfHeads) {
     const auto heads = parse_bytes(one_weight({1, 2, 3, 4}, {2, 2}, {8, 8}, {}, "blk.0.attn_v_b.weight"));
-    EXPECT_EQ(heads.entries.at("blk.0.attn_v_b.weight").counts, std::vector<std::uint64_t>{8});
+    EXPECT_EQ(heads.entries.at("blk.0.attn_v_b.weight").counts, std::vector<double>{8});
     const auto experts =
         parse_bytes(one_weight({1, 2, 3, 4}, {2, 2}, {8, 8}, {}, "blk.0.ffn_up_exps.weight"));
     EXPECT_EQ(experts.entries.at("blk.0.ffn_up_exps.weight").counts.size(), 2u);
@@ -184,7 +233,9 @@ TEST(Gguf, RefusesEveryTruncation) {
 
 TEST(Gguf, SurvivesEveryFlippedByte) {
     Notes notes;
-    const auto bytes = serialise(sample(), Format::GgufExact, notes);
+    Matrix matrix = sample();
+    matrix.entries.at("blk.0.attn_q.weight").sum_sq[0] += 0.1;
+    const auto bytes = serialise(matrix, Format::GgufExact, notes);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         auto broken = bytes;
         broken[i] ^= std::byte{0xff};
@@ -226,7 +277,15 @@ TEST(Serialise, RefusesWhatCannotBeStored) {
     }
     Matrix matrix = sample();
     matrix.entries.at("blk.0.attn_q.weight").counts = {1, 1};
-    EXPECT_NE(message_of([&] { serialise(matrix, Format::Gguf, notes); }), "");
+    EXPECT_EQ(message_of([&] { serialise(matrix, Format::Gguf, notes); }),
+              "blk.0.attn_q.weight: 3 sums of squares, 3 sums and 2 counts do not fit together");
+    for (const Entry& bad : {Entry{1, {1}, {}, {}}, Entry{1, {}, {}, {1}}, Entry{2, {1, 2}, {1}, {1}},
+                             Entry{2, {1, 2}, {}, {1}, {1}}, Entry{2, {1, 2}, {1, 2}, {1}, {}, {1}}}) {
+        matrix = sample();
+        matrix.entries["w"] = bad;
+        EXPECT_NE(message_of([&] { serialise(matrix, Format::Gguf, notes); }).find("do not fit together"),
+                  std::string::npos);
+    }
     matrix = sample();
     matrix.chunk_size = 0;
     EXPECT_NE(message_of([&] { serialise(matrix, Format::Legacy, notes); }), "");

@@ -54,7 +54,7 @@ TEST(Legacy, BecomesSumsOnLoading) {
     const Matrix matrix = parse_raw({});
     const Entry& entry = matrix.entries.at("w");
     EXPECT_EQ(entry.sum_sq, (std::vector<double>{12, 32}));  // times 8 tokens per chunk
-    EXPECT_EQ(entry.counts, std::vector<std::uint64_t>{16});
+    EXPECT_EQ(entry.counts, std::vector<double>{16});
     EXPECT_TRUE(entry.sum.empty());
     EXPECT_EQ(matrix.chunk_count, 2u);
     EXPECT_EQ(matrix.datasets, std::vector<std::string>{"abc"});
@@ -81,7 +81,7 @@ TEST(Legacy, TakesValuesWithoutCallsAsOneChunk) {
     raw.n_calls = 0;
     Notes notes;
     const Matrix matrix = parse(raw.bytes(), "raw.dat", {8}, notes);
-    EXPECT_EQ(matrix.entries.at("w").counts, std::vector<std::uint64_t>{8});
+    EXPECT_EQ(matrix.entries.at("w").counts, std::vector<double>{8});
     EXPECT_EQ(notes.size(), 1u);
 }
 
@@ -142,6 +142,23 @@ TEST(Legacy, RefusesEveryTruncationButTheOptionalTrailer) {
         const std::string message = message_of([&] { parse(part, "cut.dat", {8}, notes); });
         EXPECT_EQ(message.empty(), n == entries_end || n == chunk_end) << n << ": " << message;
     }
+}
+
+TEST(Legacy, TellsOfBytesBehindItsEnd) {
+    auto bytes = Raw{}.bytes();
+    bytes.resize(bytes.size() + 5);
+    Notes notes;
+    parse(bytes, "long.dat", {8}, notes);
+    EXPECT_EQ(notes, Notes{"long.dat: 5 bytes after the dataset name are ignored"});
+}
+
+TEST(Legacy, HoldsNoMoreCallsThanItsNumbersDo) {
+    Matrix matrix = sample();
+    matrix.chunk_size = 1;
+    matrix.entries.at("blk.0.attn_q.weight").counts = {0x1p31};
+    Notes notes;
+    EXPECT_EQ(message_of([&] { serialise(matrix, Format::Legacy, notes); }),
+              "blk.0.attn_q.weight: has 2147483648 where the legacy format holds at most 2^31 - 1");
 }
 
 TEST(Legacy, RefusesAnEntryThatOccursTwice) {

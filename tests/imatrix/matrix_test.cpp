@@ -1,5 +1,6 @@
 #include "imatrix/matrix.h"
 
+#include "core/exact_sum.h"
 #include "sample.h"
 
 namespace assay::imatrix {
@@ -22,7 +23,7 @@ TEST(Merge, AddsSumsAndCountsAndKeepsWhatOneSideHas) {
     const Entry& both = into.entries.at("blk.0.attn_q.weight");
     EXPECT_EQ(both.sum_sq, (std::vector<double>{9, 17, 1.5}));
     EXPECT_EQ(both.sum, (std::vector<double>{0, 3, 1}));
-    EXPECT_EQ(both.counts, (std::vector<std::uint64_t>{12}));
+    EXPECT_EQ(both.counts, (std::vector<double>{12}));
     EXPECT_EQ(into.entries.at("blk.1.attn_q.weight").sum_sq, std::vector<double>{7});
     EXPECT_EQ(into.entries.size(), 4u);
     EXPECT_EQ(into.datasets, (std::vector<std::string>{"a.txt", "b.txt", "c.txt"}));
@@ -49,7 +50,7 @@ TEST(Merge, GivesASingleCountToAllExperts) {
     merge(backwards, sample(), notes);
     for (const Matrix* merged : {&forwards, &backwards}) {
         const Entry& entry = merged->entries.at(name);
-        EXPECT_EQ(entry.counts, (std::vector<std::uint64_t>{11, 8, 13}));
+        EXPECT_EQ(entry.counts, (std::vector<double>{11, 8, 13}));
         EXPECT_EQ(entry.sum_sq, (std::vector<double>{4, 7, 1, 1, 6, 11}));
         EXPECT_EQ(entry.width, 2u);
     }
@@ -144,9 +145,76 @@ TEST(Merge, KeepsNoPartOfAGroupOfExtraKeys) {
 TEST(Counts, CollapseOnlyWhenEqual) {
     Entry equal{2, {1, 2, 3, 4}, {}, {5, 5}}, different{2, {1, 2, 3, 4}, {}, {5, 6}};
     EXPECT_TRUE(collapse_counts(equal));
-    EXPECT_EQ(equal.counts, std::vector<std::uint64_t>{5});
+    EXPECT_EQ(equal.counts, std::vector<double>{5});
     EXPECT_FALSE(collapse_counts(different));
     EXPECT_EQ(different.counts.size(), 2u);
+}
+
+TEST(Counts, OfNothingDoNotCollapse) {
+    Entry entry;
+    EXPECT_FALSE(collapse_counts(entry));
+    EXPECT_EQ(entry.max_count(), 0);
+    EXPECT_EQ(entry.columns_per_count(), 0u);
+    EXPECT_EQ(entry.n_matrices(), 0u);
+}
+
+TEST(Counts, ExpandOnlyWhereTheyCan) {
+    Entry entry{4, {1, 2, 3, 4}, {}, {5}};
+    for (const std::uint64_t n : {0, 3})
+        EXPECT_EQ(message_of([&] { expand_counts(entry, n, "w"); }),
+                  fmt::format("w: 1 counts for 4 values cannot become {} counts", n));
+    expand_counts(entry, 2, "w");
+    EXPECT_EQ(entry.counts, (std::vector<double>{5, 5}));
+    EXPECT_EQ(entry.width, 2u);
+    EXPECT_NE(message_of([&] { expand_counts(entry, 4, "w"); }), "") << "it has two";
+}
+
+TEST(Heads, FoldToOne) {
+    const double third = 1.0 / 3;
+    const Entry heads{2, {1, 2, 3, 4}, {1, -1, 1, 1}, {5}};
+    EXPECT_EQ(fold_heads(heads, 2), (Entry{2, {4, 6}, {2, 0}, {10}}));
+    EXPECT_EQ(fold_heads({2, {1, 2, 3, 4}, {}, {5}}, 2), (Entry{2, {4, 6}, {}, {10}}));
+    // What f64 loses is kept, and what the heads' own low parts hold is added.
+    const Entry exact = fold_heads({1, {0x1p60, third}, {}, {1}, {0, 0x1p-70F}}, 2);
+    Entry by_hand{1, {0x1p60}, {}, {1}, {0}};
+    ExactSums{by_hand.sum_sq, by_hand.sum_sq_low}.add(std::vector<double>{third},
+                                                      std::vector<float>{0x1p-70F});
+    EXPECT_EQ(exact.sum_sq, by_hand.sum_sq);
+    EXPECT_EQ(exact.sum_sq_low, by_hand.sum_sq_low);
+    EXPECT_NE(exact.sum_sq_low, std::vector<float>{0});
+}
+
+// Any order of the parts gives what f64 alone would lose between them.
+TEST(Merge, KeepsWhatF64Loses) {
+    const double parts[] = {0x1p60, 0.375, -0x1p60};
+    Notes notes;
+    Matrix forwards, backwards;
+    for (int i = 0; i < 3; ++i) {
+        merge(forwards, single("w", {1, {1}, {parts[i]}, {4}}), notes);
+        merge(backwards, single("w", {1, {1}, {parts[2 - i]}, {4}}), notes);
+    }
+    EXPECT_EQ(forwards.entries.at("w").sum, std::vector<double>{0.375});
+    EXPECT_EQ(forwards.entries, backwards.entries);
+    Matrix pair, other;
+    for (const int i : {0, 1}) merge(pair, single("w", {1, {1}, {parts[i]}, {4}}), notes);
+    EXPECT_FALSE(pair.entries.at("w").sum_low.empty());
+    merge(other, single("w", {1, {1}, {parts[2]}, {4}}), notes);
+    merge(other, pair, notes);
+    EXPECT_EQ(other.entries, forwards.entries);
+}
+
+TEST(Merge, TellsArraysOfOtherElementsApart) {
+    Matrix a = sample(), b = sample();
+    a.extra.set("assay.x.list", gguf::i32s({1}));
+    b.extra.set("assay.x.list", gguf::f32s({1}));
+    a.extra.set("assay.y.list", gguf::i32s({1, 2}));
+    b.extra.set("assay.y.list", gguf::i32s({1, 2}));
+    a.extra.set("assay.z.list", gguf::i32s({1, 2}));
+    b.extra.set("assay.z.list", gguf::i32s({1, 3}));
+    Notes notes;
+    merge(a, b, notes);
+    ASSERT_EQ(a.extra.values().size(), 1u);
+    EXPECT_TRUE(a.extra.values().contains("assay.y.list"));
 }
 
 TEST(PartialNote, SpeaksLikeOtherTools) {
@@ -196,9 +264,10 @@ TEST(Merge, DoesNotTakeUpTheSumOfXAgain) {
 }
 
 TEST(Matrix, CountsHalfAChunkAsOne) {
-    for (const auto& [count, chunks] : {std::pair(0u, 0u), {1, 0}, {2, 1}, {5, 1}, {6, 2}})
+    for (const auto& [count, chunks] :
+         {std::pair(0.0, 0u), {1.0, 0}, {2.0, 1}, {5.0, 1}, {5.75, 1}, {6.0, 2}})
         EXPECT_EQ(single("a", {1, {1}, {}, {count}}).n_chunks(4), chunks) << count;
-    EXPECT_EQ(single("a", {1, {1}, {}, {UINT64_MAX}}).n_chunks(1), UINT32_MAX);
+    EXPECT_EQ(single("a", {1, {1}, {}, {0x1p64}}).n_chunks(1), UINT32_MAX);
     EXPECT_EQ(single("a", {1, {1}, {}, {7}}).n_chunks(0), 0u);
 }
 

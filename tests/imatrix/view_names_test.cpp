@@ -32,13 +32,22 @@ TEST(ViewNames, AreReadAsTheirWeights) {
         const Matrix read = parse(serialise(views(), format, notes), "m.gguf", {}, notes);
         ASSERT_EQ(read.entries.size(), 2u);
         EXPECT_EQ(read.entries.at("blk.0.attn_q.weight"), (Entry{2, {11, 22}, {0, 2}, {12}}));
-        EXPECT_EQ(read.entries.at("output.weight").counts, std::vector<std::uint64_t>{8});
+        EXPECT_EQ(read.entries.at("output.weight").counts, std::vector<double>{8});
         EXPECT_EQ(notes, Notes{"m.gguf: 2 entries are named after views and taken for the weights: "
                                "'CUDA0#output.weight#0' for 'output.weight' and so on"});
     }
     const Matrix legacy = parse(serialise(views(), Format::Legacy, notes), "m.dat", {4}, notes);
     ASSERT_EQ(legacy.entries.size(), 2u);
-    EXPECT_EQ(legacy.entries.at("blk.0.attn_q.weight").counts, std::vector<std::uint64_t>{12});
+    EXPECT_EQ(legacy.entries.at("blk.0.attn_q.weight").counts, std::vector<double>{12});
+}
+
+TEST(ViewNames, MayBeOne) {
+    Matrix matrix = sample();
+    matrix.entries = {{"CUDA0#output.weight#0", {1, {3}, {}, {8}}}};
+    Notes notes;
+    parse(serialise(matrix, Format::Gguf, notes), "m.gguf", {}, notes);
+    EXPECT_EQ(notes, Notes{"m.gguf: 1 entry is named after views and taken for the weights: "
+                           "'CUDA0#output.weight#0' for 'output.weight'"});
 }
 
 TEST(ViewNames, MustFitTheirWeight) {

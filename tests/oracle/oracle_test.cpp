@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "calibrate/chunks.h"
 #include "calibrate/run_fixture.h"
+#include "calibrate/text_chunks.h"
 #include "gguf/writer.h"
 #include "model/registry.h"
 
@@ -48,7 +48,7 @@ struct Interpreted {
           oracle(program, file) {
         calibrate::Recorder recorder;
         const calibrate::Chunks chunks = calibrate::tokenize(file, options, recorder);
-        for (std::int64_t chunk = 0; chunk < chunks.n_chunks; ++chunk)
+        for (std::int64_t chunk = 0; chunk < chunks.n_chunks(); ++chunk)
             oracle.run(chunks.input_range(chunk, 1), chunks.target_range(chunk, 1));
     }
 };
@@ -109,6 +109,34 @@ TEST(SeveralNextNBlocks, AreInterpretedAlike) {
     expect_engine_agrees(options);
     EXPECT_EQ(test::read_matrix(options.output).at("blk.4.attn_q.weight").counts.front(),
               fixture.run().n_chunks * (fixture.run().n_ctx - 2));
+}
+
+// The reference has one chunk expert for each expert. Where two share one, a token that chose both goes
+// through it twice.
+TEST(ChunkExperts, AreSharedByNeighbours) {
+    const test::Fixture fixture("grovemoe-moe");
+    calibrate::Options options = calibrate::options_for(fixture);
+    const gguf::File file = gguf::File::open(options.model);
+    gguf::Metadata metadata = file.metadata();
+    metadata.set("grovemoe.experts_per_group", gguf::u32(2));
+    gguf::Writer writer;
+    for (const auto& [key, value] : metadata.values()) writer.add(key, value);
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        const std::uint64_t part = tensor.name.find("chexps") == std::string::npos ? 1 : 2;
+        std::vector<std::uint64_t> ne(tensor.ne.begin(), tensor.ne.end());
+        ne[2] /= part;
+        writer.add_tensor(tensor.name, ne, tensor.type->id,
+                          file.data(tensor).first(tensor.size_bytes / part));
+    }
+    options.model = fixture.folder() / "shared.gguf";
+    write_file_atomically(options.model, writer.bytes());
+    expect_engine_agrees(options);
+    const test::Matrix matrix = test::read_matrix(options.output);
+    const auto& every = matrix.at("blk.0.ffn_up_exps.weight").counts;
+    const auto& shared = matrix.at("blk.0.ffn_up_chexps.weight").counts;
+    ASSERT_EQ(2 * shared.size(), every.size());
+    for (std::size_t e = 0; e < shared.size(); ++e)
+        EXPECT_EQ(shared[e], every[2 * e] + every[2 * e + 1]) << e;
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, OracleOf, testing::ValuesIn(test::family_fixture_names()),

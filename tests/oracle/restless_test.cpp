@@ -2,8 +2,8 @@
 // rounding.
 #include <gtest/gtest.h>
 
-#include "calibrate/chunks.h"
 #include "calibrate/run_fixture.h"
+#include "calibrate/text_chunks.h"
 #include "model/registry.h"
 #include "oracle/oracle.h"
 
@@ -110,7 +110,7 @@ double drop_moved(test::Matrix& a, test::Matrix& b) {
 
 TEST(NearTie, IsAllThatSetsMistral4WithYarnApart) {
     Subject subject("mistral4-yarn-moe");
-    const std::int64_t n_chunks = subject.chunks.n_chunks;
+    const std::int64_t n_chunks = subject.chunks.n_chunks();
     const Oracle oracle = subject.interpreted(subject.program, n_chunks);
     // Scores are f32 numbers below 1 that came through some forty products: 1e-5 (oracle_test.cpp).
     EXPECT_LE(oracle.least_margin(), 1e-5);

@@ -66,7 +66,7 @@ std::vector<double> selection_of(std::span<const double> logits, const std::vect
 }  // namespace
 
 double margin(std::span<const double> logits, const model::Router& router, const Numbers& selection_bias) {
-    if (router.n_used == router.n_experts) return INFINITY;
+    if (router.n_used == router.n_experts * router.logits_per_expert) return INFINITY;
     std::vector<double> selection =
         selection_of(logits, gated(logits, router.gating), router, selection_bias);
     std::ranges::sort(selection, std::ranges::greater{});
@@ -79,8 +79,10 @@ std::vector<Choice> route(std::span<const double> logits, const model::Router& r
     const std::vector<double> scores = gated(logits, router.gating);
     const std::vector<double> selection = selection_of(logits, scores, router, selection_bias);
     std::vector<Choice> choices;
-    for (const std::int64_t e : given.empty() ? largest(selection, router.n_used) : given)
+    for (const std::int64_t choice : given.empty() ? largest(selection, router.n_used) : given) {
+        const std::int64_t e = choice / router.logits_per_expert;
         choices.push_back({e, scores[static_cast<std::size_t>(e)]});
+    }
     double total = 0;
     if (router.gating == Gating::SoftmaxSelected) {
         const double top = std::ranges::max_element(choices, {}, &Choice::weight)->weight;

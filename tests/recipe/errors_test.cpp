@@ -30,7 +30,7 @@ double direct(const gguf::File& file, const gguf::Tensor& tensor, const imatrix:
               bool energy) {
     const std::uint64_t n = tensor.ne[0];
     double uses = 0.0;
-    for (const std::uint64_t count : e.counts) uses += static_cast<double>(count);
+    for (const double count : e.counts) uses += count;
     double sum = 0.0;
     for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
         std::vector<float> x(n), importance(n), guide, rounded(n);

@@ -59,11 +59,11 @@ class TinyModel {
 };
 
 /// An entry for inputs whose columns differ in energy by up to a thousandfold.
-inline imatrix::Entry entry(std::uint64_t n_in, std::vector<std::uint64_t> counts) {
+inline imatrix::Entry entry(std::uint64_t n_in, std::vector<double> counts) {
     std::mt19937 random(9);
     imatrix::Entry e;
     e.width = n_in;
-    for (const std::uint64_t count : counts)
+    for (const double count : counts)
         for (std::uint64_t j = 0; j < n_in; ++j)
             e.sum_sq.push_back(static_cast<double>(count) * (1.0 + static_cast<double>(random() % 1000)));
     e.counts = std::move(counts);

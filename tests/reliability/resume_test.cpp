@@ -105,6 +105,60 @@ TEST_F(Resumed, OnlyTheSameRun) {
     expect_reference(run_.resume());
 }
 
+/// Another text, or another way of making chunks of it, and what is said of it.
+struct OtherText {
+    std::string name, content;  ///< of a file that changes; empty: none
+    std::string options;
+    std::string item;
+};
+
+void refuse_others(FaultRun& run, const std::vector<OtherText>& others) {
+    const std::size_t call = run.calls().size() / 2;
+    ASSERT_EQ(run.start(run.faults(fmt::format("FAULT_AT={} FAULT_DO=before", call))).code, 99);
+    const auto write = [&](const std::string& name, const std::string& content) {
+        write_file_atomically(run.outside() / name, std::as_bytes(std::span(content)));
+    };
+    for (const OtherText& other : others) {
+        const std::string before = other.name.empty() ? "" : read_file(run.outside() / other.name);
+        if (!other.name.empty()) write(other.name, other.content);
+        const auto o = run.resume({}, other.options);
+        EXPECT_EQ(o.code, 1) << other.item;
+        EXPECT_THAT(o.err,
+                    HasSubstr("assay: --resume: the state in run/out.gguf.checkpoint is of another run: " +
+                              other.item));
+        if (!other.name.empty()) write(other.name, before);
+    }
+    const auto o = run.resume();
+    EXPECT_THAT(o.err, HasSubstr("resuming after "));
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, run.reference_text());
+    EXPECT_EQ(read_file(run.output()) == run.reference(), true);
+}
+
+TEST(ResumedDocuments, OnlyTheSameConversations) {
+    if (!has_jinja2()) GTEST_SKIP() << "jinja2 is not there";
+    FaultRun run("qwen3moe-moe", conversations());
+    std::string lines = read_file(run.outside() / "d.jsonl");
+    std::string other = lines, swapped = lines;
+    other.replace(other.find("Seven"), 5, "Eight");
+    swapped.replace(swapped.find(R"("user")"), 6, R"("tool")");
+    refuse_others(run, {{"d.jsonl", other, "", "the text's tokens was "},
+                        {"t.jinja", "{% for m in messages %}{{ m.content }}\n{% endfor %}", "",
+                         "the number of chunks (--chunks) was 3, is 2 now"},
+                        {"d.jsonl", swapped, "--chat-template t.jinja", "the text's tokens was "},
+                        {"", "", "--weights user=0.5,template=0.5", "the tokens' weights was "},
+                        {"", "", "--weights user=1", "the tokens' weights was "},
+                        {"", "", "-bf d.jsonl", "the text's tokens was "}});
+}
+
+TEST(ResumedDocuments, OnlyTheSamePieces) {
+    FaultRun run("qwen3moe-moe", pieces());
+    std::string other = read_file(run.outside() / "p.txt");
+    other.replace(other.find("calm"), 4, "wild");
+    refuse_others(run, {{"p.txt", other, "", "the text's tokens was "},
+                        {"", "", "--split-on '%%It'", "the number of chunks (--chunks) was 3, is 2 now"}});
+}
+
 TEST_F(Resumed, FromTheStateBeforeADamagedOne) {
     kill();
     damage(newest());

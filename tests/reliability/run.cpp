@@ -1,6 +1,7 @@
 #include "reliability/run.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <gtest/gtest.h>
 
@@ -26,7 +27,33 @@ std::vector<std::string> run_names() {
 
 bool all_faults() { return std::getenv("ASSAY_ALL_FAULTS") != nullptr; }
 
-FaultRun::FaultRun(const std::string& fixture) : fixture_(fixture) {
+bool has_mpi() {
+    return fs::exists(fs::path(ASSAY_PROGRAM).parent_path() / "libassay_mpi.so") &&
+           std::system("mpirun --version > /dev/null 2>&1") == 0;
+}
+
+TextFiles conversations() {
+    return {
+        {{"d.jsonl",
+          R"({"messages": [{"role": "user", "content": "How many boats?"}, {"role": "assistant", "content": "Seven."}]})"
+          "\n"
+          R"({"messages": [{"role": "user", "content": "Who went out first, and where did they go?"}, )"
+          R"({"role": "assistant", "content": "Those from the north."}]})"
+          "\n"},
+         {"t.jinja", "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"}},
+        "-f d.jsonl --chat-template t.jinja --weights user=0.25,template=0.5"};
+}
+
+TextFiles pieces() {
+    return {{{"p.txt", "The sea was calm.%%The boats went out.%%It rained.%%Then they came back."}},
+            "-f p.txt --split-on %%"};
+}
+
+bool has_jinja2() { return std::system("/usr/bin/python3 -c 'import jinja2' > /dev/null 2>&1") == 0; }
+
+FaultRun::FaultRun(const std::string& fixture, TextFiles text) : fixture_(fixture), text_(std::move(text)) {
+    for (const auto& [name, content] : text_.files)
+        write_file_atomically(folder_ / name, std::as_bytes(std::span(content)));
     const cli::Outcome whole = start({}, "--no-checkpoint");
     if (whole.code != 0) throw Error(ErrorKind::Internal, fixture, whole.err);
     reference_ = read_file(output());
@@ -38,8 +65,8 @@ std::string FaultRun::command(const std::string& options) const {
     return fmt::format(
         "$ASSAY -m {} -f {} -c 32 --chunks 3 --wave 2 -ofreq 2 --save-frequency 2 -lsim --process-output "
         "--device cpu "
-        "--precision f32 -t 1 --checkpoint-interval 0 -o run/out.gguf {}",
-        fixture_.model().string(), fixture_.run().text.string(), options);
+        "--precision f32 -t 1 --checkpoint-interval 0 -o run/out.gguf {} {}",
+        fixture_.model().string(), fixture_.run().text.string(), text_.options, options);
 }
 
 std::string FaultRun::faults(const std::string& settings) const {

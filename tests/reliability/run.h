@@ -15,10 +15,16 @@ struct Tally {
     int same = 0, cleanup = 0, lost = 0, different = 0;
 };
 
+/// What a run is over in place of the fixture's text: files beside its folder, and options that name them.
+struct TextFiles {
+    std::vector<std::pair<std::string, std::string>> files;  ///< names and contents
+    std::string options;
+};
+
 /// One model, its uninterrupted result, and a folder to run in.
 class FaultRun {
   public:
-    explicit FaultRun(const std::string& fixture);
+    explicit FaultRun(const std::string& fixture, TextFiles text = {});
 
     /// Starts in an empty folder. `before` stands before the program: variables of the environment.
     cli::Outcome start(const std::string& before = {}, const std::string& options = {});
@@ -50,12 +56,21 @@ class FaultRun {
     std::vector<std::string> files() const;
 
     test::Fixture fixture_;
+    const TextFiles text_;
     test::TempDir folder_;
     std::string reference_, reference_copy_, reference_text_;
 };
 
+/// Three chunks of conversations, whose template and weights count (needs jinja2), and of pieces of a text.
+TextFiles conversations();
+TextFiles pieces();
+bool has_jinja2();
+
 /// A dense model, experts, a recurrence, latent attention.
 std::vector<std::string> run_names();
+
+/// Whether mpirun is there, and the module for MPI.
+bool has_mpi();
 
 /// Whether every call is to fail, and not a part of them: ASSAY_ALL_FAULTS is set.
 bool all_faults();

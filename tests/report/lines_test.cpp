@@ -37,6 +37,13 @@ TEST(Lines, SimilarityReadsLikeIkLlama) {
     EXPECT_EQ(similarity_text(similarity), "\n" + golden);
 }
 
+TEST(Lines, ARolesPerplexityHasItsName) {
+    EXPECT_EQ(role_text("assistant", perplexity::Estimate{8.25, 0.125}),
+              "assistant tokens: PPL = 8.2500 +/- 0.12500\n");
+    EXPECT_EQ(role_text("assistant", std::nullopt),
+              "assistant tokens: PPL = unknown, the variance is not positive\n");
+}
+
 TEST(Lines, EmptyListsAreLeftOut) {
     similarity::Similarity similarity;
     EXPECT_EQ(similarity_text(similarity), "");

@@ -82,6 +82,26 @@ TEST(SpecialSearch, StripsWhiteSpaceBesideTokensThatAskForIt) {
     EXPECT_EQ(shown(SpecialSearch(masked, true).partition(" <mask> a \t<mask> b")), "#0' a'#0' b'");
 }
 
+TEST(SpecialSearch, InPlainBytesNothingIsAMark) {
+    const Vocabulary vocabulary(sample_metadata("llama", {{"<a>", 0, kTypeControl},
+                                                          {"<a>b", 0, kTypeControl},
+                                                          {"<", 0, kTypeUserDefined},
+                                                          {"<|u|>", 0, kTypeUserDefined}}),
+                                {});
+    const SpecialSearch all(vocabulary, true);
+    const auto cut = [&](std::string_view text, std::vector<Range> plain) {
+        return shown(all.partition(text, plain));
+    };
+    EXPECT_EQ(cut("<a>b<a>", {}), "#1#0");
+    EXPECT_EQ(cut("<a>b<a>", {{0, 3}}), "#2'a>b'#0");
+    EXPECT_EQ(cut("<a>b<a>", {{3, 4}}), "#0'b'#0") << "the shorter one has room";
+    EXPECT_EQ(cut("<a>b<a>", {{1, 2}, {6, 7}}), "#2'a>b'#2'a>'");
+    EXPECT_EQ(cut("<|u|>", {}), "#3");
+    EXPECT_EQ(cut("<|u|>", {{0, 5}}), "#2'|u|>'");
+    EXPECT_TRUE(is_mark(vocabulary, 0) && is_mark(vocabulary, 3));
+    EXPECT_FALSE(is_mark(vocabulary, 2));
+}
+
 TEST(SpecialSearch, AgreesWithTheRuleOnRandomVocabulariesAndTexts) {
     std::mt19937 random(7);
     const std::vector<std::string> letters{"a", "b", " ", "<", ">"};

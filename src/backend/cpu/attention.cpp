@@ -1,5 +1,7 @@
 // Attention of every chunk and key head, with the sums of what leaves.
 #include <algorithm>
+#include <functional>
+#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/shapes.h"
@@ -21,36 +23,74 @@ const float* gather_keys(const View& tokens, const View& blocks, std::int64_t fi
     return out;
 }
 
+/// Some query heads of a key head of a chunk.
+struct HeadTask {
+    std::int64_t chunk = 0;
+    std::int64_t kv_head = 0;
+    std::int64_t part = 0;
+    std::int64_t parts = 1;
+};
+
+/// Few key heads, or a chunk much longer than the others, would leave threads without work, so the query
+/// heads are shared out by what a chunk costs. Each part packs keys and values for itself, which costs less
+/// than a hundredth of what one query head does with them. Long chunks come first.
+std::vector<HeadTask> head_tasks(const Rows& rows, std::int64_t n_kv_heads, std::int64_t group,
+                                 int n_threads) {
+    std::vector<std::int64_t> chunks;
+    double total = 0;
+    const auto cost = [&](std::int64_t chunk) {
+        return static_cast<double>(rows.tokens(chunk)) * static_cast<double>(rows.tokens(chunk));
+    };
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
+        if (rows.tokens(chunk) == 0) continue;
+        chunks.push_back(chunk);
+        total += cost(chunk);
+    }
+    std::ranges::stable_sort(chunks, std::greater(), [&](std::int64_t chunk) { return rows.tokens(chunk); });
+    std::vector<HeadTask> tasks;
+    for (const std::int64_t chunk : chunks) {
+        const auto wanted = static_cast<std::int64_t>(2 * n_threads * cost(chunk) /
+                                                      (total * static_cast<double>(n_kv_heads)));
+        const std::int64_t parts = std::clamp<std::int64_t>(wanted, 1, group);
+        for (std::int64_t kv_head = 0; kv_head < n_kv_heads; ++kv_head)
+            for (std::int64_t part = 0; part < parts; ++part) tasks.push_back({chunk, kv_head, part, parts});
+    }
+    return tasks;
+}
+
 }  // namespace
 
 void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced& out) {
     check_attention(args, rows, out);
-    if (rows.count() == 0) return;
     const bool blocks = args.block_k.present();
-    const std::int64_t n_keys = rows.chunk_tokens + (blocks ? rows.chunk_tokens / args.block_tokens : 0);
-    const std::int64_t n_keys_padded = (n_keys + kKeyPad - 1) / kKeyPad * kKeyPad;
+    const auto keys_of = [&](std::int64_t n_tokens) {
+        return n_tokens + (blocks ? n_tokens / args.block_tokens : 0);
+    };
+    const auto padded = [](std::int64_t n_keys) { return (n_keys + kKeyPad - 1) / kKeyPad * kKeyPad; };
+    const std::int64_t most_keys = keys_of(rows.chunk_tokens);
+    const std::int64_t most_padded = padded(most_keys);
     const std::int64_t group = args.n_heads / args.n_kv_heads;
     const std::int64_t cols = args.n_heads * args.value_dim;
-    const std::size_t keys_bytes = kernels_.packed_keys_bytes(n_keys_padded, args.head_dim);
-    const std::size_t values_bytes = kernels_.packed_values_bytes(n_keys_padded, args.value_dim);
-    const std::size_t block_floats =
-        kernels_.head_block_scratch(n_keys_padded, args.head_dim, args.value_dim);
+    const std::size_t keys_bytes = kernels_.packed_keys_bytes(most_padded, args.head_dim);
+    const std::size_t values_bytes = kernels_.packed_values_bytes(most_padded, args.value_dim);
+    const std::size_t block_floats = kernels_.head_block_scratch(most_padded, args.head_dim, args.value_dim);
     const auto result_floats = static_cast<std::size_t>(kQueryBlock * args.value_dim);
     const auto gathered_floats =
-        static_cast<std::size_t>(blocks ? n_keys * std::max(args.head_dim, args.value_dim) : 0);
+        static_cast<std::size_t>(blocks ? most_keys * std::max(args.head_dim, args.value_dim) : 0);
     const std::vector<RowTile> tiles = row_tiles(rows, kQueryBlock);
-    const std::int64_t tiles_per_chunk = static_cast<std::int64_t>(tiles.size()) / rows.n_chunks;
+    std::vector<std::size_t> first_tile;  // by chunk
+    for (std::size_t t = 0; t < tiles.size(); ++t)
+        while (std::ssize(first_tile) <= tiles[t].chunk) first_tile.push_back(t);
+    first_tile.resize(static_cast<std::size_t>(rows.n_chunks) + 1, tiles.size());
     TileSums sums(out.sums, tiles.size(), cols);
-
-    // Few key heads would leave threads without work, so their query heads are shared out. Each part packs
-    // keys and values for itself, which costs less than a hundredth of what one query head does with them.
-    const std::int64_t whole = rows.n_chunks * args.n_kv_heads;
-    const std::int64_t parts = std::clamp<std::int64_t>(2 * pool_.size() / whole, 1, group);
-    pool_.run(whole * parts, [&](std::int64_t task, int thread) {
-        const std::int64_t part = task % parts;
-        const std::int64_t chunk = task / parts / args.n_kv_heads;
-        const std::int64_t kv_head = task / parts % args.n_kv_heads;
-        const std::int64_t first_row = chunk * rows.chunk_tokens;
+    const std::span<const float> weights = rows.weights();
+    const std::vector<HeadTask> tasks = head_tasks(rows, args.n_kv_heads, group, pool_.size());
+    pool_.run(std::ssize(tasks), [&](std::int64_t task, int thread) {
+        const auto [chunk, kv_head, part, parts] = tasks[static_cast<std::size_t>(task)];
+        const std::int64_t first_row = rows.first_row(chunk);
+        const std::int64_t n_tokens = rows.tokens(chunk);
+        const std::int64_t n_keys = keys_of(n_tokens);
+        const std::int64_t n_keys_padded = padded(n_keys);
         std::byte* keys =
             scratch(thread, keys_bytes + values_bytes +
                                 (block_floats + result_floats + gathered_floats) * sizeof(float));
@@ -60,17 +100,17 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
         const float* v = args.v.row_f32(first_row) + kv_head * args.value_dim;
         float* gathered = result + result_floats + block_floats;
         if (blocks)
-            k = gather_keys(args.k, args.block_k, first_row, rows.chunk_tokens, args.block_tokens,
+            k = gather_keys(args.k, args.block_k, first_row, n_tokens, args.block_tokens,
                             kv_head * args.head_dim, args.head_dim, gathered);
         kernels_.pack_keys(k, blocks ? args.head_dim : args.k.stride, n_keys, n_keys_padded, args.head_dim,
                            keys);
         if (blocks)
-            v = gather_keys(args.v, args.block_v, first_row, rows.chunk_tokens, args.block_tokens,
+            v = gather_keys(args.v, args.block_v, first_row, n_tokens, args.block_tokens,
                             kv_head * args.value_dim, args.value_dim, gathered);
         kernels_.pack_values(v, blocks ? args.value_dim : args.v.stride, n_keys, n_keys_padded,
                              args.value_dim, values);
         HeadBlock block;
-        if (blocks) block.n_tokens = rows.chunk_tokens;
+        if (blocks) block.n_tokens = n_tokens;
         block.block_tokens = args.block_tokens;
         block.chosen_stride = args.chosen.stride;
         block.chosen_tokens = args.chosen_tokens;
@@ -94,8 +134,9 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
              head < kv_head * group + group * (part + 1) / parts; ++head) {
             block.sink = args.sinks != nullptr ? args.sinks + head : nullptr;
             block.slope = args.slopes != nullptr ? args.slopes[head] : 0;
-            for (std::int64_t t = chunk * tiles_per_chunk; t < (chunk + 1) * tiles_per_chunk; ++t) {
-                const RowTile& tile = tiles[static_cast<std::size_t>(t)];
+            for (std::size_t t = first_tile[static_cast<std::size_t>(chunk)];
+                 t < first_tile[static_cast<std::size_t>(chunk) + 1]; ++t) {
+                const RowTile& tile = tiles[t];
                 block.q = args.q.row_f32(tile.first_row) + head * args.head_dim;
                 block.first_query = tile.first_row - first_row;
                 block.n_queries = tile.n_rows;
@@ -104,11 +145,12 @@ void CpuBackend::attention(const AttentionArgs& args, Rows rows, const Produced&
                 const std::int64_t col = head * args.value_dim;
                 for (std::int64_t r = 0; r < tile.n_rows; ++r)
                     finish_row(result + r * args.value_dim, tile.first_row + r, col, args.value_dim, out,
-                               sums.at(t, col));
+                               sums.at(static_cast<std::int64_t>(t), col),
+                               weight_of(weights, tile.first_row + r));
             }
         }
     });
-    sums.combine(tiles, out.sums);
+    sums.combine(tiles, rows.n_chunks, out.sums);
 }
 
 }  // namespace assay::backend::cpu

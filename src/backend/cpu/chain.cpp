@@ -45,7 +45,7 @@ void CpuBackend::chain(View x, std::span<const Link> links, Rows rows, const Pro
     check_f32(x, "input of a chain", rows.count(), x.cols);
     for (const Link& link : links)
         if (link.view.present()) check_f32(link.view, "operand of a chain", rows.count(), link.n);
-    produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
+    produce(rows, x.cols, out, [&](std::int64_t row, std::int64_t position, float* result) {
         std::array<float, kRun> memory;
         for (std::int64_t first = 0; first < x.cols; first += kRun) {
             const std::int64_t n = std::min(kRun, x.cols - first);
@@ -53,9 +53,9 @@ void CpuBackend::chain(View x, std::span<const Link> links, Rows rows, const Pro
             std::copy_n(x.row_f32(row) + first, n, values);
             for (const Link& link : links)
                 kernels_.apply_link(link,
-                                    has_operand(link) ? operand_run(link, row, row % rows.chunk_tokens,
-                                                                    x.cols, first, n, memory.data())
-                                                      : nullptr,
+                                    has_operand(link)
+                                        ? operand_run(link, row, position, x.cols, first, n, memory.data())
+                                        : nullptr,
                                     n, values);
         }
     });

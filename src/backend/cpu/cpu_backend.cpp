@@ -102,15 +102,15 @@ std::byte* CpuBackend::scratch(int thread, std::size_t bytes) {
 std::vector<CpuBackend::RowTile> CpuBackend::row_tiles(Rows rows, std::int64_t tile_rows) {
     std::vector<RowTile> tiles;
     for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
-        for (std::int64_t first = 0; first < rows.chunk_tokens; first += tile_rows)
-            tiles.push_back(
-                {chunk, chunk * rows.chunk_tokens + first, std::min(tile_rows, rows.chunk_tokens - first)});
+        for (std::int64_t first = 0; first < rows.tokens(chunk); first += tile_rows)
+            tiles.push_back({chunk, rows.first_row(chunk) + first,
+                             std::min(tile_rows, rows.tokens(chunk) - first), first});
     return tiles;
 }
 
 void CpuBackend::finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
-                            const Produced& out, const Sums& sums) const {
-    kernels_.add_sums(values, cols, sums.squares, sums.plain);
+                            const Produced& out, const Sums& sums, float weight) const {
+    kernels_.add_sums(values, cols, weight, sums.squares, sums.plain);
     if (out.plain.present()) {
         auto* to = reinterpret_cast<float*>(out.plain.at(row, first_col));
         if (to != values) std::memcpy(to, values, static_cast<std::size_t>(cols) * sizeof(float));
@@ -133,12 +133,13 @@ Sums CpuBackend::TileSums::at(std::int64_t tile, std::int64_t first_col) noexcep
             plain_.empty() ? nullptr : plain_.data() + place};
 }
 
-void CpuBackend::TileSums::combine(std::span<const RowTile> tiles, const Sums& wanted) const {
+void CpuBackend::TileSums::combine(std::span<const RowTile> tiles, std::int64_t n_chunks,
+                                   const Sums& wanted) const {
     const auto add = [&](const std::vector<float>& tile_sums, float* sums) {
         if (sums == nullptr) return;
         std::vector<double> total(static_cast<std::size_t>(cols_));
-        for (std::size_t tile = 0; tile < tiles.size();) {
-            const std::int64_t chunk = tiles[tile].chunk;
+        std::size_t tile = 0;
+        for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
             std::fill(total.begin(), total.end(), 0.0);
             for (; tile < tiles.size() && tiles[tile].chunk == chunk; ++tile) {
                 const float* part = tile_sums.data() + static_cast<std::int64_t>(tile) * cols_;
@@ -153,19 +154,21 @@ void CpuBackend::TileSums::combine(std::span<const RowTile> tiles, const Sums& w
 }
 
 void CpuBackend::produce(Rows rows, std::int64_t cols, const Produced& out,
-                         const std::function<void(std::int64_t, float*)>& make_row) {
+                         const std::function<void(std::int64_t, std::int64_t, float*)>& make_row) {
+    const std::span<const float> weights = rows.weights();
     const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);
     TileSums sums(out.sums, tiles.size(), cols);
     pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int thread) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task)];
         auto* values =
             reinterpret_cast<float*>(scratch(thread, static_cast<std::size_t>(cols) * sizeof(float)));
-        for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {
-            make_row(row, values);
-            finish_row(values, row, 0, cols, out, sums.at(task));
+        for (std::int64_t i = 0; i < tile.n_rows; ++i) {
+            const std::int64_t row = tile.first_row + i;
+            make_row(row, tile.first_position + i, values);
+            finish_row(values, row, 0, cols, out, sums.at(task), weight_of(weights, row));
         }
     });
-    sums.combine(tiles, out.sums);
+    sums.combine(tiles, rows.n_chunks, out.sums);
 }
 
 }  // namespace assay::backend::cpu

@@ -84,8 +84,15 @@ class CpuBackend : public Backend {
         std::int64_t chunk = 0;
         std::int64_t first_row = 0;
         std::int64_t n_rows = 0;
+        std::int64_t first_position = 0;  ///< of the first row within its chunk
     };
     static std::vector<RowTile> row_tiles(Rows rows, std::int64_t tile_rows);
+    struct TileRun {
+        std::size_t first = 0;  ///< index of a tile
+        std::int64_t first_row = 0;
+        std::int64_t end_row = 0;
+    };
+    static std::vector<TileRun> tile_runs(std::span<const RowTile> tiles, std::int64_t most_rows);
     /// Runs body for every row, kRowTile of them a task.
     void each_row(std::int64_t n_rows, const std::function<void(std::int64_t row)>& body);
 
@@ -95,8 +102,8 @@ class CpuBackend : public Backend {
         TileSums(const Sums& wanted, std::size_t n_tiles, std::int64_t cols);
         /// Where those of a tile are, from a column on.
         Sums at(std::int64_t tile, std::int64_t first_col = 0) noexcept;
-        /// Adds the tiles of each chunk, in order, to the sums that are wanted.
-        void combine(std::span<const RowTile> tiles, const Sums& wanted) const;
+        /// Adds the tiles of each chunk, in order, to the sums that are wanted: 0 for one without any.
+        void combine(std::span<const RowTile> tiles, std::int64_t n_chunks, const Sums& wanted) const;
 
       private:
         std::int64_t cols_;
@@ -104,13 +111,13 @@ class CpuBackend : public Backend {
         std::vector<float> plain_;
     };
 
-    /// Runs make_row(row, f32 result) for every row and leaves the result as `out` asks. cols is the row
-    /// length.
+    /// Runs make_row(row, position, f32 result) for every row and leaves the result as `out` asks. cols is
+    /// the row length.
     void produce(Rows rows, std::int64_t cols, const Produced& out,
-                 const std::function<void(std::int64_t row, float* result)>& make_row);
+                 const std::function<void(std::int64_t row, std::int64_t position, float* result)>& make_row);
     /// Leaves one finished f32 row: operand, plain, and added to `sums`, which are the tile's.
     void finish_row(const float* values, std::int64_t row, std::int64_t first_col, std::int64_t cols,
-                    const Produced& out, const Sums& sums) const;
+                    const Produced& out, const Sums& sums, float weight = 1) const;
 
     const Kernels& kernels_;
     Gemm gemm_;
@@ -122,6 +129,11 @@ class CpuBackend : public Backend {
     RopeTables rope_tables_;
     std::vector<std::unique_ptr<AlignedBuffer>> scratch_;
 };
+
+/// What a row counts.
+inline float weight_of(std::span<const float> weights, std::int64_t row) {
+    return weights.empty() ? 1.0f : weights[static_cast<std::size_t>(row)];
+}
 
 /// Tasks of element-wise operations, and the length of f32 partial sums.
 constexpr std::int64_t kRowTile = 64;

@@ -30,13 +30,13 @@ struct Segment {
     std::span<const CpuRouting::Choice> choices;
 };
 
-std::vector<Segment> segments_of(std::span<const Share> shares, std::int64_t chunk_tokens) {
+std::vector<Segment> segments_of(std::span<const Share> shares) {
     std::vector<Segment> segments;
     for (const Share& share : shares)
         for (std::size_t i = 0; i < share.choices.size();) {
-            const std::int64_t chunk = share.choices[i].row / chunk_tokens;
+            const std::int64_t chunk = share.choices[i].chunk;
             std::size_t end = i;
-            while (end < share.choices.size() && share.choices[end].row / chunk_tokens == chunk) ++end;
+            while (end < share.choices.size() && share.choices[end].chunk == chunk) ++end;
             segments.push_back({share.expert, chunk, share.first + static_cast<std::int64_t>(i),
                                 share.choices.subspan(i, end - i)});
             i = end;
@@ -98,7 +98,7 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             inner(operands(ffn)), result(floats(out.cols));
         const View input_view{input.data(), operand_dtype(), n_rows, x.cols, x.cols};
         const View inner_view{inner.data(), operand_dtype(), n_rows, ffn, ffn};
-        const std::vector<Segment> segments = segments_of(shares, rows.chunk_tokens);
+        const std::vector<Segment> segments = segments_of(shares);
         const std::vector<Tile> tiles = tiles_of(shares);
         std::memset(input.data(), 0, operands(x.cols));  // padding rows meet products too
         std::memset(inner.data(), 0, operands(ffn));
@@ -115,12 +115,13 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             const auto n = static_cast<std::int64_t>(segment.choices.size());
             for (std::int64_t begin = 0; begin < n; begin += kRowTile) {
                 std::fill(memory + cols, memory + 3 * cols, 0.0f);
-                for (std::int64_t i = begin; i < std::min(n, begin + kRowTile); ++i)
-                    finish_row(
-                        row_values(segment.first + i, segment.choices[static_cast<std::size_t>(i)], memory),
-                        segment.first + i, 0, cols, to,
-                        {squares == nullptr ? nullptr : memory + cols,
-                         plain == nullptr ? nullptr : memory + 2 * cols});
+                for (std::int64_t i = begin; i < std::min(n, begin + kRowTile); ++i) {
+                    const CpuRouting::Choice& choice = segment.choices[static_cast<std::size_t>(i)];
+                    finish_row(row_values(segment.first + i, choice, memory), segment.first + i, 0, cols, to,
+                               {squares == nullptr ? nullptr : memory + cols,
+                                plain == nullptr ? nullptr : memory + 2 * cols},
+                               choice.row_weight);
+                }
                 if (squares != nullptr) kernels_.axpy(1.0f, memory + cols, cols, squares);
                 if (plain != nullptr) kernels_.axpy(1.0f, memory + 2 * cols, cols, plain);
             }

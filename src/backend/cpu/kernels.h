@@ -55,8 +55,8 @@ struct Kernels {
     /// out [n_cols, n_rows] = in [n_rows, n_cols] transposed; strides in words.
     void (*transpose)(const std::uint32_t* in, std::int64_t in_stride, std::int64_t n_rows,
                       std::int64_t n_cols, std::uint32_t* out, std::int64_t out_stride);
-    /// squares += x^2, plain += x; either may be null.
-    void (*add_sums)(const float* x, std::int64_t n, float* squares, float* plain);
+    /// squares += weight x^2, plain += weight x; either may be null.
+    void (*add_sums)(const float* x, std::int64_t n, float weight, float* squares, float* plain);
     /// A row of norm.n_slices slices; y may alias x.
     void (*norm_row)(const float* x, std::int64_t n, const Norm& norm, float* y);
     /// y = function(gate, up); up null: act(gate). y may alias either.

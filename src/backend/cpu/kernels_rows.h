@@ -152,7 +152,22 @@ void from_bf16(const std::uint16_t* x, std::int64_t n, float* out) {
     }
 }
 
-void add_sums(const float* x, std::int64_t n, float* squares, float* plain) {
+/// One product more a value than add_sums() of weight 1, which is the usual one.
+inline void add_weighted_sums(const float* x, std::int64_t n, float weight, float* squares, float* plain) {
+    const auto before = [n](const float* sums, std::int64_t i) {
+        return i + kLanes <= n ? load(sums + i) : load_part(sums + i, n - i);
+    };
+    if (squares != nullptr)
+        map(x, n, squares, [&](Floats v, std::int64_t i) {
+            const Floats weighted = weight * v;
+            return weighted * v + before(squares, i);
+        });
+    if (plain != nullptr)
+        map(x, n, plain, [&](Floats v, std::int64_t i) { return weight * v + before(plain, i); });
+}
+
+void add_sums(const float* x, std::int64_t n, float weight, float* squares, float* plain) {
+    if (weight != 1) return add_weighted_sums(x, n, weight, squares, plain);
     if (squares != nullptr)
         map(x, n, squares, [&](Floats v, std::int64_t i) {
             return v * v + (i + kLanes <= n ? load(squares + i) : load_part(squares + i, n - i));

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/row_ranges.h"
 #include "backend/row_shapes.h"
 
 namespace assay::backend::cpu {
@@ -51,6 +52,10 @@ void choose(std::vector<std::int64_t>& order, const float* scores, std::int64_t 
 
 void CpuBackend::pool(const PoolArgs& args, Rows rows, View out) {
     check_pool(args, rows, out);
+    if (rows.table != nullptr)
+        return each_equal_run(rows, [&](std::int64_t first, Rows some) {
+            pool(rows_of(args, first, some.count()), some, out.row_range(first, some.count()));
+        });
     const std::int64_t block = args.block_tokens, cols = out.cols;
     const std::int64_t n_blocks = (rows.chunk_tokens + block - 1) / block;
     pool_.run(rows.n_chunks * n_blocks, [&](std::int64_t task, int) {
@@ -76,6 +81,10 @@ void CpuBackend::pool(const PoolArgs& args, Rows rows, View out) {
 
 void CpuBackend::select(const SelectArgs& args, Rows rows, View out) {
     check_select(args, rows, out);
+    if (rows.table != nullptr)
+        return each_equal_run(rows, [&](std::int64_t first, Rows some) {
+            select(rows_of(args, first, some.count()), some, out.row_range(first, some.count()));
+        });
     const std::int64_t block = args.block_tokens, dim = args.k.cols;
     const std::int64_t n_blocks = rows.chunk_tokens / block;
     const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);

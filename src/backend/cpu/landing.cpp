@@ -8,7 +8,7 @@ namespace assay::backend::cpu {
 namespace {
 
 /// Totals of so many columns stay in the first-level cache while the chunks pass by.
-constexpr std::size_t kBlockColumns = 2048;
+constexpr std::size_t kBlockColumns = 1024;
 
 /// Whether all are finite, without a branch for each.
 bool all_finite(std::span<const float> values) {
@@ -19,15 +19,15 @@ bool all_finite(std::span<const float> values) {
 }
 
 /// Adds values [n_chunks, columns] to the totals; returns the first chunk that is not finite, or n_chunks.
-std::int64_t add(const float* values, std::int64_t n_chunks, std::span<double> totals) {
+std::int64_t add(const float* values, std::int64_t n_chunks, const ExactSums& totals) {
     std::int64_t bad = n_chunks;
-    for (std::size_t first = 0; first < totals.size(); first += kBlockColumns) {
-        const std::span<double> block = totals.subspan(first, std::min(kBlockColumns, totals.size() - first));
+    const std::size_t columns = totals.high.size();
+    for (std::size_t first = 0; first < columns; first += kBlockColumns) {
+        const std::size_t count = std::min(kBlockColumns, columns - first);
         for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
-            const std::span from(values + static_cast<std::size_t>(chunk) * totals.size() + first,
-                                 block.size());
+            const std::span from(values + static_cast<std::size_t>(chunk) * columns + first, count);
             if (!all_finite(from)) bad = std::min(bad, chunk);
-            for (std::size_t i = 0; i < block.size(); ++i) block[i] += static_cast<double>(from[i]);
+            totals.part(first, count).add(from);
         }
     }
     return bad;
@@ -37,6 +37,8 @@ std::int64_t add(const float* values, std::int64_t n_chunks, std::span<double> t
 
 std::optional<std::int64_t> CpuLanding::add_chunks(const Sums& sums, std::int64_t n_chunks,
                                                    const Totals& totals) {
+    const auto alone =
+        totals.guard != nullptr ? std::unique_lock(*totals.guard) : std::unique_lock<std::mutex>();
     const std::int64_t bad =
         std::min(add(sums.squares, n_chunks, totals.squares), add(sums.plain, n_chunks, totals.plain));
     return bad < n_chunks ? std::optional(bad) : std::nullopt;

@@ -68,11 +68,12 @@ void CpuBackend::convolve(const ConvolveArgs& args, Rows rows, View out) {
     pool_.run(static_cast<std::int64_t>(tiles.size()) * n_runs, [&](std::int64_t task, int) {
         const RowTile& tile = tiles[static_cast<std::size_t>(task / n_runs)];
         const std::int64_t first = task % n_runs * kRun;
-        for (std::int64_t row = tile.first_row; row < tile.first_row + tile.n_rows; ++row) {
+        for (std::int64_t i = 0; i < tile.n_rows; ++i) {
+            const std::int64_t row = tile.first_row + i;
             ConvolveRow piece;
             piece.x = x.row_f32(row) + first;
             piece.x_stride = args.dilation * x.stride;
-            piece.n_taps = std::min(kernel, row % rows.chunk_tokens / args.dilation + 1);
+            piece.n_taps = std::min(kernel, (tile.first_position + i) / args.dilation + 1);
             piece.weight = taps.data() + (kernel - piece.n_taps) * x.cols + first;
             piece.weight_stride = x.cols;
             piece.bias = args.bias != nullptr ? args.bias + first : nullptr;

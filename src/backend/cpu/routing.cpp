@@ -89,7 +89,10 @@ Chosen choose(std::span<const float> logits, const RouteArgs& args, std::span<co
         chosen.experts = select(logits, scores, args);
     else
         chosen.experts.assign(given.begin(), given.end());
-    for (const std::int64_t e : chosen.experts) chosen.weights.push_back(scores[static_cast<std::size_t>(e)]);
+    for (std::int64_t& e : chosen.experts) {
+        e /= args.logits_per_expert;
+        chosen.weights.push_back(scores[static_cast<std::size_t>(e)]);
+    }
     if (args.gating == Gating::SoftmaxSelected) {
         const float largest = *std::ranges::max_element(chosen.weights);
         for (float& w : chosen.weights) w = std::exp(w - largest);
@@ -107,9 +110,10 @@ Chosen choose(std::span<const float> logits, const RouteArgs& args, std::span<co
 RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
     check_routing(logits, args, rows);
     auto routing = std::make_unique<CpuRouting>();
-    routing->n_experts = logits.cols;
-    routing->by_expert.resize(static_cast<std::size_t>(logits.cols));
-    routing->counts.resize(static_cast<std::size_t>(rows.n_chunks * logits.cols));
+    routing->n_experts = logits.cols / args.logits_per_expert;
+    routing->by_expert.resize(static_cast<std::size_t>(routing->n_experts));
+    routing->counts.resize(static_cast<std::size_t>(rows.n_chunks * routing->n_experts));
+    const std::span<const float> weights = rows.weights();
     std::vector<Chosen> chosen(static_cast<std::size_t>(logits.rows));
     const auto n_used = static_cast<std::size_t>(args.n_used);
     pool_.run((logits.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
@@ -120,14 +124,17 @@ RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
                                 args.chosen.empty() ? args.chosen : args.chosen.subspan(at * n_used, n_used));
         }
     });
-    for (std::int64_t row = 0; row < logits.rows; ++row) {
-        const Chosen& c = chosen[static_cast<std::size_t>(row)];
-        for (std::size_t slot = 0; slot < c.experts.size(); ++slot) {
-            routing->by_expert[static_cast<std::size_t>(c.experts[slot])].push_back({row, c.weights[slot]});
-            ++routing
-                  ->counts[static_cast<std::size_t>(row / rows.chunk_tokens * logits.cols + c.experts[slot])];
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+        for (std::int64_t row = rows.first_row(chunk); row < rows.first_row(chunk + 1); ++row) {
+            const Chosen& c = chosen[static_cast<std::size_t>(row)];
+            for (std::size_t slot = 0; slot < c.experts.size(); ++slot) {
+                const std::int64_t expert = c.experts[slot];
+                routing->by_expert[static_cast<std::size_t>(expert)].push_back(
+                    {row, chunk, c.weights[slot], weight_of(weights, row)});
+                routing->counts[static_cast<std::size_t>(chunk * routing->n_experts + expert)] +=
+                    static_cast<double>(weight_of(weights, row));
+            }
         }
-    }
     return routing;
 }
 

@@ -12,14 +12,16 @@ class CpuRouting final : public Routing {
   public:
     struct Choice {
         std::int64_t row;
-        float weight;
+        std::int64_t chunk;
+        float weight;      ///< of the expert
+        float row_weight;  ///< what the row counts
     };
-    std::int64_t count(std::int64_t chunk, std::int64_t expert) const override {
+    double count(std::int64_t chunk, std::int64_t expert) const override {
         return counts[static_cast<std::size_t>(chunk * n_experts + expert)];
     }
     std::int64_t n_experts = 0;
     std::vector<std::vector<Choice>> by_expert;  ///< rows ascending
-    std::vector<std::int64_t> counts;            ///< [chunks, experts]
+    std::vector<double> counts;                  ///< [chunks, experts]
 };
 
 }  // namespace assay::backend::cpu

@@ -31,14 +31,14 @@ void CpuBackend::embed(const WeightSource& table, std::span<const std::int32_t> 
 }
 
 void CpuBackend::observe(View x, Rows rows, const Produced& out) {
-    produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
+    produce(rows, x.cols, out, [&](std::int64_t row, std::int64_t, float* result) {
         std::memcpy(result, x.row_f32(row), static_cast<std::size_t>(x.cols) * sizeof(float));
     });
 }
 
 void CpuBackend::norm(View x, const Norm& norm, Rows rows, const Produced& out) {
     check_norm(x, norm);
-    produce(rows, x.cols, out, [&](std::int64_t row, float* result) {
+    produce(rows, x.cols, out, [&](std::int64_t row, std::int64_t, float* result) {
         kernels_.norm_row(x.row_f32(row), x.cols, norm, result);
     });
 }
@@ -56,13 +56,14 @@ void CpuBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, bo
     const auto normalise = [&](float* row) {
         if (norm.kind != NormKind::None) kernels_.norm_row(row, x.cols, norm, row);
     };
-    pool_.run((x.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
-        const std::int64_t end = std::min(x.rows, (task + 1) * kRowTile);
-        for (std::int64_t row = task * kRowTile; row < end; ++row) {
-            float* values = x.row_f32(row);
+    const std::vector<RowTile> tiles = row_tiles(rows, kRowTile);
+    pool_.run(std::ssize(tiles), [&](std::int64_t task, int) {
+        const RowTile& tile = tiles[static_cast<std::size_t>(task)];
+        for (std::int64_t i = 0; i < tile.n_rows; ++i) {
+            float* values = x.row_f32(tile.first_row + i);
             if (!norm_last) normalise(values);
             if (table != nullptr) {
-                const std::int64_t at = row % rows.chunk_tokens * pairs;
+                const std::int64_t at = (tile.first_position + i) * pairs;
                 for (std::int64_t head = 0; head < n_heads; ++head)
                     kernels_.rotate(values + head * head_dim, rope, table->cosines.data() + at,
                                     table->sines.data() + at);

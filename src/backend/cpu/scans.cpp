@@ -28,13 +28,14 @@ void CpuBackend::scan(const ScanArgs& args, Rows rows, View out) {
     pool_.run(rows.n_chunks * args.n_heads * n_blocks, [&](std::int64_t task, int thread) {
         const std::int64_t first = task % n_blocks * kScanColumns;
         const std::int64_t head = task / n_blocks % args.n_heads;
-        const std::int64_t row = task / n_blocks / args.n_heads * rows.chunk_tokens;
+        const std::int64_t chunk = task / n_blocks / args.n_heads;
+        const std::int64_t row = rows.first_row(chunk);
         const std::int64_t key_head =
             args.interleaved ? head % args.n_key_heads : head / (args.n_heads / args.n_key_heads);
         const std::int64_t value_col = head * args.value_dim + first;
         ScanBlock block;
         block.kind = args.kind;
-        block.n_tokens = rows.chunk_tokens;
+        block.n_tokens = rows.tokens(chunk);
         block.key_dim = args.key_dim;
         block.n_cols = std::min(kScanColumns, args.value_dim - first);
         block.q = rows_from(args.q, row, key_head * args.key_dim);
@@ -62,9 +63,10 @@ void CpuBackend::selective_scan(const SelectiveScanArgs& args, Rows rows, View o
     const std::int64_t n_blocks = blocks_of(channels);
     pool_.run(rows.n_chunks * n_blocks, [&](std::int64_t task, int thread) {
         const std::int64_t first = task % n_blocks * kScanColumns;
-        const std::int64_t row = task / n_blocks * rows.chunk_tokens;
+        const std::int64_t chunk = task / n_blocks;
+        const std::int64_t row = rows.first_row(chunk);
         SelectiveBlock block;
-        block.n_tokens = rows.chunk_tokens;
+        block.n_tokens = rows.tokens(chunk);
         block.n_state = n_state;
         block.n_channels = std::min(kScanColumns, channels - first);
         block.x = rows_from(args.x, row, first);

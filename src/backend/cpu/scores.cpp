@@ -11,6 +11,8 @@ namespace {
 
 /// What one panel says about one side of a row.
 struct PanelSums {
+    std::span<const float> logits;
+    std::int64_t first = 0;  ///< entry of the vocabulary that they begin at
     float largest = 0;
     double sum = 0;       ///< of exponentials relative to largest
     double weighted = 0;  ///< of exponentials times a - b
@@ -22,6 +24,7 @@ struct RowSums {
     double sum = 0;
     double weighted = 0;
     float target_logit = 0;
+    std::int64_t top = -1;  ///< entry of the vocabulary with the largest logit
 
     void add(const PanelSums& panel) {
         if (panel.largest > largest) {
@@ -29,6 +32,7 @@ struct RowSums {
             sum *= shrink;
             weighted *= shrink;
             largest = panel.largest;
+            top = panel.first + (std::ranges::find(panel.logits, largest) - panel.logits.begin());
         }
         const double scale = std::exp(static_cast<double>(panel.largest) - static_cast<double>(largest));
         sum += panel.sum * scale;
@@ -66,22 +70,23 @@ class PanelScores {
           first_token_(logits.first + columns.first_col),
           first_row_(static_cast<std::size_t>(first_row)) {}
 
-    /// a: the model's products; powers: room for their exponentials where there are variants, else null.
-    void set_model(float* a, float* powers, std::size_t n_rows) {
+    /// a: the model's products; bias: of all columns, or null; powers: room for the exponentials where there
+    /// are variants, else null.
+    void set_model(float* a, const float* bias, float* powers, std::size_t n_rows) {
         a_ = a;
         powers_ = powers;
         sums_.resize(n_rows);
         for (std::size_t r = 0; r < n_rows; ++r) {
             float* row = at(a, r);
-            sums_[r].largest = finish(row);
+            sums_[r] = finish(row, bias);
             sums_[r].sum = powers != nullptr
                                ? kernels_.exp_row(row, columns_.cols, sums_[r].largest, at(powers, r))
                                : kernels_.sum_exp(row, columns_.cols, sums_[r].largest);
         }
     }
 
-    /// b: the variant's products; null: there is no variant.
-    void add(std::vector<RowPair>& pairs, float* b) const {
+    /// b, bias: the variant's; b null: there is no variant.
+    void add(std::vector<RowPair>& pairs, float* b, const float* bias) const {
         for (std::size_t r = 0; r < sums_.size(); ++r) {
             const std::int64_t target = state_.targets[first_row_ + r];
             if (target < 0) continue;
@@ -92,8 +97,7 @@ class PanelScores {
             PanelSums of_a = sums_[r];
             if (b != nullptr) {
                 float* row_b = at(b, r);
-                PanelSums of_b;
-                of_b.largest = finish(row_b);
+                PanelSums of_b = finish(row_b, bias);
                 of_b.sum = kernels_.sum_exp(row_b, columns_.cols, of_b.largest);
                 of_a.weighted = kernels_.dot_difference(at(powers_, r), row_a, row_b, columns_.cols);
                 pair.b.add(of_b);
@@ -107,11 +111,14 @@ class PanelScores {
     float* at(float* rows, std::size_t r) const {
         return rows + static_cast<std::int64_t>(r) * columns_.cols;
     }
-    /// The row's logits; returns the largest.
-    float finish(float* row) const {
-        if (logits_.bias != nullptr)
-            kernels_.axpy(1.0f, logits_.bias + columns_.first_col, columns_.cols, row);
-        return kernels_.scale_and_max(row, columns_.cols, logits_.scale, logits_.soft_cap);
+    /// Makes the row's products logits.
+    PanelSums finish(float* row, const float* bias) const {
+        if (bias != nullptr) kernels_.axpy(1.0f, bias + columns_.first_col, columns_.cols, row);
+        PanelSums panel;
+        panel.logits = {row, static_cast<std::size_t>(columns_.cols)};
+        panel.first = first_token_;
+        panel.largest = kernels_.scale_and_max(row, columns_.cols, logits_.scale, logits_.soft_cap);
+        return panel;
     }
 
     CpuScoreState& state_;
@@ -150,12 +157,12 @@ void CpuBackend::add_scores(ScoreState& state, std::span<const ScoredSide> sides
         for (std::size_t p = 0; p < panels.size(); ++p) {
             PanelScores panel(scores, kernels_, logits, panels[p], begin);
             products.front().run(p, begin, n_rows, piece(0), product_scratch);
-            panel.set_model(piece(0), scores.n_variants > 0 ? piece(1) : nullptr,
+            panel.set_model(piece(0), sides.front().bias, scores.n_variants > 0 ? piece(1) : nullptr,
                             static_cast<std::size_t>(n_rows));
-            if (scores.n_variants == 0) panel.add(scores.pairs.front(), nullptr);
+            if (scores.n_variants == 0) panel.add(scores.pairs.front(), nullptr, nullptr);
             for (std::size_t v = 0; v < scores.n_variants; ++v) {
                 products[1 + v].run(p, begin, n_rows, piece(2), product_scratch);
-                panel.add(scores.pairs[v], piece(2));
+                panel.add(scores.pairs[v], piece(2), sides[1 + v].bias);
             }
         }
     });
@@ -171,7 +178,8 @@ Scores CpuBackend::finish_scores(ScoreState& state) {
         scores.losses[i] = found.pairs.front()[i].a.loss();
         for (std::size_t v = 0; v < found.n_variants; ++v) {
             const auto& [a, b] = found.pairs[v][i];
-            scores.variants[v][i] = {a.loss(), b.loss(), a.weighted / a.sum - (a.log_sum() - b.log_sum())};
+            scores.variants[v][i] = {a.loss(), b.loss(), a.weighted / a.sum - (a.log_sum() - b.log_sum()),
+                                     a.top == b.top};
         }
     }
     return scores;

@@ -13,7 +13,7 @@ namespace assay::backend::cuda {
 /// scores and weights: rows of `stride` columns, one a query and head; columns [0, n_keys) are keys, columns
 /// from first_block_col on n_blocks blocks of keys, those beside them nothing.
 struct SoftmaxArgs {
-    const float* scores = nullptr;
+    float* scores = nullptr;
     __nv_bfloat16* weights = nullptr;
     std::int64_t stride = 0;
     std::int64_t n_keys = 0;

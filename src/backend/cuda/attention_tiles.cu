@@ -10,6 +10,7 @@
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 #include "backend/cuda/score.cuh"
 
 namespace assay::backend::cuda {
@@ -30,7 +31,7 @@ struct TileArgs {
     int value_dim;
     int heads_per_kv;
     std::int64_t n_heads;
-    std::int64_t chunk_tokens;
+    RowTiles tiles;
     ScoreArgs score;
     bool wide;  ///< rows of q, k, v are 16-byte aligned and whole multiples of 8 elements
     Bf16* operand;
@@ -110,8 +111,9 @@ template <int kPending> __device__ void wait_for_copies() {
 
 /// Sums of the tile's rows per column, over the block's warps in order.
 template <int kDim, int kWarps>
-__device__ void leave_sums(const TileArgs& a, const float (&o)[kDim / 8][4], float* shared, bool low,
-                           bool high, std::int64_t to, bool squares, float* out) {
+__device__ void leave_sums(const TileArgs& a, const float (&o)[kDim / 8][4], float* shared,
+                           const bool (&present)[2], const float (&weight)[2], std::int64_t to, bool squares,
+                           float* out) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
     __syncthreads();
@@ -119,9 +121,11 @@ __device__ void leave_sums(const TileArgs& a, const float (&o)[kDim / 8][4], flo
     for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
-            const float x = low ? o[n][c] : 0.0f;
-            const float y = high ? o[n][c + 2] : 0.0f;
-            float sum = squares ? x * x + y * y : x + y;
+            const float x = present[0] ? o[n][c] : 0.0f;
+            const float y = present[1] ? o[n][c + 2] : 0.0f;
+            const float weighted_x = weight[0] * x;
+            const float weighted_y = weight[1] * y;
+            float sum = squares ? weighted_x * x + weighted_y * y : weighted_x + weighted_y;
             sum += __shfl_xor_sync(0xffffffffu, sum, 4);
             sum += __shfl_xor_sync(0xffffffffu, sum, 8);
             sum += __shfl_xor_sync(0xffffffffu, sum, 16);
@@ -151,27 +155,30 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
 
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const std::int64_t tile = gridDim.x - 1 - blockIdx.x;  // the longest first
+    const unsigned index =
+        blockIdx.z * gridDim.x + gridDim.x - 1 - blockIdx.x;  // of a chunk the longest first
     const std::int64_t head = blockIdx.y;
-    const std::int64_t chunk = blockIdx.z;
-    const std::int64_t first_query = tile * kQueryTile;
-    const std::int64_t base = chunk * a.chunk_tokens;
+    const RowTile tile = tile_at(a.tiles, index);
+    const std::int64_t base = tile.chunk_begin;
+    const std::int64_t first_query = tile.first - base;
+    const std::int64_t n_tokens = tile.chunk_end - base;
+    ScoreArgs score = a.score;
+    score.chunk_tokens = n_tokens;
     const Bf16* q = a.q + base * a.q_stride + head * a.head_dim;
     const Bf16* k = a.k + base * a.k_stride + head / a.heads_per_kv * a.head_dim;
     const Bf16* v = a.v + base * a.v_stride + head / a.heads_per_kv * a.value_dim;
 
-    const std::int64_t last_query = min(first_query + kQueryTile, a.chunk_tokens) - 1;
-    const std::int64_t first_tile = first_key(a.score, first_query) / kKeyTile;
-    const std::int64_t last_tile = last_key(a.score, last_query) / kKeyTile;
+    const std::int64_t last_query = min(first_query + kQueryTile, n_tokens) - 1;
+    const std::int64_t first_tile = first_key(score, first_query) / kKeyTile;
+    const std::int64_t last_tile = last_key(score, last_query) / kKeyTile;
     const auto fetch = [&](std::int64_t key_tile) {
         const std::int64_t stage = (key_tile - first_tile) % kStages;
         copy_tile<kDim, kKeyTile, kThreads>(k_tiles + stage * kKeyTile * kDim, k, a.k_stride,
-                                            key_tile * kKeyTile, a.chunk_tokens, a.head_dim, a.wide);
+                                            key_tile * kKeyTile, n_tokens, a.head_dim, a.wide);
         copy_tile<kDim, kKeyTile, kThreads>(v_tiles + stage * kKeyTile * kDim, v, a.v_stride,
-                                            key_tile * kKeyTile, a.chunk_tokens, a.value_dim, a.wide);
+                                            key_tile * kKeyTile, n_tokens, a.value_dim, a.wide);
     };
-    copy_tile<kDim, kQueryTile, kThreads>(q_tile, q, a.q_stride, first_query, a.chunk_tokens, a.head_dim,
-                                          a.wide);
+    copy_tile<kDim, kQueryTile, kThreads>(q_tile, q, a.q_stride, first_query, n_tokens, a.head_dim, a.wide);
     fetch(first_tile);
 
     // This lane's two queries.
@@ -179,9 +186,9 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
     const std::int64_t query[2] = {warp_query + lane / 4, warp_query + lane / 4 + 8};
     float factor[2];
     for (int i = 0; i < 2; ++i) {
-        const bool scaled = a.score.query_scale != nullptr && query[i] < a.chunk_tokens;
-        factor[i] = scaled ? a.score.scale * a.score.query_scale[query[i]] : a.score.scale;
-        if (a.score.soft_cap == 0) factor[i] *= kLog2E;  // else after the cap
+        const bool scaled = score.query_scale != nullptr && query[i] < n_tokens;
+        factor[i] = scaled ? score.scale * score.query_scale[query[i]] : score.scale;
+        if (score.soft_cap == 0) factor[i] *= kLog2E;  // else after the cap
     }
     float maximum[2] = {-INFINITY, -INFINITY};
     float sum[2] = {0, 0};
@@ -201,7 +208,7 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
         Bf16* v_tile = v_tiles + stage * kKeyTile * kDim;
         const std::int64_t first = key_tile * kKeyTile;
         const bool visible =
-            first <= last_key(a.score, warp_query + 15) && first + kKeyTile > first_key(a.score, warp_query);
+            first <= last_key(score, warp_query + 15) && first + kKeyTile > first_key(score, warp_query);
         if (visible) {
             float s[kKeyTile / 8][4] = {};
 #pragma unroll
@@ -218,23 +225,23 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
                 }
             }
             // Scores in units of ln 2, masked only where the tile can hold a key that is not seen.
-            const bool all_seen = first + kKeyTile - 1 <= last_key(a.score, warp_query) &&
-                                  first >= first_key(a.score, warp_query + 15);
+            const bool all_seen = first + kKeyTile - 1 <= last_key(score, warp_query) &&
+                                  first >= first_key(score, warp_query + 15);
             float highest[2] = {maximum[0], maximum[1]};
 #pragma unroll
             for (int n = 0; n < kKeyTile / 8; ++n) {
 #pragma unroll
                 for (int c = 0; c < 4; ++c) s[n][c] *= factor[c / 2];
             }
-            if (a.score.soft_cap > 0) {
+            if (score.soft_cap > 0) {
 #pragma unroll
                 for (int n = 0; n < kKeyTile / 8; ++n) {
 #pragma unroll
-                    for (int c = 0; c < 4; ++c) s[n][c] = kLog2E * capped(a.score, s[n][c]);
+                    for (int c = 0; c < 4; ++c) s[n][c] = kLog2E * capped(score, s[n][c]);
                 }
             }
-            if (a.score.slopes != nullptr) {
-                const float slope = kLog2E * a.score.slopes[head];
+            if (score.slopes != nullptr) {
+                const float slope = kLog2E * score.slopes[head];
                 const auto own = static_cast<int>(first) + 2 * (lane & 3);
 #pragma unroll
                 for (int n = 0; n < kKeyTile / 8; ++n) {
@@ -250,8 +257,8 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
                 const int own = static_cast<int>(first) + 2 * (lane & 3);
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
-                    const int newest = static_cast<int>(last_key(a.score, query[i])) - own;
-                    const int oldest = static_cast<int>(first_key(a.score, query[i])) - own;
+                    const int newest = static_cast<int>(last_key(score, query[i])) - own;
+                    const int oldest = static_cast<int>(first_key(score, query[i])) - own;
 #pragma unroll
                     for (int n = 0; n < kKeyTile / 8; ++n) {
 #pragma unroll
@@ -320,14 +327,16 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
         sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 1);
         sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 2);
         inverse[i] = sum[i] > 0 ? 1.0f / sum[i] : 0.0f;
-        if (a.score.sinks != nullptr) {
-            const float sink = kLog2E * a.score.sinks[head];
+        if (score.sinks != nullptr) {
+            const float sink = kLog2E * score.sinks[head];
             const float highest = fmaxf(maximum[i], sink);
             const float own = exp2_fast(maximum[i] - highest);
             inverse[i] = own / (sum[i] * own + exp2_fast(sink - highest));
         }
     }
-    const bool present[2] = {query[0] < a.chunk_tokens, query[1] < a.chunk_tokens};
+    const bool present[2] = {query[0] < n_tokens, query[1] < n_tokens};
+    const float weight[2] = {present[0] ? weight_at(a.tiles, base + query[0]) : 0.0f,
+                             present[1] ? weight_at(a.tiles, base + query[1]) : 0.0f};
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll
@@ -349,21 +358,20 @@ __global__ void __launch_bounds__(kQueryTile * 2, kDim <= 128 ? 2 : 1) tile_kern
                     pack(o[n][2 * i], o[n][2 * i + 1]);
         }
     }
-    const std::int64_t to = (chunk * a.partials.n_groups + tile) * a.partials.cols + head * a.value_dim;
+    const std::int64_t to = index * a.partials.cols + head * a.value_dim;
     float* scratch = reinterpret_cast<float*>(shared);
     if (a.partials.squares != nullptr)
-        leave_sums<kDim, kWarps>(a, o, scratch, present[0], present[1], to, true, a.partials.squares);
+        leave_sums<kDim, kWarps>(a, o, scratch, present, weight, to, true, a.partials.squares);
     if (a.partials.plain != nullptr)
-        leave_sums<kDim, kWarps>(a, o, scratch, present[0], present[1], to, false, a.partials.plain);
+        leave_sums<kDim, kWarps>(a, o, scratch, present, weight, to, false, a.partials.plain);
 }
 
-template <int kDim, int kStages> void launch(const TileArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
+template <int kDim, int kStages> void launch(const TileArgs& a, cudaStream_t stream) {
     constexpr int kBytes = kSharedBytes<kDim, kStages>;
     check(
         cudaFuncSetAttribute(tile_kernel<kDim, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
         "reserving shared memory for attention");
-    const dim3 grid(static_cast<unsigned>((a.chunk_tokens + kQueryTile - 1) / kQueryTile),
-                    static_cast<unsigned>(a.n_heads), static_cast<unsigned>(n_chunks));
+    const dim3 grid(a.tiles.grid_tiles(), static_cast<unsigned>(a.n_heads), a.tiles.grid_chunks());
     tile_kernel<kDim, kStages><<<grid, kQueryTile * 2, kBytes, stream>>>(a);
     check(cudaGetLastError(), "attention");
 }
@@ -375,9 +383,9 @@ bool is_wide(const View& view, std::int64_t dim) {
 
 }  // namespace
 
-void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, const Partials& partials,
-                     cudaStream_t stream) {
-    if (rows.count() == 0) return;
+void attention_tiles(const AttentionArgs& args, const RowTiles& tiles, const Produced& out,
+                     const Partials& partials, cudaStream_t stream) {
+    if (tiles.n == 0) return;
     TileArgs a{};
     a.q = static_cast<const Bf16*>(args.q.data);
     a.k = static_cast<const Bf16*>(args.k.data);
@@ -389,8 +397,8 @@ void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, 
     a.value_dim = static_cast<int>(args.value_dim);
     a.heads_per_kv = static_cast<int>(args.n_heads / args.n_kv_heads);
     a.n_heads = args.n_heads;
-    a.chunk_tokens = rows.chunk_tokens;
-    a.score = ScoreArgs(args, rows.chunk_tokens);
+    a.tiles = tiles;
+    a.score = ScoreArgs(args, 0);  // the kernel knows how long its chunk is
     a.wide = is_wide(args.q, args.head_dim) && is_wide(args.k, args.head_dim) &&
              is_wide(args.v, args.value_dim) &&
              (!out.operand.present() || is_wide(out.operand, args.value_dim));
@@ -400,9 +408,9 @@ void attention_tiles(const AttentionArgs& args, Rows rows, const Produced& out, 
     a.plain_stride = out.plain.stride;
     a.partials = partials;
     const std::int64_t dim = std::max(args.head_dim, args.value_dim);
-    if (dim <= 64) return launch<64, 2>(a, rows.n_chunks, stream);
-    if (dim <= 128) return launch<128, 2>(a, rows.n_chunks, stream);
-    return launch<256, 1>(a, rows.n_chunks, stream);
+    if (dim <= 64) return launch<64, 2>(a, stream);
+    if (dim <= 128) return launch<128, 2>(a, stream);
+    return launch<256, 1>(a, stream);
 }
 
 }  // namespace assay::backend::cuda

@@ -5,6 +5,7 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/functions.cuh"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 #include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
@@ -43,7 +44,7 @@ struct ChainArgs {
     bool half_x;
     int cols;
     int n_links;
-    std::int64_t chunk_tokens;
+    RowTiles tiles;
     void* operand;
     std::int64_t operand_stride;
     bool half_operand;
@@ -129,30 +130,30 @@ template <int kCols>
 __global__ void __launch_bounds__(kThreads, 4) chain_kernel(const __grid_constant__ ChainArgs a) {
     const int col = static_cast<int>(blockIdx.x * kThreads + threadIdx.x) * kCols;
     if (col >= a.cols) return;
-    const std::int64_t group = blockIdx.y;
-    const std::int64_t chunk = blockIdx.z;
-    const std::int64_t begin = chunk * a.chunk_tokens;
-    const std::int64_t first = begin + group * kChainGroup;
-    const std::int64_t last = min(first + kChainGroup, begin + a.chunk_tokens);
+    const unsigned index = blockIdx.z * gridDim.y + blockIdx.y;
+    const RowTile tile = tile_at(a.tiles, index);
     float squares[kCols] = {};
     float plain[kCols] = {};
 #pragma unroll 1
-    for (std::int64_t row = first; row < last; ++row) {
+    for (std::int64_t row = tile.first; row < tile.last; ++row) {
+        const float weight = weight_at(a.tiles, row);
         float v[kCols];
         load_run(a.x, row * a.x_stride + col, a.half_x, v);
 #pragma unroll 1
-        for (int i = 0; i < a.n_links; ++i) apply_link(a.links[i], row, row == begin, col, a.cols, v);
+        for (int i = 0; i < a.n_links; ++i)
+            apply_link(a.links[i], row, row == tile.chunk_begin, col, a.cols, v);
         if (a.operand != nullptr)
             store_as<kCols>(a.operand, row * a.operand_stride + col, a.half_operand, v, a.wide_operand);
         if (a.plain != nullptr)
             store_as<kCols>(a.plain, row * a.plain_stride + col, a.half_plain, v, a.wide_plain);
 #pragma unroll
         for (int c = 0; c < kCols; ++c) {
-            squares[c] += v[c] * v[c];
-            plain[c] += v[c];
+            const float weighted = weight * v[c];
+            squares[c] += weighted * v[c];
+            plain[c] += weighted;
         }
     }
-    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.cols + col;
+    const std::int64_t to = static_cast<std::int64_t>(index) * a.cols + col;
     if (a.partials.squares != nullptr) store_run<kCols>(a.partials.squares + to, squares, kCols > 1);
     if (a.partials.plain != nullptr) store_run<kCols>(a.partials.plain + to, plain, kCols > 1);
 }
@@ -181,28 +182,27 @@ DeviceLink device_link(const Link& link, std::int64_t cols, int columns_a_thread
     return to;
 }
 
-template <int kCols> void launch(ChainArgs& a, std::span<const Link> links, Rows rows, cudaStream_t stream) {
+template <int kCols> void launch(ChainArgs& a, std::span<const Link> links, cudaStream_t stream) {
     for (std::size_t i = 0; i < links.size(); ++i) a.links[i] = device_link(links[i], a.cols, kCols);
     const int cols_a_block = kThreads * kCols;
-    const dim3 grid(static_cast<unsigned>((a.cols + cols_a_block - 1) / cols_a_block),
-                    static_cast<unsigned>((rows.chunk_tokens + kChainGroup - 1) / kChainGroup),
-                    static_cast<unsigned>(rows.n_chunks));
+    const dim3 grid(static_cast<unsigned>((a.cols + cols_a_block - 1) / cols_a_block), a.tiles.grid_tiles(),
+                    a.tiles.grid_chunks());
     chain_kernel<kCols><<<grid, kThreads, 0, stream>>>(a);
     check(cudaGetLastError(), "a chain");
 }
 
 }  // namespace
 
-void chain(View x, std::span<const Link> links, Rows rows, const Produced& out, const Partials& partials,
-           cudaStream_t stream) {
-    if (rows.count() == 0) return;
+void chain(View x, std::span<const Link> links, const RowTiles& tiles, const Produced& out,
+           const Partials& partials, cudaStream_t stream) {
+    if (tiles.n == 0) return;
     ChainArgs a{};
     a.x = x.data;
     a.x_stride = x.stride;
     a.half_x = x.dtype == DType::Bf16;
     a.cols = static_cast<int>(x.cols);
     a.n_links = static_cast<int>(links.size());
-    a.chunk_tokens = rows.chunk_tokens;
+    a.tiles = tiles;
     a.operand = out.operand.data;
     a.operand_stride = out.operand.stride;
     a.half_operand = out.operand.dtype == DType::Bf16;
@@ -213,9 +213,9 @@ void chain(View x, std::span<const Link> links, Rows rows, const Produced& out, 
     a.wide_plain = rows_aligned<kWide>(a.plain, a.plain_stride, out.plain.dtype);
     a.partials = partials;
     if (a.cols % kWide == 0 && rows_aligned<kWide>(x.data, x.stride, x.dtype))
-        launch<kWide>(a, links, rows, stream);
+        launch<kWide>(a, links, stream);
     else
-        launch<1>(a, links, rows, stream);
+        launch<1>(a, links, stream);
 }
 
 }  // namespace assay::backend::cuda

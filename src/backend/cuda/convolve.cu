@@ -4,13 +4,13 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/functions.cuh"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 
 namespace assay::backend::cuda {
 
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kGroup = 64;  ///< rows of a thread; the rows before them are read again
 
 struct Columns {
     const float* x;
@@ -21,18 +21,17 @@ struct Columns {
     std::int64_t dilation;
     Activation activation;
     int cols;
-    std::int64_t chunk_tokens;
+    RowTiles tiles;
     float* out;
     std::int64_t out_stride;
 };
 
 /// kKernel 0: any, and any dilation, each value read once for each row that it counts in.
 template <int kKernel> __global__ void convolve_kernel(Columns a) {
-    const int col = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+    const int col = static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x);
     if (col >= a.cols) return;
-    const std::int64_t begin = blockIdx.z * a.chunk_tokens;
-    const std::int64_t first = begin + static_cast<std::int64_t>(blockIdx.y) * kGroup;
-    const std::int64_t last = min(first + kGroup, begin + a.chunk_tokens);
+    const RowTile tile = tile_at(a.tiles, blockIdx.x);
+    const std::int64_t begin = tile.chunk_begin, first = tile.first, last = tile.last;
     const float* x = a.x + col;
     float* out = a.out + col;
     const float bias = a.bias != nullptr ? a.bias[col] : 0.0f;
@@ -71,9 +70,9 @@ template <int kKernel> __global__ void convolve_kernel(Columns a) {
 
 }  // namespace
 
-void convolve(const ConvolveArgs& args, Rows rows, View out, cudaStream_t stream) {
+void convolve(const ConvolveArgs& args, const RowTiles& tiles, View out, cudaStream_t stream) {
     const View& x = args.x;
-    if (rows.count() == 0 || x.cols == 0) return;
+    if (tiles.n == 0 || x.cols == 0) return;
     Columns a{};
     a.x = static_cast<const float*>(x.data);
     a.x_stride = x.stride;
@@ -83,12 +82,11 @@ void convolve(const ConvolveArgs& args, Rows rows, View out, cudaStream_t stream
     a.dilation = args.dilation;
     a.activation = args.activation;
     a.cols = static_cast<int>(x.cols);
-    a.chunk_tokens = rows.chunk_tokens;
+    a.tiles = tiles;
     a.out = static_cast<float*>(out.data);
     a.out_stride = out.stride;
-    const dim3 grid(static_cast<unsigned>((x.cols + kThreads - 1) / kThreads),
-                    static_cast<unsigned>((rows.chunk_tokens + kGroup - 1) / kGroup),
-                    static_cast<unsigned>(rows.n_chunks));
+    const dim3 grid(static_cast<unsigned>(tiles.n),
+                    static_cast<unsigned>((x.cols + kThreads - 1) / kThreads));
     const std::int64_t together = args.dilation == 1 ? args.kernel : 0;
     if (together == 3)
         convolve_kernel<3><<<grid, kThreads, 0, stream>>>(a);

@@ -22,10 +22,14 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
     : memory_(device, 5 * padded(rows.count() * args.n_used, 4) + 2 * padded(rows.n_chunks * logits.cols, 4),
               device->compute()) {
     view_.n_rows = rows.count();
-    view_.n_experts = logits.cols;
+    view_.n_experts = logits.cols / args.logits_per_expert;
     view_.n_used = args.n_used;
     view_.n_chunks = rows.n_chunks;
     view_.chunk_tokens = rows.chunk_tokens;
+    if (rows.table != nullptr) {
+        view_.row_starts = table_of(rows)->row_starts(rows);
+        view_.row_weights = table_of(rows)->device_weights(rows);
+    }
     std::byte* next = memory_.data();
     const auto take = [&](std::int64_t n) { return std::exchange(next, next + padded(n, 4)); };
     const std::int64_t pairs = view_.n_rows * view_.n_used;
@@ -43,16 +47,36 @@ DeviceRouting::DeviceRouting(const DevicePtr& device, View logits, const RouteAr
               "copying the choice of experts");
     route_rows(logits, args, view_, device->compute());
     counts_.resize(static_cast<std::size_t>(cells));
+    starts_.resize(static_cast<std::size_t>(view_.n_experts) + 1);
+    if (view_.n_rows == 0) return;
     check(cudaMemcpyAsync(counts_.data(), view_.counts, counts_.size() * sizeof(std::int32_t),
                           cudaMemcpyDeviceToHost, device->compute()),
           "copying the routing");
     check(cudaStreamSynchronize(device->compute()), "waiting for the routing");
-    starts_.resize(static_cast<std::size_t>(view_.n_experts) + 1);
+    if (!rows.weights().empty()) weigh(rows, device->compute());
     for (std::int64_t e = 0; e < view_.n_experts; ++e) {
         std::int64_t total = 0;
-        for (std::int64_t chunk = 0; chunk < view_.n_chunks; ++chunk) total += count(chunk, e);
+        for (std::int64_t chunk = 0; chunk < view_.n_chunks; ++chunk)
+            total += counts_[static_cast<std::size_t>(chunk * view_.n_experts + e)];
         starts_[static_cast<std::size_t>(e) + 1] = starts_[static_cast<std::size_t>(e)] + total;
     }
+}
+
+void DeviceRouting::weigh(Rows rows, cudaStream_t stream) {
+    const std::span<const float> weights = rows.weights();
+    std::vector<std::int32_t> experts(static_cast<std::size_t>(view_.n_rows * view_.n_used));
+    check(cudaMemcpyAsync(experts.data(), view_.experts, experts.size() * sizeof(std::int32_t),
+                          cudaMemcpyDeviceToHost, stream),
+          "copying the choice of experts");
+    check(cudaStreamSynchronize(stream), "waiting for the choice of experts");
+    weighted_.resize(counts_.size());
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+        for (std::int64_t row = rows.first_row(chunk); row < rows.first_row(chunk + 1); ++row)
+            for (std::int64_t slot = 0; slot < view_.n_used; ++slot) {
+                const auto expert = experts[static_cast<std::size_t>(row * view_.n_used + slot)];
+                weighted_[static_cast<std::size_t>(chunk * view_.n_experts + expert)] +=
+                    static_cast<double>(weights[static_cast<std::size_t>(row)]);
+            }
 }
 
 RoutingPtr CudaBackend::route(View logits, const RouteArgs& args, Rows rows) {
@@ -67,6 +91,15 @@ void CudaBackend::experts(View x, const Routing& routing, const ExpertBatch& bat
     const auto& lists = static_cast<const DeviceRouting&>(routing);
     const auto n = static_cast<std::int64_t>(batch.gate_up.size());
     if (n == 0) return;
+    if (rows.count() == 0) {
+        const auto clear_sums = [&](const Sums& sums, std::int64_t cols) {
+            for (float* of : {sums.squares, sums.plain})
+                if (of != nullptr) clear({of, DType::F32, rows.n_chunks * n, cols, cols});
+        };
+        clear_sums(batch.input_sums, x.cols);
+        if (!batch.down.empty()) clear_sums(batch.down_sums, batch.down.front()->n_in());
+        return;
+    }
     // Gathered operand, its product, the activated operand and what returns.
     const std::int64_t inner_cols = batch.down.empty() ? 0 : batch.gate_up.front()->n_out();
     const std::int64_t ffn = batch.down.empty() ? 0 : batch.down.front()->n_in();

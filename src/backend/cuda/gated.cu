@@ -1,8 +1,9 @@
-// The gated activation: each thread owns a few columns side by side and walks the rows of its group.
+// The gated activation: each thread owns a few columns side by side and walks the rows of its tile.
 #include "backend/cuda/convert.cuh"
 #include "backend/cuda/device.h"
 #include "backend/cuda/gate_function.cuh"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 #include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
@@ -15,7 +16,7 @@ struct GateArgs {
     const void* product;
     std::int64_t stride;
     std::int64_t ffn;
-    std::int64_t chunk_tokens;
+    RowTiles tiles;
     const float* bias;
     GateFunction function;
     void* operand;
@@ -29,10 +30,8 @@ struct GateArgs {
 template <typename In, typename Operand, int kCols, bool kCommon> __global__ void gate_kernel(GateArgs a) {
     const std::int64_t col = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kCols;
     if (col >= a.ffn) return;
-    const std::int64_t group = blockIdx.y;
-    const std::int64_t chunk = blockIdx.z;
-    const std::int64_t first = chunk * a.chunk_tokens + group * kGatedGroup;
-    const std::int64_t last = min(first + kGatedGroup, (chunk + 1) * a.chunk_tokens);
+    const unsigned index = blockIdx.z * gridDim.y + blockIdx.y;
+    const RowTile tile = tile_at(a.tiles, index);
     float gate_bias[kCols] = {};
     float up_bias[kCols] = {};
     if (a.bias != nullptr) {
@@ -45,7 +44,8 @@ template <typename In, typename Operand, int kCols, bool kCommon> __global__ voi
     float squares[kCols] = {};
     float plain[kCols] = {};
 #pragma unroll 2
-    for (std::int64_t row = first; row < last; ++row) {
+    for (std::int64_t row = tile.first; row < tile.last; ++row) {
+        const float weight = weight_at(a.tiles, row);
         const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride);
         const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + row * a.stride + a.ffn);
         Run<Operand, kCols> rounded;
@@ -55,26 +55,25 @@ template <typename In, typename Operand, int kCols, bool kCommon> __global__ voi
                 a.function, to_float(gates.values[j]) + gate_bias[j], to_float(ups.values[j]) + up_bias[j]);
             rounded.values[j] = round_to<Operand>(y);
             if (a.plain != nullptr) a.plain[row * a.plain_stride + col + j] = y;
-            squares[j] += y * y;
-            plain[j] += y;
+            const float weighted = weight * y;
+            squares[j] += weighted * y;
+            plain[j] += weighted;
         }
         if (a.operand != nullptr)
             *reinterpret_cast<Run<Operand, kCols>*>(static_cast<Operand*>(a.operand) +
                                                     row * a.operand_stride + col) = rounded;
     }
-    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.ffn + col;
+    const std::int64_t to = index * a.ffn + col;
     for (int j = 0; j < kCols; ++j) {
         if (a.partials.squares != nullptr) a.partials.squares[to + j] = squares[j];
         if (a.partials.plain != nullptr) a.partials.plain[to + j] = plain[j];
     }
 }
 
-template <typename In, typename Operand, int kCols>
-void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
+template <typename In, typename Operand, int kCols> void launch(const GateArgs& a, cudaStream_t stream) {
     const std::int64_t cols_a_block = kThreads * kCols;
-    const dim3 grid(static_cast<unsigned>((a.ffn + cols_a_block - 1) / cols_a_block),
-                    static_cast<unsigned>((a.chunk_tokens + kGatedGroup - 1) / kGatedGroup),
-                    static_cast<unsigned>(n_chunks));
+    const dim3 grid(static_cast<unsigned>((a.ffn + cols_a_block - 1) / cols_a_block), a.tiles.grid_tiles(),
+                    a.tiles.grid_chunks());
     if (is_common(a.function))
         gate_kernel<In, Operand, kCols, true><<<grid, kThreads, 0, stream>>>(a);
     else
@@ -84,14 +83,14 @@ void launch(const GateArgs& a, std::int64_t n_chunks, cudaStream_t stream) {
 
 }  // namespace
 
-void gate(View product, const float* bias, const GateFunction& function, Rows rows, const Produced& out,
-          const Partials& partials, cudaStream_t stream) {
-    if (rows.count() == 0) return;
+void gate(View product, const float* bias, const GateFunction& function, const RowTiles& tiles,
+          const Produced& out, const Partials& partials, cudaStream_t stream) {
+    if (tiles.n == 0) return;
     GateArgs a{};
     a.product = product.data;
     a.stride = product.stride;
     a.ffn = product.cols / 2;
-    a.chunk_tokens = rows.chunk_tokens;
+    a.tiles = tiles;
     a.bias = bias;
     a.function = function;
     a.operand = out.operand.data;
@@ -106,9 +105,9 @@ void gate(View product, const float* bias, const GateFunction& function, Rows ro
             constexpr int kCols = 16 / sizeof(In);
             if (a.ffn % kCols == 0 && rows_aligned<kCols>(a.product, a.stride, product.dtype) &&
                 rows_aligned<kCols>(a.operand, a.operand_stride, out.operand.dtype))
-                launch<In, Operand, kCols>(a, rows.n_chunks, stream);
+                launch<In, Operand, kCols>(a, stream);
             else
-                launch<In, Operand, 1>(a, rows.n_chunks, stream);
+                launch<In, Operand, 1>(a, stream);
         });
     });
 }

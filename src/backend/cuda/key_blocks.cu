@@ -4,6 +4,7 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/reduce.cuh"
+#include "backend/cuda/row_tiles.cuh"
 
 namespace assay::backend::cuda {
 
@@ -14,7 +15,7 @@ constexpr int kPerLane = kMostIndexerHead / 32;
 
 struct PoolKernelArgs {
     PoolArgs pool;
-    std::int64_t chunk_tokens;
+    RowPositions rows;
     View out;
 };
 
@@ -27,9 +28,9 @@ __global__ void pool_kernel(PoolKernelArgs a) {
     const std::int64_t row = blockIdx.x;
     const std::int64_t col = static_cast<std::int64_t>(blockIdx.y) * kThreads + threadIdx.x;
     if (col >= a.out.cols) return;
-    const std::int64_t block = a.pool.block_tokens, position = row % a.chunk_tokens;
+    const std::int64_t block = a.pool.block_tokens, position = position_at(a.rows, row);
     float* out = static_cast<float*>(a.out.data) + row * a.out.stride + col;
-    if (position % block != 0 || position + block > a.chunk_tokens) {
+    if (position % block != 0 || !has_rows(a.rows, row, block)) {
         *out = 0;
         return;
     }
@@ -56,7 +57,7 @@ __global__ void pool_kernel(PoolKernelArgs a) {
 
 struct SelectKernelArgs {
     SelectArgs select;
-    std::int64_t chunk_tokens;
+    RowPositions rows;
     View out;
 };
 
@@ -92,7 +93,7 @@ __device__ void score_keys(const SelectKernelArgs& a, std::int64_t row, std::int
 __global__ void select_kernel(SelectKernelArgs a) {
     __shared__ int scratch[2][32];
     const std::int64_t row = blockIdx.x;
-    const std::int64_t position = row % a.chunk_tokens, n = (position + 1) / a.select.block_tokens;
+    const std::int64_t position = position_at(a.rows, row), n = (position + 1) / a.select.block_tokens;
     float* out = static_cast<float*>(a.out.data) + row * a.out.stride;
     const bool all = n <= a.select.n_chosen;
     const std::int64_t tail = a.select.tail && n * a.select.block_tokens <= position ? n : -1;
@@ -137,18 +138,17 @@ __global__ void select_kernel(SelectKernelArgs a) {
 
 }  // namespace
 
-void pool(const PoolArgs& args, Rows rows, View out, cudaStream_t stream) {
-    if (rows.count() == 0) return;
-    const dim3 grid(static_cast<unsigned>(rows.count()),
+void pool(const PoolArgs& args, const RowPositions& rows, View out, cudaStream_t stream) {
+    if (rows.n_rows == 0) return;
+    const dim3 grid(static_cast<unsigned>(rows.n_rows),
                     static_cast<unsigned>((out.cols + kThreads - 1) / kThreads));
-    pool_kernel<<<grid, kThreads, 0, stream>>>({args, rows.chunk_tokens, out});
+    pool_kernel<<<grid, kThreads, 0, stream>>>({args, rows, out});
     check(cudaGetLastError(), "pool");
 }
 
-void select(const SelectArgs& args, Rows rows, View out, cudaStream_t stream) {
-    if (rows.count() == 0) return;
-    select_kernel<<<static_cast<unsigned>(rows.count()), kThreads, 0, stream>>>(
-        {args, rows.chunk_tokens, out});
+void select(const SelectArgs& args, const RowPositions& rows, View out, cudaStream_t stream) {
+    if (rows.n_rows == 0) return;
+    select_kernel<<<static_cast<unsigned>(rows.n_rows), kThreads, 0, stream>>>({args, rows, out});
     check(cudaGetLastError(), "select");
 }
 

@@ -39,29 +39,38 @@ std::span<const std::byte> DeviceLanding::fetch(const void* from, std::size_t by
 
 std::optional<std::int64_t> DeviceLanding::add_chunks(const Sums& sums, std::int64_t n_chunks,
                                                       const Totals& totals) {
-    // As the kernel takes them: squares, plain, and in the end the first chunk that is not finite.
-    const std::size_t columns = std::max(totals.squares.size(), totals.plain.size());
-    const std::size_t bytes = 2 * columns * sizeof(double) + sizeof(std::int64_t);
+    // On the device: the first chunk that is not finite, high parts and low parts, of squares and then of
+    // values each.
+    const std::size_t columns = std::max(totals.squares.high.size(), totals.plain.high.size());
+    const std::size_t low_at = sizeof(std::uint64_t) + 2 * columns * sizeof(double);
+    const std::size_t bytes = low_at + 2 * columns * sizeof(float);
     begin(bytes);
     if (totals_ == nullptr || totals_->size_bytes() < bytes)
         totals_ = std::make_unique<DeviceBuffer>(device_, bytes, device_->results());
-    const auto at = [&](std::size_t i) { return host_.data() + i * sizeof(double); };
-    std::memset(host_.data(), 0, bytes);
-    if (!totals.squares.empty()) std::memcpy(at(0), totals.squares.data(), totals.squares.size_bytes());
-    if (!totals.plain.empty()) std::memcpy(at(columns), totals.plain.data(), totals.plain.size_bytes());
-    std::memcpy(at(2 * columns), &n_chunks, sizeof n_chunks);
-    check(cudaMemcpyAsync(totals_->data(), host_.data(), bytes, cudaMemcpyHostToDevice, device_->results()),
-          "copying totals");
-    add_to_totals(sums, n_chunks, static_cast<std::int64_t>(columns),
-                  reinterpret_cast<double*>(totals_->data()), device_->results());
-    check(cudaMemcpyAsync(host_.data(), totals_->data(), bytes, cudaMemcpyDeviceToHost, device_->results()),
+    std::byte* const there = totals_->data();
+    check(cudaMemsetAsync(there, 0xff, sizeof(std::uint64_t), device_->results()), "clearing totals");
+    add_up(sums, n_chunks, static_cast<std::int64_t>(columns),
+           {reinterpret_cast<double*>(there + sizeof(std::uint64_t)),
+            reinterpret_cast<float*>(there + low_at), reinterpret_cast<unsigned long long*>(there)},
+           device_->results());
+    check(cudaMemcpyAsync(host_.data(), there, bytes, cudaMemcpyDeviceToHost, device_->results()),
           "copying totals");
     finish();
-    if (!totals.squares.empty()) std::memcpy(totals.squares.data(), at(0), totals.squares.size_bytes());
-    if (!totals.plain.empty()) std::memcpy(totals.plain.data(), at(columns), totals.plain.size_bytes());
-    std::int64_t bad = 0;
-    std::memcpy(&bad, at(2 * columns), sizeof bad);
-    return bad < n_chunks ? std::optional(bad) : std::nullopt;
+    const auto* high = reinterpret_cast<const double*>(host_.data() + sizeof(std::uint64_t));
+    const auto* low = reinterpret_cast<const float*>(host_.data() + low_at);
+    {
+        const auto alone =
+            totals.guard != nullptr ? std::unique_lock(*totals.guard) : std::unique_lock<std::mutex>();
+        const auto add = [&](const ExactSums& to, std::size_t first) {
+            to.add({high + first, to.high.size()}, {low + first, to.high.size()});
+        };
+        add(totals.squares, 0);
+        add(totals.plain, columns);
+    }
+    std::uint64_t bad = 0;
+    std::memcpy(&bad, host_.data(), sizeof bad);
+    return bad < static_cast<std::uint64_t>(n_chunks) ? std::optional(static_cast<std::int64_t>(bad))
+                                                      : std::nullopt;
 }
 
 }  // namespace assay::backend::cuda

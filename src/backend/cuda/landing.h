@@ -12,7 +12,7 @@ class DeviceLanding final : public Landing {
 
     void mark() override;
     std::span<const std::byte> fetch(const void* from, std::size_t bytes) override;
-    /// The totals visit the device: twice their size travels, however many chunks there are.
+    /// The device adds the chunks up: once the size of the totals travels, however many there are.
     std::optional<std::int64_t> add_chunks(const Sums& sums, std::int64_t n_chunks,
                                            const Totals& totals) override;
 

@@ -42,7 +42,8 @@ CudaBackend::~CudaBackend() {
 }
 
 std::optional<std::uint64_t> CudaBackend::room_bytes() const {
-    // Logits of a panel, both halves of a gated product, and what experts gather.
+    // Logits of a panel, both halves of a gated product, and what experts gather. Attention, which runs when
+    // none of them does, takes less.
     const std::uint64_t own = static_cast<std::uint64_t>(kLogitBytes) +
                               static_cast<std::uint64_t>(preferred_rows_) * kGatedRowBytes +
                               memory_bytes_ / kExpertShare;
@@ -88,6 +89,11 @@ void CudaBackend::replace(void* to, std::span<const std::byte> from) {
         from = from.subspan(n);
         target += n;
     }
+}
+
+RowTablePtr CudaBackend::lay_out(std::span<const std::int64_t> starts, std::span<const float> weights) {
+    device_->use();
+    return std::make_shared<const DeviceRowTable>(device_, starts, weights);
 }
 
 LandingPtr CudaBackend::make_landing() {
@@ -136,6 +142,7 @@ Product CudaBackend::product_of(View x, const DeviceMatrix& w, const float* bias
 }
 
 void CudaBackend::multiply(View x, const DeviceMatrix& w, const float* bias, bool accumulate, View out) {
+    if (x.rows == 0) return;
     products_.multiply(product_of(x, w, bias, accumulate, out, preferred_rows_));
 }
 
@@ -162,10 +169,10 @@ void CudaBackend::gated_linear(View x, const Matrix& gate_up, const float* bias,
     const Temporary<std::byte> memory(*device_, rows.count() * n_out * size_of(dtype_));
     const View product{memory.get(), dtype_, rows.count(), n_out, n_out};
     multiply(x, matrix, nullptr, false, product);
-    const PartialMemory sums(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kGatedGroup),
-                             n_out / 2);
-    gate(product, bias, function, rows, out, sums.partials, device_->compute());
-    finish_sums(sums.partials, rows.n_chunks, out.sums, device_->compute());
+    const RowTiles tiles = tiles_of(rows, kGatedTile);
+    const PartialMemory sums(*device_, out.sums, tiles, n_out / 2);
+    gate(product, bias, function, tiles, out, sums.partials, device_->compute());
+    finish_sums(sums.partials, tiles, rows.n_chunks, out.sums, device_->compute());
 }
 
 }  // namespace assay::backend::cuda

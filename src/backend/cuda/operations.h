@@ -36,6 +36,7 @@ class CudaBackend final : public Backend {
     BufferPtr upload(std::span<const float> values) override;
     void download(const void* from, std::span<std::byte> to) override;
     void replace(void* to, std::span<const std::byte> from) override;
+    RowTablePtr lay_out(std::span<const std::int64_t> starts, std::span<const float> weights) override;
     LandingPtr make_landing() override;
     void synchronize() override;
 

@@ -26,6 +26,11 @@ __device__ Pairs pairs_of_block(const PackArgs& a) {
     return {a.routing.starts[at], a.routing.counts[at], chunk * a.sums_batch + a.sums_first + blockIdx.y};
 }
 
+/// What the row of a pair counts.
+__device__ float row_weight(const RoutingView& routing, std::int64_t position) {
+    return routing.row_weights != nullptr ? routing.row_weights[routing.rows[position]] : 1.0f;
+}
+
 template <int kCols>
 __device__ void store_sums(const Sums& sums, std::int64_t at, const float* squares, const float* plain) {
     for (int c = 0; c < kCols; ++c) {
@@ -57,10 +62,12 @@ __global__ void gather_kernel(PackArgs a, View x, View packed, Sums sums) {
             for (int c = 0; c < kCols; ++c) run.values[c] *= a.routing.placed_weights[pairs.start + i];
         }
         store_run<kCols>(to + i * packed.stride, run.values, true);
+        const float weight = row_weight(a.routing, pairs.start + i);
 #pragma unroll
         for (int c = 0; c < kCols; ++c) {
-            squares[c] += run.values[c] * run.values[c];
-            plain[c] += run.values[c];
+            const float weighted = weight * run.values[c];
+            squares[c] += weighted * run.values[c];
+            plain[c] += weighted;
         }
     }
     store_sums<kCols>(sums, pairs.sums * x.cols + col, squares, plain);
@@ -83,6 +90,7 @@ __global__ void gate_kernel(PackArgs a, View product, GateArgs gate, View packed
     for (std::int64_t i = 0; i < pairs.count; ++i) {
         const auto gates = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride);
         const auto ups = *reinterpret_cast<const Run<In, kCols>*>(from + i * product.stride + to_up);
+        const float weight = row_weight(a.routing, pairs.start + i);
         float y[kCols];
 #pragma unroll
         for (int c = 0; c < kCols; ++c) {
@@ -94,8 +102,9 @@ __global__ void gate_kernel(PackArgs a, View product, GateArgs gate, View packed
             }
             y[c] = kCommon || gate.gated ? gated<sizeof(In) == 2, kCommon>(gate.function, g, u)
                                          : apply_function(gate.function.activation, g);
-            squares[c] += y[c] * y[c];
-            plain[c] += y[c];
+            const float weighted = weight * y[c];
+            squares[c] += weighted * y[c];
+            plain[c] += weighted;
         }
         store_run<kCols>(to + i * packed.stride, y, true);
     }
@@ -112,7 +121,9 @@ __global__ void scatter_kernel(PackArgs a, View packed, const float* bias, Activ
     const int n_used = static_cast<int>(a.routing.n_used);
     const std::int32_t* experts = a.routing.experts + row * n_used;
     const auto end = static_cast<std::int32_t>(a.first + a.n);
+    // In increasing order of expert, then of slot: a row may go to an expert twice.
     auto last = static_cast<std::int32_t>(a.first) - 1;
+    int last_slot = n_used;
     auto* to = reinterpret_cast<Run<float, kCols>*>(static_cast<float*>(out.data) + row * out.stride + col);
     Run<float, kCols> sum;
     bool touched = false;
@@ -120,7 +131,8 @@ __global__ void scatter_kernel(PackArgs a, View packed, const float* bias, Activ
         std::int32_t best = end;
         int slot = -1;
         for (int i = 0; i < n_used; ++i) {
-            if (experts[i] <= last || experts[i] >= best) continue;
+            const bool done = experts[i] < last || (experts[i] == last && i <= last_slot);
+            if (done || experts[i] >= best) continue;
             best = experts[i];
             slot = i;
         }
@@ -143,6 +155,7 @@ __global__ void scatter_kernel(PackArgs a, View packed, const float* bias, Activ
 #pragma unroll
         for (int c = 0; c < kCols; ++c) sum.values[c] += weight * run.values[c];
         last = best;
+        last_slot = slot;
     }
     if (touched) *to = sum;
 }

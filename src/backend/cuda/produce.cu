@@ -1,5 +1,5 @@
 // Norms, and everything else that walks whole rows: each thread keeps its columns of a row in registers, and
-// their sums over the rows of the group.
+// their sums over the rows of the tile.
 #include <algorithm>
 
 #include "backend/cuda/convert.cuh"
@@ -7,6 +7,7 @@
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/norm.cuh"
 #include "backend/cuda/reduce.cuh"
+#include "backend/cuda/row_tiles.cuh"
 #include "backend/cuda/runs.cuh"
 
 namespace assay::backend::cuda {
@@ -19,7 +20,7 @@ struct RowArgs {
     const void* x;
     std::int64_t x_stride;
     int cols;
-    std::int64_t chunk_tokens;
+    RowTiles tiles;
     Norm norm;
     void* operand;
     std::int64_t operand_stride;
@@ -73,10 +74,10 @@ __device__ void normalise(const Norm& norm, int cols, float (&x)[kPerThread], fl
 template <typename In, typename Operand, int kPerThread, int kThreads, int kCols>
 __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 1) row_kernel(RowArgs a) {
     __shared__ float scratch[2][2][32];  // rows in turn; mean, squares
-    const std::int64_t group = blockIdx.x;
-    const std::int64_t chunk = blockIdx.y;
-    const std::int64_t begin = chunk * a.chunk_tokens + group * kProduceGroup;
-    const std::int64_t end = min(begin + kProduceGroup, (chunk + 1) * a.chunk_tokens);
+    const unsigned index = blockIdx.y * gridDim.x + blockIdx.x;
+    const RowTile tile = tile_at(a.tiles, index);
+    const std::int64_t begin = tile.first;
+    const std::int64_t end = tile.last;
     float squares[kPerThread] = {};
     float plain[kPerThread] = {};
     const auto load = [&](std::int64_t row, float(&to)[kPerThread]) {
@@ -96,6 +97,7 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 
         for (int j = 0; j < kPerThread; ++j) x[j] = next[j];
         if (row + 2 < end) load(row + 2, next);
         normalise<kPerThread, kThreads, kCols>(a.norm, a.cols, x, turn);
+        const float weight = weight_at(a.tiles, row);
         Operand* operand = static_cast<Operand*>(a.operand) + row * a.operand_stride;
         float* kept = a.plain + row * a.plain_stride;
         float* residual = a.residual + row * a.residual_stride;
@@ -111,8 +113,9 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 
             }
 #pragma unroll
             for (int c = 0; c < kCols; ++c) {
-                squares[j + c] += x[j + c] * x[j + c];
-                plain[j + c] += x[j + c];
+                const float weighted = weight * x[j + c];
+                squares[j + c] += weighted * x[j + c];
+                plain[j + c] += weighted;
             }
         }
     };
@@ -125,7 +128,7 @@ __global__ void __launch_bounds__(kThreads, kThreads <= 512 ? 1024 / kThreads : 
         finish(row, even, scratch[0]);
         if (row + 1 < end) finish(row + 1, odd, scratch[1]);
     }
-    const std::int64_t to = (chunk * a.partials.n_groups + group) * a.partials.cols;
+    const std::int64_t to = index * a.partials.cols;
 #pragma unroll
     for (int j = 0; j < kPerThread; j += kCols) {
         const int col = column<kCols, kThreads>(j);
@@ -173,13 +176,9 @@ void dispatch_rows(View x, DType operand, const RowArgs& a, dim3 grid, cudaStrea
     });
 }
 
-unsigned groups_of(std::int64_t rows) {
-    return static_cast<unsigned>((rows + kProduceGroup - 1) / kProduceGroup);
-}
-
 }  // namespace
 
-void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Partials& partials,
+void produce(View x, const Norm& norm, const RowTiles& tiles, const Produced& out, const Partials& partials,
              cudaStream_t stream) {
     if (norm.kind == NormKind::None && x.cols > kPieceColumns) {
         for (std::int64_t first = 0; first < x.cols; first += kPieceColumns) {
@@ -188,7 +187,7 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
             Partials sums = partials;
             if (sums.squares != nullptr) sums.squares += first;
             if (sums.plain != nullptr) sums.plain += first;
-            produce(piece(x), norm, rows, {piece(out.operand), piece(out.plain), {}}, sums, stream);
+            produce(piece(x), norm, tiles, {piece(out.operand), piece(out.plain), {}}, sums, stream);
         }
         return;
     }
@@ -196,7 +195,7 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
     a.x = x.data;
     a.x_stride = x.stride;
     a.cols = static_cast<int>(x.cols);
-    a.chunk_tokens = rows.chunk_tokens;
+    a.tiles = tiles;
     a.norm = norm;
     a.operand = out.operand.data;
     a.operand_stride = out.operand.stride;
@@ -205,8 +204,7 @@ void produce(View x, const Norm& norm, Rows rows, const Produced& out, const Par
     a.wide_operand = rows_aligned<kWide>(a.operand, a.operand_stride, out.operand.dtype);
     a.wide_plain = rows_aligned<kWide>(a.plain, a.plain_stride, DType::F32);
     a.partials = partials;
-    dispatch_rows(x, out.operand.dtype, a,
-                  dim3(groups_of(rows.chunk_tokens), static_cast<unsigned>(rows.n_chunks)), stream);
+    dispatch_rows(x, out.operand.dtype, a, dim3(tiles.grid_tiles(), tiles.grid_chunks()), stream);
 }
 
 void add_rows(View x, const Norm& norm, float scale, View residual, cudaStream_t stream) {
@@ -214,12 +212,12 @@ void add_rows(View x, const Norm& norm, float scale, View residual, cudaStream_t
     a.x = x.data;
     a.x_stride = x.stride;
     a.cols = static_cast<int>(x.cols);
-    a.chunk_tokens = x.rows;
+    a.tiles = tiles_of({1, x.rows}, kProduceTile);
     a.norm = norm;
     a.residual = static_cast<float*>(residual.data);
     a.residual_stride = residual.stride;
     a.residual_scale = scale;
-    dispatch_rows(x, DType::F32, a, dim3(groups_of(x.rows), 1), stream);
+    dispatch_rows(x, DType::F32, a, dim3(a.tiles.grid_tiles(), 1), stream);
 }
 
 }  // namespace assay::backend::cuda

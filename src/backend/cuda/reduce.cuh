@@ -1,4 +1,4 @@
-// Sums over a warp or a block in a fixed tree; every thread gets the result.
+// Sums and maxima over a warp or a block in a fixed tree; every thread gets the result.
 #pragma once
 
 namespace assay::backend::cuda {
@@ -11,6 +11,25 @@ template <typename T> __device__ T warp_sum(T x) {
 __device__ inline float warp_max(float x) {
     for (int offset = 16; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, offset));
     return x;
+}
+
+struct Best {
+    float value;
+    int index;
+};
+
+/// Larger first, then lower index.
+__device__ inline bool before(Best a, Best b) {
+    return a.value > b.value || (a.value == b.value && a.index < b.index);
+}
+
+__device__ inline Best warp_best(Best best) {
+    for (int offset = 16; offset > 0; offset /= 2) {
+        const Best other{__shfl_xor_sync(0xffffffffu, best.value, offset),
+                         __shfl_xor_sync(0xffffffffu, best.index, offset)};
+        if (before(other, best)) best = other;
+    }
+    return best;
 }
 
 /// scratch: one T per warp, at least 32, not read or written since the last barrier but one: callers that sum

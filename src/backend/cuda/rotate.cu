@@ -35,6 +35,7 @@ struct RotateArgs {
     Norm norm;
     bool norm_last;
     const float2* table;
+    const std::int32_t* positions;  ///< null: those of chunks of chunk_tokens
     std::int64_t chunk_tokens;
 };
 
@@ -113,8 +114,10 @@ template <typename T, int kMaxPairs> __global__ void rotate_kernel(RotateArgs a)
         v[j] = pair < n_pairs && pairs.two(pair) < a.head_dim ? to_float(head[pairs.two(pair)]) : 0.0f;
     }
     if (normed && !a.norm_last) normalise(a, pairs, n_pairs, own, u, v);
-    const float2* turns =
-        a.table + static_cast<unsigned>(row) % static_cast<unsigned>(a.chunk_tokens) * pairs.n_turned;
+    const unsigned position = a.positions != nullptr
+                                  ? static_cast<unsigned>(a.positions[row])
+                                  : static_cast<unsigned>(row) % static_cast<unsigned>(a.chunk_tokens);
+    const float2* turns = a.table + position * pairs.n_turned;
 #pragma unroll
     for (int j = 0; j < kMaxPairs; ++j) {
         const int pair = lane + 32 * j;
@@ -145,7 +148,8 @@ void rotation_table(const Rope& rope, std::int64_t chunk_tokens, float2* table, 
 }
 
 void rotate(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, const Rope& rope,
-            const float2* table, std::int64_t chunk_tokens, cudaStream_t stream) {
+            const float2* table, const std::int32_t* positions, std::int64_t chunk_tokens,
+            cudaStream_t stream) {
     if (x.rows == 0) return;
     RotateArgs a{};
     a.x = x.data;
@@ -158,6 +162,7 @@ void rotate(View x, std::int64_t n_heads, const Norm& norm, bool norm_last, cons
     a.norm = norm;
     a.norm_last = norm_last;
     a.table = table;
+    a.positions = positions;
     a.chunk_tokens = chunk_tokens;
     const dim3 grid(static_cast<unsigned>((x.rows + kWarps - 1) / kWarps), static_cast<unsigned>(n_heads));
     dispatch(x.dtype, [&](auto t) {

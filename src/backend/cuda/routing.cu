@@ -10,25 +10,6 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 
-struct Best {
-    float value;
-    int index;
-};
-
-/// Larger first, then lower index.
-__device__ bool before(Best a, Best b) {
-    return a.value > b.value || (a.value == b.value && a.index < b.index);
-}
-
-__device__ Best warp_best(Best best) {
-    for (int offset = 16; offset > 0; offset /= 2) {
-        const Best other{__shfl_xor_sync(0xffffffffu, best.value, offset),
-                         __shfl_xor_sync(0xffffffffu, best.index, offset)};
-        if (before(other, best)) best = other;
-    }
-    return best;
-}
-
 /// The least divisor of expert weights, as llama.cpp (the smallest normal half).
 constexpr float kLeastWeightSum = 6.103515625e-5f;
 
@@ -42,6 +23,7 @@ struct ChooseArgs {
     int n_groups;
     int n_groups_used;
     bool given;  ///< r.experts is filled
+    int logits_per_expert;
 };
 
 /// What a logit's weight comes from. A softmax is divided by its sum later.
@@ -52,9 +34,9 @@ __device__ float gated_score(Gating gating, float logit, float reference) {
 }
 
 /// Takes the groups that are not among the best out of the choice. sums [n_groups] of this warp.
-__device__ void leave_groups(const ChooseArgs& a, int n_experts, float* scores, float* sums) {
+__device__ void leave_groups(const ChooseArgs& a, int n_logits, float* scores, float* sums) {
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const int size = n_experts / a.n_groups;
+    const int size = n_logits / a.n_groups;
     __syncwarp();
     for (int g = lane; g < a.n_groups; g += 32) {
         float first = -INFINITY;
@@ -77,24 +59,24 @@ __device__ void leave_groups(const ChooseArgs& a, int n_experts, float* scores, 
 }
 
 /// One warp a row: n_used times the best of those after the last one taken. Shared memory: for each warp a
-/// score of each expert and a sum of each group.
+/// score of each logit and a sum of each group.
 __global__ void choose_kernel(View logits, ChooseArgs a, RoutingView r) {
     extern __shared__ float shared[];
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (row >= r.n_rows) return;
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const int n_experts = static_cast<int>(r.n_experts);
+    const int n_logits = static_cast<int>(logits.cols);
     const float* logit = static_cast<const float*>(logits.data) + row * logits.stride;
-    float* scores = shared + threadIdx.x / 32 * (n_experts + a.n_groups);
+    float* scores = shared + threadIdx.x / 32 * (n_logits + a.n_groups);
     std::int32_t* experts = r.experts + row * r.n_used;
     float* weights = r.weights + row * r.n_used;
     float highest = -INFINITY;
-    for (int e = lane; e < n_experts; e += 32) highest = fmaxf(highest, logit[e]);
+    for (int e = lane; e < n_logits; e += 32) highest = fmaxf(highest, logit[e]);
     highest = warp_max(highest);
     float total = 1;
     if (a.gating == Gating::Softmax) {
         float sum = 0;
-        for (int e = lane; e < n_experts; e += 32) sum += expf(logit[e] - highest);
+        for (int e = lane; e < n_logits; e += 32) sum += expf(logit[e] - highest);
         total = warp_sum(sum);
     }
     bool numbers = true;
@@ -103,26 +85,26 @@ __global__ void choose_kernel(View logits, ChooseArgs a, RoutingView r) {
         const bool grouped = a.n_groups_used < a.n_groups;
         const bool by_logit = a.select_logits || a.gating == Gating::SoftmaxSelected ||
                               (a.gating == Gating::Softmax && a.bias == nullptr && !grouped);
-        for (int e = lane; e < n_experts; e += 32)
+        for (int e = lane; e < n_logits; e += 32)
             scores[e] = (by_logit ? logit[e] : gated_score(a.gating, logit[e], highest) / total) +
                         (a.bias != nullptr ? a.bias[e] : 0.0f);
         __syncwarp();
-        if (grouped) leave_groups(a, n_experts, scores, scores + n_experts);
+        if (grouped) leave_groups(a, n_logits, scores, scores + n_logits);
         Best last{INFINITY, -1};
         for (int slot = 0; slot < r.n_used; ++slot) {
-            Best best{-INFINITY, n_experts};
-            for (int e = lane; e < n_experts; e += 32) {
+            Best best{-INFINITY, n_logits};
+            for (int e = lane; e < n_logits; e += 32) {
                 const Best candidate{scores[e], e};
                 if (before(last, candidate) && before(candidate, best)) best = candidate;
             }
             best = warp_best(best);
             // No candidate: the logits are not numbers. Any expert keeps the lists whole; the weight says so.
-            if (best.index == n_experts) {
+            if (best.index == n_logits) {
                 best = {NAN, slot};
                 numbers = false;
             }
             last = best;
-            if (lane == 0) experts[slot] = best.index;
+            if (lane == 0) experts[slot] = best.index / a.logits_per_expert;
         }
         __syncwarp();
     }
@@ -142,14 +124,25 @@ __global__ void choose_kernel(View logits, ChooseArgs a, RoutingView r) {
     }
 }
 
+/// The pairs of a chunk: the first, and how many.
+struct ChunkPairs {
+    std::int64_t first;
+    std::int64_t n;
+};
+__device__ ChunkPairs pairs_of_chunk(const RoutingView& r, std::int64_t chunk) {
+    if (r.row_starts == nullptr) return {chunk * r.chunk_tokens * r.n_used, r.chunk_tokens * r.n_used};
+    const std::int64_t begin = r.row_starts[chunk] - r.row_starts[0];
+    return {begin * r.n_used, (r.row_starts[chunk + 1] - r.row_starts[0] - begin) * r.n_used};
+}
+
 /// One block a chunk.
 __global__ void count_kernel(RoutingView r) {
     extern __shared__ int counts[];
     for (int e = static_cast<int>(threadIdx.x); e < r.n_experts; e += kThreads) counts[e] = 0;
     __syncthreads();
-    const std::int64_t pairs = r.chunk_tokens * r.n_used;
-    const std::int32_t* experts = r.experts + blockIdx.x * pairs;
-    for (std::int64_t i = threadIdx.x; i < pairs; i += kThreads) atomicAdd(counts + experts[i], 1);
+    const ChunkPairs pairs = pairs_of_chunk(r, blockIdx.x);
+    const std::int32_t* experts = r.experts + pairs.first;
+    for (std::int64_t i = threadIdx.x; i < pairs.n; i += kThreads) atomicAdd(counts + experts[i], 1);
     __syncthreads();
     for (int e = static_cast<int>(threadIdx.x); e < r.n_experts; e += kThreads)
         r.counts[blockIdx.x * r.n_experts + e] = counts[e];
@@ -188,8 +181,7 @@ constexpr int kPlaceThreads = 1024;
 /// their places by counting those before them.
 __global__ void place_kernel(RoutingView r) {
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const std::int64_t pairs = r.chunk_tokens * r.n_used;
-    const std::int64_t base = blockIdx.x * pairs;
+    const auto [base, pairs] = pairs_of_chunk(r, blockIdx.x);
     for (std::int64_t e = threadIdx.x / 32; e < r.n_experts; e += kPlaceThreads / 32) {
         std::int32_t next = r.starts[blockIdx.x * r.n_experts + e];
         for (std::int64_t first = 0; first < pairs; first += 32) {
@@ -220,8 +212,9 @@ void route_rows(View logits, const RouteArgs& args, const RoutingView& r, cudaSt
                        args.select_logits,
                        static_cast<int>(args.n_groups),
                        static_cast<int>(args.n_groups_used),
-                       !args.chosen.empty()};
-    const auto score_bytes = static_cast<std::size_t>(kWarps * (r.n_experts + args.n_groups)) * sizeof(float);
+                       !args.chosen.empty(),
+                       static_cast<int>(args.logits_per_expert)};
+    const auto score_bytes = static_cast<std::size_t>(kWarps * (logits.cols + args.n_groups)) * sizeof(float);
     check(cudaFuncSetAttribute(choose_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(score_bytes)),
           "reserving shared memory for routing");

@@ -16,17 +16,19 @@ struct RoutingView {
     std::int64_t n_used = 0;
     std::int64_t n_chunks = 0;
     std::int64_t chunk_tokens = 0;
-    std::int32_t* experts = nullptr;    ///< [n_rows, n_used]
-    float* weights = nullptr;           ///< [n_rows, n_used]
-    std::int32_t* positions = nullptr;  ///< [n_rows, n_used]
-    std::int32_t* rows = nullptr;       ///< [n_rows * n_used], by position
-    float* placed_weights = nullptr;    ///< [n_rows * n_used], by position
-    std::int32_t* counts = nullptr;     ///< [n_chunks, n_experts]
-    std::int32_t* starts = nullptr;     ///< [n_chunks, n_experts]: position of a chunk's first pair
+    const std::int32_t* row_starts = nullptr;  ///< [n_chunks + 1]; null: chunks have chunk_tokens
+    const float* row_weights = nullptr;        ///< [n_rows] what they count in sums; null: 1
+    std::int32_t* experts = nullptr;           ///< [n_rows, n_used]
+    float* weights = nullptr;                  ///< [n_rows, n_used]
+    std::int32_t* positions = nullptr;         ///< [n_rows, n_used]
+    std::int32_t* rows = nullptr;              ///< [n_rows * n_used], by position
+    float* placed_weights = nullptr;           ///< [n_rows * n_used], by position
+    std::int32_t* counts = nullptr;            ///< [n_chunks, n_experts]
+    std::int32_t* starts = nullptr;            ///< [n_chunks, n_experts]: position of a chunk's first pair
 };
 
 /// Fills what the view points to; `experts` are there already where args gives them. logits [n_rows,
-/// n_experts] f32.
+/// n_experts * logits_per_expert] f32.
 void route_rows(View logits, const RouteArgs& args, const RoutingView& routing, cudaStream_t stream);
 
 class DeviceRouting final : public Routing {
@@ -34,8 +36,9 @@ class DeviceRouting final : public Routing {
     /// Waits for the counts.
     DeviceRouting(const DevicePtr& device, View logits, const RouteArgs& args, Rows rows);
 
-    std::int64_t count(std::int64_t chunk, std::int64_t expert) const override {
-        return counts_[static_cast<std::size_t>(chunk * view_.n_experts + expert)];
+    double count(std::int64_t chunk, std::int64_t expert) const override {
+        const auto cell = static_cast<std::size_t>(chunk * view_.n_experts + expert);
+        return weighted_.empty() ? counts_[cell] : weighted_[cell];
     }
     const RoutingView& view() const noexcept { return view_; }
     /// Position of the expert's first pair; expert n_experts: the number of pairs.
@@ -44,7 +47,11 @@ class DeviceRouting final : public Routing {
   private:
     DeviceBuffer memory_;
     RoutingView view_;
-    std::vector<std::int32_t> counts_;
+    /// What the pairs count, where rows do not all count 1.
+    void weigh(Rows rows, cudaStream_t stream);
+
+    std::vector<std::int32_t> counts_;  ///< pairs
+    std::vector<double> weighted_;
     std::vector<std::int64_t> starts_;
 };
 

@@ -18,14 +18,15 @@ void CudaBackend::embed(const WeightSource& table, std::span<const std::int32_t>
                         std::int64_t first, View out) {
     device_->use();
     check_embedding(table, tokens, first, out);
+    if (tokens.empty()) return;
     loader_.decode_rows(table, tokens, scale * table.scale, first, out, device_->compute());
 }
 
 void CudaBackend::produce_rows(View x, const Norm& norm, Rows rows, const Produced& out) {
-    const PartialMemory memory(*device_, out.sums, rows.n_chunks, groups(rows.chunk_tokens, kProduceGroup),
-                               x.cols);
-    produce(x, norm, rows, out, memory.partials, device_->compute());
-    finish_sums(memory.partials, rows.n_chunks, out.sums, device_->compute());
+    const RowTiles tiles = tiles_of(rows, kProduceTile);
+    const PartialMemory memory(*device_, out.sums, tiles, x.cols);
+    produce(x, norm, tiles, out, memory.partials, device_->compute());
+    finish_sums(memory.partials, tiles, rows.n_chunks, out.sums, device_->compute());
 }
 
 void CudaBackend::observe(View x, Rows rows, const Produced& out) {
@@ -56,7 +57,8 @@ void CudaBackend::rotate_heads(View x, std::int64_t n_heads, const Norm& norm, b
     if (rope.n_rot > 0) {
         const Temporary<float2> table(*device_, rows.chunk_tokens * (rope.n_rot / 2));
         rotation_table(rope, rows.chunk_tokens, table.get(), device_->compute());
-        rotate(x, n_heads, apart ? Norm{} : norm, norm_last, rope, table.get(), rows.chunk_tokens,
+        rotate(x, n_heads, apart ? Norm{} : norm, norm_last, rope, table.get(),
+               rows.table != nullptr ? table_of(rows)->positions(rows) : nullptr, rows.chunk_tokens,
                device_->compute());
     }
     if (apart && norm_last) norm_slices(x, norm, x, device_->compute());

@@ -15,6 +15,7 @@
 
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 
 namespace assay::backend::cuda {
 
@@ -37,7 +38,7 @@ struct ScanParameters {
     int n_key_heads;
     int key_dim;
     int value_dim;
-    int n_tokens;
+    ChunkSpans chunks;
     bool interleaved;
     float scale;
     float* out;
@@ -225,7 +226,9 @@ __global__ void __launch_bounds__(32 * Plan<kKind, kByKey, kLanes>::kMaxWarps,
     __shared__ typename P::Stage stages[2];
     __shared__ alignas(16) float bonus[kKind == ScanKind::Bonus ? P::kKeys : 4];
     const int head = static_cast<int>(blockIdx.x) % p.n_heads;
-    const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) / p.n_heads * p.n_tokens;
+    const int chunk = static_cast<int>(blockIdx.x) / p.n_heads;
+    const std::int64_t begin = begin_of(p.chunks, chunk);
+    const int n_tokens = static_cast<int>(begin_of(p.chunks, chunk + 1) - begin);
     const int key_head = p.interleaved ? head % p.n_key_heads : head / (p.n_heads / p.n_key_heads);
     const int block_col = static_cast<int>(blockIdx.y) * P::kBlockCols;
     const unsigned lane = threadIdx.x % kLanes;
@@ -241,21 +244,21 @@ __global__ void __launch_bounds__(32 * Plan<kKind, kByKey, kLanes>::kMaxWarps,
     __syncthreads();
 
     const auto fetch = [&](int first, int place) {
-        stage<kKind, kByKey, kLanes>(p, stages[place], begin + first, min(P::kTokens, p.n_tokens - first),
-                                     head, key_head, block_col);
+        stage<kKind, kByKey, kLanes>(p, stages[place], begin + first, min(P::kTokens, n_tokens - first), head,
+                                     key_head, block_col);
     };
     float s[kRows][kCols] = {};
     fetch(0, 0);
     int place = 0;
-    for (int first = 0; first < p.n_tokens; first += P::kTokens, place ^= 1) {
-        if (first + P::kTokens < p.n_tokens) {
+    for (int first = 0; first < n_tokens; first += P::kTokens, place ^= 1) {
+        if (first + P::kTokens < n_tokens) {
             fetch(first + P::kTokens, place ^ 1);
             __pipeline_wait_prior(1);
         } else {
             __pipeline_wait_prior(0);
         }
         __syncthreads();
-        const int n = min(P::kTokens, p.n_tokens - first);
+        const int n = min(P::kTokens, n_tokens - first);
 #pragma unroll 1
         for (int token = 0; token < n; ++token) {
             const float y = advance<kKind, kByKey, kLanes>(stages[place], token, first_col, lane, bonus, s);
@@ -291,8 +294,9 @@ Strided strided(const View& view) { return {static_cast<const float*>(view.data)
 
 }  // namespace
 
-void scan(const ScanArgs& args, Rows rows, View out, cudaStream_t stream) {
-    if (rows.count() == 0) return;
+void scan(const ScanArgs& args, const ChunkSpans& chunks, std::int64_t n_chunks, View out,
+          cudaStream_t stream) {
+    if (n_chunks == 0) return;
     ScanParameters p{};
     p.q = strided(args.q);
     p.k = strided(args.k);
@@ -308,20 +312,20 @@ void scan(const ScanArgs& args, Rows rows, View out, cudaStream_t stream) {
     p.n_key_heads = static_cast<int>(args.n_key_heads);
     p.key_dim = static_cast<int>(args.key_dim);
     p.value_dim = static_cast<int>(args.value_dim);
-    p.n_tokens = static_cast<int>(rows.chunk_tokens);
+    p.chunks = chunks;
     p.interleaved = args.interleaved;
     p.scale = args.scale;
     p.out = static_cast<float*>(out.data);
     p.out_stride = out.stride;
     switch (args.kind) {
         case ScanKind::Gated:
-            return p.decay_by_key ? launch<ScanKind::Gated, true>(p, rows.n_chunks, stream)
-                                  : launch<ScanKind::Gated, false>(p, rows.n_chunks, stream);
+            return p.decay_by_key ? launch<ScanKind::Gated, true>(p, n_chunks, stream)
+                                  : launch<ScanKind::Gated, false>(p, n_chunks, stream);
         case ScanKind::Delta:
-            return p.decay_by_key ? launch<ScanKind::Delta, true>(p, rows.n_chunks, stream)
-                                  : launch<ScanKind::Delta, false>(p, rows.n_chunks, stream);
-        case ScanKind::Bonus: return launch<ScanKind::Bonus, true>(p, rows.n_chunks, stream);
-        case ScanKind::Rank1: return launch<ScanKind::Rank1, true>(p, rows.n_chunks, stream);
+            return p.decay_by_key ? launch<ScanKind::Delta, true>(p, n_chunks, stream)
+                                  : launch<ScanKind::Delta, false>(p, n_chunks, stream);
+        case ScanKind::Bonus: return launch<ScanKind::Bonus, true>(p, n_chunks, stream);
+        case ScanKind::Rank1: return launch<ScanKind::Rank1, true>(p, n_chunks, stream);
     }
 }
 

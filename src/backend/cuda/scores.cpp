@@ -63,16 +63,17 @@ void CudaBackend::add_scores(ScoreState& state, std::span<const ScoredSide> side
             multiply(side.x.row_range(row, count), static_cast<const DeviceMatrix&>(*side.panel), nullptr,
                      false, to);
         };
-        const auto fold = [&](const View& other, std::size_t variant) {
-            fold_scores({a, other, reinterpret_cast<const std::int32_t*>(scores.targets.data()) + row, logits,
+        const auto fold = [&](const View& other, const float* bias, std::size_t variant) {
+            fold_scores({a, other, sides.front().bias, bias,
+                         reinterpret_cast<const std::int32_t*>(scores.targets.data()) + row, logits,
                          scores.rows_of(variant) + row},
                         device_->compute());
         };
         product(sides.front(), a);
-        if (scores.n_variants == 0) fold({}, 0);
+        if (scores.n_variants == 0) fold({}, nullptr, 0);
         for (std::size_t v = 0; v < scores.n_variants; ++v) {
             product(sides[1 + v], b);
-            fold(b, v);
+            fold(b, sides[1 + v].bias, v);
         }
     }
 }
@@ -89,7 +90,8 @@ Scores CudaBackend::finish_scores(ScoreState& state) {
         scores.losses[i] = loss_of(rows[i].a);
         for (std::size_t v = 0; v < found.n_variants; ++v) {
             const auto& [a, b] = rows[v * n_rows + i];
-            scores.variants[v][i] = {loss_of(a), loss_of(b), a.weighted / a.sum - (log_sum(a) - log_sum(b))};
+            scores.variants[v][i] = {loss_of(a), loss_of(b), a.weighted / a.sum - (log_sum(a) - log_sum(b)),
+                                     a.top == b.top};
         }
     }
     return scores;

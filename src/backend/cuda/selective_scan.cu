@@ -3,6 +3,7 @@
 // of each token takes one exponential, whose unit is what bounds it.
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/row_tiles.cuh"
 
 namespace assay::backend::cuda {
 
@@ -22,7 +23,7 @@ struct SelectiveParameters {
     const float* d;
     int channels;
     int n_state;
-    int n_tokens;
+    ChunkSpans chunks;
     float* out;
     std::int64_t out_stride;
 };
@@ -33,7 +34,8 @@ template <int kLanes> __global__ void __launch_bounds__(kThreads) selective_kern
     constexpr int kTokens = 512 / kWidth;  // staged at a time
     __shared__ alignas(16) float staged_b[kTokens][kWidth];
     __shared__ alignas(16) float staged_c[kTokens][kWidth];
-    const std::int64_t begin = static_cast<std::int64_t>(blockIdx.y) * p.n_tokens;
+    const std::int64_t begin = begin_of(p.chunks, static_cast<int>(blockIdx.y));
+    const int n_tokens = static_cast<int>(begin_of(p.chunks, static_cast<int>(blockIdx.y) + 1) - begin);
     const int lane = static_cast<int>(threadIdx.x) % kLanes;
     const int channel = (static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x)) / kLanes;
     const bool present = channel < p.channels;
@@ -48,13 +50,13 @@ template <int kLanes> __global__ void __launch_bounds__(kThreads) selective_kern
     }
     const float d = present ? p.d[channel] : 0.0f;
     const auto read = [&](const float* from, std::int64_t stride, int token) {
-        return present && token < p.n_tokens ? from[(begin + token) * stride + channel] : 0.0f;
+        return present && token < n_tokens ? from[(begin + token) * stride + channel] : 0.0f;
     };
     // One token ahead.
     float next_x = read(p.x, p.x_stride, 0);
     float next_dt = read(p.dt, p.dt_stride, 0);
-    for (int first = 0; first < p.n_tokens; first += kTokens) {
-        const int n_here = min(kTokens, p.n_tokens - first);
+    for (int first = 0; first < n_tokens; first += kTokens) {
+        const int n_here = min(kTokens, n_tokens - first);
         __syncthreads();
         for (int i = static_cast<int>(threadIdx.x); i < n_here * kWidth; i += kThreads) {
             const int n = i % kWidth;
@@ -95,8 +97,9 @@ template <int kLanes> void launch(const SelectiveParameters& p, std::int64_t n_c
 
 }  // namespace
 
-void selective_scan(const SelectiveScanArgs& args, Rows rows, View out, cudaStream_t stream) {
-    if (rows.count() == 0 || args.x.cols == 0) return;
+void selective_scan(const SelectiveScanArgs& args, const ChunkSpans& chunks, std::int64_t n_chunks, View out,
+                    cudaStream_t stream) {
+    if (n_chunks == 0 || args.x.cols == 0) return;
     SelectiveParameters p{};
     p.x = static_cast<const float*>(args.x.data);
     p.dt = static_cast<const float*>(args.dt.data);
@@ -110,15 +113,15 @@ void selective_scan(const SelectiveScanArgs& args, Rows rows, View out, cudaStre
     p.d = args.d;
     p.channels = static_cast<int>(args.x.cols);
     p.n_state = static_cast<int>(args.b.cols);
-    p.n_tokens = static_cast<int>(rows.chunk_tokens);
+    p.chunks = chunks;
     p.out = static_cast<float*>(out.data);
     p.out_stride = out.stride;
     if (p.n_state <= 16)
-        launch<1>(p, rows.n_chunks, stream);
+        launch<1>(p, n_chunks, stream);
     else if (p.n_state <= 64)
-        launch<4>(p, rows.n_chunks, stream);
+        launch<4>(p, n_chunks, stream);
     else
-        launch<16>(p, rows.n_chunks, stream);
+        launch<16>(p, n_chunks, stream);
 }
 
 }  // namespace assay::backend::cuda

@@ -1,5 +1,6 @@
 // Routed experts that do not stand where others have them: arctic (beside the layer), grovemoe (a second set
 // after the first), deepseek2-ocr (without latent attention).
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -24,14 +25,18 @@ void build_arctic(Builder& b) {
 
 namespace {
 
-/// x += expert_group_scale * sum over the chosen of weight * expert(y). As in the reference these experts
-/// read what the others gave.
+/// x += expert_group_scale * sum over the chosen of weight * expert(y), where experts_per_group of the other
+/// experts share one of these. As in the reference they read what the others gave.
 void add_chunk_experts(Builder& b, Value y, Value logits, Router router, Value x) {
     const Hyperparameters& hp = b.hp();
-    if (const std::int64_t shared = hp.required("experts_per_group"); shared != 1)
-        throw_error(ErrorKind::Unsupported, b.where(),
-                    "{} experts share a chunk expert, expected one for each expert", shared);
+    router.logits_per_expert = hp.required("experts_per_group");
+    if (router.logits_per_expert < 1 || router.n_experts % router.logits_per_expert != 0)
+        throw_error(ErrorKind::BadFile, b.where(),
+                    "{} experts share a chunk expert, which does not divide the {} experts",
+                    router.logits_per_expert, router.n_experts);
+    router.n_experts /= router.logits_per_expert;
     const std::int64_t n = router.n_experts;
+    router.n_used = std::min(router.n_used, n);
     router.weight_scale *= hp.number("expert_group_scale", 1);
     const std::int64_t width =
         hp.integer("expert_chunk_feed_forward_length").value_or(hp.head_dim(b.layer()));
