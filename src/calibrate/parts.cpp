@@ -55,18 +55,19 @@ class Whole {
         const gguf::Metadata& extra = matrix.extra;
         if (const gguf::Integers* skipped = extra.find_integers("assay.skipped_chunks"))
             skipped_.insert(skipped->begin(), skipped->end());
-        std::vector<std::int64_t> chunks;
-        for (const cluster::Range& range : part.chunks.ranges())
-            for (std::int64_t chunk = range.first; chunk < range.first + range.count; ++chunk)
-                if (!skipped_.contains(chunk + 1)) chunks.push_back(chunk);
         losses_.resize(std::max<std::size_t>(losses_.size(), 1 + matrix.n_layer_nextn));
+        const auto n_chunks = static_cast<std::uint64_t>(part.chunks.count() - n_skipped(part.chunks));
         for (std::size_t block = 0; block <= matrix.n_layer_nextn; ++block) {
             const std::vector<perplexity::Sums> sums = read_losses(extra, block);
             if (sums.empty()) continue;
-            if (sums.size() != chunks.size())
+            // A file may say any number of chunks: they are gone through only where it has as many losses.
+            if (sums.size() != n_chunks)
                 throw_error(ErrorKind::BadFile, extra.where(), "has the losses of {} chunks, expected {}",
-                            sums.size(), chunks.size());
-            for (std::size_t i = 0; i < sums.size(); ++i) losses_[block].emplace(chunks[i], sums[i]);
+                            sums.size(), n_chunks);
+            auto next = sums.begin();
+            for (const cluster::Range& range : part.chunks.ranges())
+                for (std::int64_t chunk = range.first; chunk < range.first + range.count; ++chunk)
+                    if (!skipped_.contains(chunk + 1)) losses_[block].emplace(chunk, *next++);
         }
         similarity_.add(read_similarity(extra));
     }
@@ -82,6 +83,14 @@ class Whole {
     }
 
   private:
+    std::int64_t n_skipped(const cluster::DoneChunks& chunks) const {
+        return std::ranges::count_if(skipped_, [&](std::int64_t number) {
+            return std::ranges::any_of(chunks.ranges(), [&](const cluster::Range& range) {
+                return number > range.first && number <= range.first + range.count;
+            });
+        });
+    }
+
     std::vector<std::map<std::int64_t, perplexity::Sums>> losses_;  ///< by tokens ahead
     similarity::Similarity similarity_;
     std::set<std::int64_t> skipped_;
@@ -185,14 +194,16 @@ std::optional<Part> find_part(const gguf::Metadata& extra) {
     const gguf::Integers* first = extra.find_integers(key("first"));
     const gguf::Integers* count = extra.find_integers(key("count"));
     const auto bad = [&] {
-        throw_error(ErrorKind::BadFile, extra.where(), "keys {}*: expected ranges of {} chunks", kPrefix,
-                    part.n_chunks);
+        throw_error(ErrorKind::BadFile, extra.where(), "keys {}*: expected rising ranges of {} chunks",
+                    kPrefix, part.n_chunks);
     };
-    if (first == nullptr || count == nullptr || first->size() != count->size()) bad();
+    if (first == nullptr || count == nullptr || first->size() != count->size() || part.n_chunks < 0) bad();
+    std::int64_t end = 0;
     for (std::size_t i = 0; i < first->size(); ++i) {
         const std::int64_t from = (*first)[i], n = (*count)[i];
-        if (from < 0 || n < 1 || from > part.n_chunks || n > part.n_chunks - from) bad();
+        if (from < end || n < 1 || from > part.n_chunks || n > part.n_chunks - from) bad();
         part.chunks.add({from, n});
+        end = from + n;
     }
     if (const gguf::Strings* constants = extra.find_strings(key("constants"))) part.constants = *constants;
     return part;

@@ -25,10 +25,11 @@ class Reader {
         return identity;
     }
 
-    std::int64_t count(const char* key) const {
+    std::int64_t count(const char* key, std::int64_t most = INT64_MAX) const {
         const std::int64_t value = keys_.get_integer(key);
-        if (value < 0)
-            throw_error(ErrorKind::BadFile, keys_.where(), "{} is {}, expected a count", key, value);
+        if (value < 0 || value > most)
+            throw_error(ErrorKind::BadFile, keys_.where(), "{} is {}, expected a count of at most {}", key,
+                        value, most);
         return value;
     }
 
@@ -144,9 +145,10 @@ CollectorState SavedState::sums() const {
     imatrix::Matrix& matrix = sums.committed.matrix;
     if (const gguf::Strings* datasets = file_.metadata().find_strings("imatrix.datasets"))
         matrix.datasets = *datasets;
-    matrix.chunk_count = static_cast<std::uint32_t>(reader.count("imatrix.chunk_count"));
-    matrix.chunk_size = static_cast<std::uint32_t>(reader.count("imatrix.chunk_size"));
-    matrix.n_layer_nextn = static_cast<std::uint32_t>(reader.count("imatrix.n_layer_nextn"));
+    matrix.chunk_count = static_cast<std::uint32_t>(reader.count("imatrix.chunk_count", UINT32_MAX));
+    matrix.chunk_size = static_cast<std::uint32_t>(reader.count("imatrix.chunk_size", UINT32_MAX));
+    matrix.n_layer_nextn = static_cast<std::uint32_t>(
+        reader.count("imatrix.n_layer_nextn", imatrix::Matrix::kMostNextN));
     for (const auto& [key, value] : file_.metadata().values())
         if (key.starts_with("assay.")) matrix.extra.set(key, value);
     reader.entries("committed", [&](const gguf::Strings& weights, imatrix::Entry entry) {

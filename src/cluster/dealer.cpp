@@ -8,7 +8,9 @@ namespace assay::cluster {
 
 void DoneChunks::add(const Range& range) {
     if (range.count <= 0) return;
+    const bool behind = ranges_.empty() || range.first > ranges_.back().first + ranges_.back().count;
     ranges_.push_back(range);
+    if (behind) return;
     std::ranges::sort(ranges_, {}, &Range::first);
     std::vector<Range> joined;
     for (const Range& next : ranges_) {

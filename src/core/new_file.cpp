@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <fcntl.h>
 #include <string>
 #include <sys/file.h>
@@ -90,7 +91,8 @@ void make_folder(const fs::path& path) {
 
 LockedFile::LockedFile(const fs::path& target, std::string_view kind)
     : name_(name_beside(target, kind)), file_(open_locked(name_, target)) {
-    if (::ftruncate(file_.get(), 0) != 0) throw_errno(target, "cannot empty a file in its folder");
+    while (::ftruncate(file_.get(), 0) != 0)
+        if (errno != EINTR) throw_errno(target, "cannot empty a file in its folder");
 }
 
 LockedFile::~LockedFile() {

@@ -173,9 +173,9 @@ class Reader {
 
 void read_n_layer_nextn(const gguf::Metadata& metadata, Matrix& matrix) {
     const std::int64_t stored = metadata.find_integer("imatrix.n_layer_nextn").value_or(0);
-    if (stored < 0 || stored > UINT32_MAX)
-        throw_error(ErrorKind::BadFile, metadata.where(),
-                    "imatrix.n_layer_nextn is {}, expected 0 to 2^32 - 1", stored);
+    if (stored < 0 || stored > Matrix::kMostNextN)
+        throw_error(ErrorKind::BadFile, metadata.where(), "imatrix.n_layer_nextn is {}, expected 0 to {}",
+                    stored, Matrix::kMostNextN);
     matrix.n_layer_nextn = static_cast<std::uint32_t>(stored);
 }
 

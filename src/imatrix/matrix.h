@@ -56,6 +56,8 @@ struct Matrix {
     bool chunk_size_stored = false;  ///< a GGUF file says so; otherwise the user does, or it is assumed
     std::uint32_t chunk_count = 0;
     std::uint32_t n_layer_nextn = 0;  ///< the last blocks, which predict ahead; 0: not collected
+    /// Of what is read; models have one to three.
+    static constexpr std::uint32_t kMostNextN = 4096;
     /// Keys beginning with `assay.`: whatever other rooms want to keep beside the sums. Not interpreted here.
     gguf::Metadata extra;
 

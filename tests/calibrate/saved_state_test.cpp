@@ -123,6 +123,51 @@ TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
     EXPECT_THROW(SavedState(path_).wave_start(plan_, equal_starts(8, 512)), Error) << "a state between waves";
 }
 
+// The checksum is right, so that only the keys can tell.
+TEST_F(SavedStateTest, KeysThatLieAreRefused) {
+    write_state(path_, content({5, 0, 0}));
+    const std::vector<std::byte> whole = bytes_of(path_);
+    const gguf::Header header = gguf::parse_header(whole, path_.string());
+    const auto refused = [&](const std::string& key, const gguf::Value& value) {
+        gguf::Metadata keys = header.metadata;
+        keys.set(key, value);
+        gguf::Writer writer;
+        for (const auto& [name, kept] : keys.values()) writer.add(name, kept);
+        for (const gguf::Tensor& tensor : header.tensors)
+            writer.add_tensor(tensor.name, {tensor.elements()}, tensor.type->id,
+                              std::span(whole).subspan(tensor.offset_bytes, tensor.size_bytes));
+        write_sealed(path_, writer);
+        try {
+            SavedState(path_).sums();
+        } catch (const Error& error) {
+            return error.kind() == ErrorKind::BadFile;
+        }
+        return false;
+    };
+    const auto integer = [](std::int64_t value) { return gguf::Value{gguf::ValueType::I64, {}, value}; };
+    const auto integers = [](const gguf::Integers& values) {
+        return gguf::Value{gguf::ValueType::Array, gguf::ValueType::I64, values};
+    };
+    for (const char* count :
+         {"state.sequence", "state.chunks_done", "state.wave_chunks", "state.stage", "state.chunks_before",
+          "imatrix.chunk_count", "imatrix.chunk_size", "imatrix.n_layer_nextn"}) {
+        EXPECT_TRUE(refused(count, integer(-1))) << count;
+        EXPECT_TRUE(refused(count, gguf::text("1"))) << count;
+    }
+    for (const char* count : {"imatrix.chunk_count", "imatrix.chunk_size"})
+        EXPECT_TRUE(refused(count, integer(std::int64_t{1} << 32))) << count;
+    EXPECT_TRUE(refused("imatrix.n_layer_nextn", integer(UINT32_MAX)));
+    for (const gguf::Integers& n :
+         {gguf::Integers{1, 1}, {1, 1, 2}, {1, 1, 0}, {1, 1, -1}, {INT64_MAX, 1, 1}})
+        EXPECT_TRUE(refused("state.committed.n_weights", integers(n))) << n.back();
+    for (const gguf::Integers& widths : {gguf::Integers{2, 1}, {0, 1, 2}, {-2, 1, 2}, {3, 1, 2}})
+        EXPECT_TRUE(refused("state.committed.widths", integers(widths))) << widths.front();
+    EXPECT_TRUE(refused("state.committed.weights", gguf::texts({"dense"})));
+    EXPECT_TRUE(refused("state.identity.names", gguf::texts({"one"})));
+    EXPECT_TRUE(refused("general.type", gguf::text("model")));
+    EXPECT_FALSE(refused("state.sequence", integer(3)));
+}
+
 TEST(Position, OfMoreWorkIsAhead) {
     const std::vector<Position> rising{{0, 8, 1}, {0, 8, 2}, {8, 0, 0}, {8, 4, 3}, {12, 0, 0}};
     for (std::size_t a = 0; a < rising.size(); ++a)

@@ -61,7 +61,7 @@ TEST(Gguf, SaysHowManyBlocksPredictAhead) {
     for (const char* name : {"w.in_sum2", "w.counts"})
         writer.add_tensor(name, {1}, quant::TypeId::F32, std::as_bytes(std::span(one)));
     EXPECT_EQ(message_of([&] { parse_bytes(writer.bytes()); }),
-              "one.gguf: imatrix.n_layer_nextn is -1, expected 0 to 2^32 - 1");
+              "one.gguf: imatrix.n_layer_nextn is -1, expected 0 to 4096");
 }
 
 // Sums of x without those of squares belong to nothing; numbers about an entry are not read.
@@ -180,9 +180,11 @@ TEST(Gguf, RefusesNumbersOutOfTheirRanges) {
     for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{1} << 32}) {
         EXPECT_EQ(refusal("imatrix.chunk_size", bad),
                   fmt::format("one.gguf: imatrix.chunk_size is {}, expected 1 to 2^32 - 1", bad));
-        EXPECT_EQ(refusal("imatrix.n_layer_nextn", bad),
-                  fmt::format("one.gguf: imatrix.n_layer_nextn is {}, expected 0 to 2^32 - 1", bad));
     }
+    for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{4097}, std::int64_t{UINT32_MAX}})
+        EXPECT_EQ(refusal("imatrix.n_layer_nextn", bad),
+                  fmt::format("one.gguf: imatrix.n_layer_nextn is {}, expected 0 to 4096", bad));
+    EXPECT_EQ(refusal("imatrix.n_layer_nextn", 4096), "");
     EXPECT_EQ(refusal("imatrix.chunk_size", 4), "");
     Notes notes;
     EXPECT_EQ(message_of([&] { parse(serialise(sample(), Format::Gguf, notes), "s", {0}, notes); }),

@@ -88,8 +88,26 @@ TEST_P(Halves, MoveGemma4AsFarAsItDiffers) {
     EXPECT_TRUE(problems.empty()) << problems.front();
 }
 
-INSTANTIATE_TEST_SUITE_P(OfGelu, Halves, testing::Values("gemma4-dense", "gemma4-moe"),
+INSTANTIATE_TEST_SUITE_P(OfGelu, Halves, testing::Values("gemma4-dense", "gemma4-e2b-dense", "gemma4-moe"),
                          [](const auto& param) { return test::test_name(param.param); });
+
+// Thirty layers of four streams that steer one another: rounding to f32 moves it further than other models
+// even without halves, and two builds of the peer differ by 3e-2 in a column of layer 20, its deepest.
+TEST(Streams, OfGemma3nAreAsFarApartAsHalvesMoveThem) {
+    constexpr std::int64_t kChunks = 2;
+    Subject subject("gemma3n-dense");
+    const double with_halves = movement(subject, subject.program, kChunks);
+    const test::Matrix matrix = subject.run();
+    const auto first = [](const std::vector<double>& all) {
+        return std::vector<double>(all.begin(), all.begin() + kChunks);
+    };
+    const std::vector<double> exact = subject.interpreted(subject.program, kChunks).running_perplexity();
+    EXPECT_LE(test::perplexity_error(exact, first(subject.fixture.running_perplexity())), 4 * with_halves);
+    EXPECT_LE(test::perplexity_error(first(subject.recorder.perplexities), exact), 4 * with_halves);
+    const auto problems = test::differences(matrix, subject.fixture.matrix(),
+                                            {.values = 3e-2, .measure = test::Measure::Energy});
+    EXPECT_TRUE(problems.empty()) << problems.front();
+}
 
 /// Leaves out experts whose counts differ, in both. The largest number of rows that an entry's experts have
 /// more or less.

@@ -5,12 +5,9 @@
 //   FAULT_LOG        a file where each call is written as "NUMBER NAME FILE"
 //   FAULT_AT         number of the call, from 1
 //   FAULT_DO         before, after: the process ends there; an errno's number: the call fails with it; short:
-//   a
-//   a
 //                    write takes half of its bytes
 //   FAULT_DURABLE    a folder: what is flushed goes there, so that a test can put the folder back as a power
-//   cut
-//                    leaves it (durable.h)
+//                    cut leaves it
 #include <atomic>
 #include <cerrno>
 #include <climits>

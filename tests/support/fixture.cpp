@@ -112,7 +112,7 @@ std::vector<std::string> fixture_names() {
 }
 
 std::vector<std::string> restless_fixture_names() {
-    return {"gemma4-dense", "gemma4-moe", "mistral4-yarn-moe"};
+    return {"gemma3n-dense", "gemma4-dense", "gemma4-e2b-dense", "gemma4-moe", "mistral4-yarn-moe"};
 }
 
 std::vector<std::string> family_fixture_names() {
