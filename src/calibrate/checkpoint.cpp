@@ -46,7 +46,7 @@ void Checkpoint::open_folder() {
     if (lock_) return;
     const fs::path& folder = options_.checkpoint_folder;
     make_folder(folder);
-    lock_.emplace(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    lock_.emplace(uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (lock_->get() < 0) throw_errno(folder, "cannot open the folder of the state");
     if (::flock(lock_->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         throw_error(ErrorKind::Io, folder.string(),

@@ -16,6 +16,15 @@ namespace assay {
     throw_error(ErrorKind::Io, path.string(), "{}: {}", doing, std::strerror(errno));
 }
 
+/// What call() returns, called again as long as a signal interrupts it: network file systems give EINTR where
+/// others do not.
+template <typename Call> auto uninterrupted(Call call) {
+    while (true) {
+        const auto result = call();
+        if (result >= 0 || errno != EINTR) return result;
+    }
+}
+
 /// An open descriptor, closed at the end of its scope.
 class Descriptor {
   public:

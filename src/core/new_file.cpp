@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <fcntl.h>
 #include <string>
 #include <sys/file.h>
@@ -44,14 +43,16 @@ bool same_file(int fd, const fs::path& name) {
 
 /// False where the disk refuses it; not every file system knows how.
 bool flush_folder(const fs::path& path) {
-    const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return folder.get() < 0 || ::fsync(folder.get()) == 0 || errno != EIO;
+    const Descriptor folder(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    return folder.get() < 0 || uninterrupted([&] { return ::fsync(folder.get()); }) == 0 || errno != EIO;
 }
 
 int open_locked(const fs::path& name, const fs::path& target) {
     while (true) {
         // Not mkstemp: that is for secrets, while a result has the permissions that the user's umask leaves.
-        Descriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
+        Descriptor file(uninterrupted(
+            [&] { return ::open(name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666); }));
         if (file.get() < 0) throw_errno(target, "cannot create a file in its folder");
         const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
         if (!locked && errno == EWOULDBLOCK)
@@ -82,7 +83,8 @@ void make_folder(const fs::path& path) {
     if (fs::is_directory(path, failure)) return;
     if (const fs::path above = folder_of(path.has_filename() ? path : path.parent_path()); above != path)
         make_folder(above);
-    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno(path, "cannot make a folder");
+    if (uninterrupted([&] { return ::mkdir(path.c_str(), 0777); }) != 0 && errno != EEXIST)
+        throw_errno(path, "cannot make a folder");
     if (!fs::is_directory(path, failure))
         throw_error(ErrorKind::Io, path.string(), "cannot be a folder: it is a file");
     if (!flush_folder(folder_of(path)))
@@ -91,8 +93,8 @@ void make_folder(const fs::path& path) {
 
 LockedFile::LockedFile(const fs::path& target, std::string_view kind)
     : name_(name_beside(target, kind)), file_(open_locked(name_, target)) {
-    while (::ftruncate(file_.get(), 0) != 0)
-        if (errno != EINTR) throw_errno(target, "cannot empty a file in its folder");
+    if (uninterrupted([&] { return ::ftruncate(file_.get(), 0); }) != 0)
+        throw_errno(target, "cannot empty a file in its folder");
 }
 
 LockedFile::~LockedFile() {
@@ -124,8 +126,7 @@ void NewFile::write(std::span<const std::byte> bytes) {
 
 void NewFile::write_out(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
-        const ssize_t n = ::write(temporary_.fd(), bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
+        const ssize_t n = uninterrupted([&] { return ::write(temporary_.fd(), bytes.data(), bytes.size()); });
         if (n < 0) fail("cannot write");
         written_bytes_ += static_cast<std::uint64_t>(n);
         bytes = bytes.subspan(static_cast<std::size_t>(n));
@@ -137,12 +138,14 @@ void NewFile::commit() {
     const int fd = temporary_.fd();
     if (old_mode_) ::fchmod(fd, *old_mode_);  // where the file system has permissions
     // Some file systems have nothing to flush and say so.
-    if (::fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
+    if (uninterrupted([&] { return ::fsync(fd); }) != 0 && errno != EINVAL && errno != ENOSYS &&
+        errno != EOPNOTSUPP) {
         written_bytes_ = 0;
         fail("cannot flush to disk");
     }
     // Closed later: the lock must not go before the name.
-    if (::rename(temporary_.name().c_str(), target_.c_str()) != 0) fail("cannot rename into place");
+    if (uninterrupted([&] { return ::rename(temporary_.name().c_str(), target_.c_str()); }) != 0)
+        fail("cannot rename into place");
     temporary_.moved();
     // The rename itself survives a power cut only once the folder is flushed.
     if (!flush_folder(folder_of(target_)))

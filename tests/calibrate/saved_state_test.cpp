@@ -123,6 +123,32 @@ TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
     EXPECT_THROW(SavedState(path_).wave_start(plan_, equal_starts(8, 512)), Error) << "a state between waves";
 }
 
+TEST_F(SavedStateTest, AWaveMustFitTheTextAndTheModel) {
+    const auto start_of = [&](std::int64_t stage, std::int64_t n_chunks, std::int64_t chunk_tokens = 64) {
+        const auto rows = [&](std::int32_t slot, const auto& out) {
+            const plan::Slot& shape = plan_.slots()[static_cast<std::size_t>(slot)];
+            out(std::vector<std::byte>(static_cast<std::size_t>(64 * shape.cols * size_of(shape.type))));
+        };
+        const engine::WavePart whole{{5, 1}, 64, rows};
+        StateContent wave = content({5, 1, stage});
+        wave.parts = {&whole, 1};
+        write_state(path_, wave);
+        try {
+            SavedState(path_).wave_start(plan_, equal_starts(n_chunks, chunk_tokens));
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::BadFile);
+            return std::string(error.message());
+        }
+        return std::string();
+    };
+    const auto last = static_cast<std::int64_t>(plan_.stages().size()) - 1;
+    EXPECT_EQ(start_of(last, 6), "");
+    EXPECT_EQ(start_of(last, 5), "stands at a chunk that the text has not");
+    EXPECT_EQ(start_of(last, 2), "stands at a chunk that the text has not");
+    EXPECT_EQ(start_of(0, 6), "stands at a stage that the model has not");
+    EXPECT_EQ(start_of(last, 6, 128), "has not the hidden states that the model needs");
+}
+
 // The checksum is right, so that only the keys can tell.
 TEST_F(SavedStateTest, KeysThatLieAreRefused) {
     write_state(path_, content({5, 0, 0}));
@@ -166,6 +192,47 @@ TEST_F(SavedStateTest, KeysThatLieAreRefused) {
     EXPECT_TRUE(refused("state.identity.names", gguf::texts({"one"})));
     EXPECT_TRUE(refused("general.type", gguf::text("model")));
     EXPECT_FALSE(refused("state.sequence", integer(3)));
+}
+
+TEST_F(SavedStateTest, SumsThatDoNotFitTogetherAreRefused) {
+    write_state(path_, content({5, 0, 0}));
+    const std::vector<std::byte> whole = bytes_of(path_);
+    const gguf::Header header = gguf::parse_header(whole, path_.string());
+    // Without the tensor, or with another type or length of it.
+    const auto refused = [&](const std::string& name, std::optional<quant::TypeId> type, std::uint64_t n) {
+        gguf::Writer writer;
+        for (const auto& [key, value] : header.metadata.values()) writer.add(key, value);
+        for (const gguf::Tensor& tensor : header.tensors) {
+            const bool altered = tensor.name == name;
+            if (altered && !type) continue;
+            const quant::TypeId id = altered ? *type : tensor.type->id;
+            const std::uint64_t count = altered ? n : tensor.elements();
+            writer.add_tensor(tensor.name, {count}, id, [=](const gguf::Writer::Out& out) {
+                out(std::vector<std::byte>(count * (id == quant::TypeId::F64 ? 8 : 4)));
+            });
+        }
+        write_sealed(path_, writer);
+        try {
+            SavedState(path_).sums();
+        } catch (const Error& error) {
+            return error.kind() == ErrorKind::BadFile;
+        }
+        return false;
+    };
+    constexpr auto kF32 = quant::TypeId::F32, kF64 = quant::TypeId::F64;
+    ASSERT_TRUE(std::ranges::any_of(header.tensors, [](const gguf::Tensor& tensor) {
+        return tensor.name == "committed.2.squares_low";  // of `wide`
+    }));
+    EXPECT_FALSE(refused("", {}, 0));
+    EXPECT_TRUE(refused("committed.2.counts", {}, 0));
+    EXPECT_TRUE(refused("committed.2.counts", kF64, 3));
+    EXPECT_TRUE(refused("committed.2.counts", kF32, 1));
+    EXPECT_TRUE(refused("committed.2.squares", kF64, 3));
+    EXPECT_TRUE(refused("committed.2.squares", kF32, 2));
+    EXPECT_TRUE(refused("committed.2.plain", kF64, 1));
+    EXPECT_TRUE(refused("committed.2.squares_low", kF32, 1));
+    EXPECT_TRUE(refused("committed.2.plain_low", kF32, 1));
+    EXPECT_TRUE(refused("committed.2.plain_low", kF64, 2));
 }
 
 TEST(Position, OfMoreWorkIsAhead) {

@@ -196,6 +196,42 @@ TEST_F(HostRingTest, WhoIsInterruptedWaitsNoMore) {
     EXPECT_EQ(shared_bytes(), model_bytes_);
 }
 
+TEST_F(HostRingTest, AReadingThatFailsIsTriedByOthers) {
+    open(2, 1);
+    const std::uint64_t size = JobBytes::size_bytes(jobs_[0].ranges);
+    const auto first = rings_[0]->join(jobs_), second = rings_[1]->join(jobs_);
+    const auto fails = [](std::span<std::byte>) { throw Error(ErrorKind::Io, "disk", "fails"); };
+    EXPECT_THROW(first->next(size, fails), Error);
+    EXPECT_EQ(shared_bytes(), 0u);
+    bool tried = false;
+    const auto memory = second->next(size, [&](std::span<std::byte> to) {
+        tried = true;
+        std::ranges::fill(to, std::byte{7});
+    });
+    EXPECT_TRUE(tried);
+    ASSERT_TRUE(memory);
+    EXPECT_EQ(memory->front(), std::byte{7});
+    EXPECT_EQ(shared_bytes(), size);
+}
+
+// All who read have left in the middle, and one never came: the next reading is everybody's.
+TEST_F(HostRingTest, WhoWasNotThereBeginsWithTheNextReading) {
+    open(3, 1);
+    on_threads({0, 1}, [&](std::size_t rank) { take(*join(rank), 0, 1); });
+    const std::uint64_t before = shared_bytes();
+    std::atomic<std::uint64_t> read = 0;
+    std::atomic<int> n_joined = 0;
+    on_threads({0, 1, 2}, [&](std::size_t rank) {
+        while (rank == 2 && n_joined < 2) std::this_thread::yield();
+        const auto reader = join(rank);
+        ++n_joined;
+        take(*reader, 0, jobs_.size());
+        read += reader->read_from_disk().bytes;
+    });
+    EXPECT_EQ(read, model_bytes_);
+    EXPECT_EQ(shared_bytes() - before, model_bytes_);
+}
+
 TEST_F(HostRingTest, WhoIsKilledHoldsNobodyUp) {
     open(4, 1);
     int begun[2];

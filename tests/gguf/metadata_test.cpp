@@ -22,6 +22,7 @@ TEST(Overrides, ReplaceAndAdd) {
     Metadata metadata = of_a_file();
     metadata.apply({{"llama.expert_used_count", u64(16)},
                     {"{arch}.rope.freq_base", u32(500)},
+                    {"llama.rope.freq_base", u64(500)},
                     {"tokenizer.ggml.add_bos_token", boolean(false)},
                     {"{arch}.rope.scaling.type", text("linear")}});
     EXPECT_EQ(metadata.get_integer("llama.expert_used_count"), 16);

@@ -95,6 +95,23 @@ TEST_F(WeightStreamTest, PartsOfARangeComeFromTheStageOthersFromTheMapping) {
     EXPECT_EQ(stage->get({&tensor, row, 2 * row}).data(), file_.data(tensor).data() + row);
 }
 
+TEST_F(WeightStreamTest, TellsEachReaderOfAFileThatHasBecomeShorter) {
+    std::vector<FileRanges> jobs;
+    for (const Tensor& tensor : file_.tensors()) jobs.push_back({&file_, {{&tensor, 0, tensor.size_bytes}}});
+    // The mapping is not touched behind the end.
+    std::filesystem::resize_file(fixture_.model(), file_.tensors().front().offset_bytes);
+    const auto readers = open_stream(jobs, std::uint64_t{1} << 30, 2);
+    for (const auto& reader : readers) {
+        try {
+            reader->take();
+            ADD_FAILURE() << "took what is not there";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::Io);
+            EXPECT_EQ(error.where(), fixture_.model().string());
+        }
+    }
+}
+
 TEST_F(WeightStreamTest, MayBeLeftBeforeItsEnd) {
     const Tensor& tensor = file_.get("blk.0.ffn_up.weight");
     const std::vector<FileRanges> jobs(100, {&file_, {{&tensor, 0, tensor.size_bytes}}});

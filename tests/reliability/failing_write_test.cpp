@@ -55,10 +55,11 @@ TEST_P(Failing, CallsHarmNothing) {
 TEST_P(Failing, ShortAndInterruptedCallsAreFinished) {
     const std::vector<std::string> calls = run_.calls();
     for (std::size_t at = 0; at < calls.size(); at += 1) {
-        const bool writes = begins_with(calls[at], "write") && (all_faults() || at % 4 == 0);
-        if (!writes && !begins_with(calls[at], "ftruncate")) continue;
+        // Calls of two threads come in another order from run to run, so that another may be hit than in
+        // `calls`.
+        if (!all_faults() && at % 4 != 0) continue;
         for (const std::string& fault : {std::string("short"), std::to_string(EINTR)}) {
-            if (!writes && fault == "short") continue;
+            if (fault == "short" && !begins_with(calls[at], "write")) continue;
             const std::string what = fmt::format("{} at call {}, {}", fault, at + 1, calls[at]);
             const auto o = run_.start(run_.faults(fmt::format("FAULT_AT={} FAULT_DO={}", at + 1, fault)));
             EXPECT_EQ(o.code, 0) << what << o.err;
