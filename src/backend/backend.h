@@ -373,6 +373,8 @@ class Backend {
     /// Bytes that buffers and matrices may still take of the device's own memory, beside what operations need
     /// for themselves. Nothing where backend memory is the host's.
     virtual std::optional<std::uint64_t> room_bytes() const { return std::nullopt; }
+    /// The host's memory that experts() takes for itself, at most.
+    virtual std::uint64_t expert_bytes() const noexcept { return 0; }
     virtual BufferPtr allocate(std::size_t bytes) = 0;
     virtual BufferPtr upload(std::span<const float> values) = 0;
     /// Copies to the host and waits for everything before it.

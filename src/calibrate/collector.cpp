@@ -25,10 +25,11 @@ Collector::Collector(imatrix::Matrix start, Stacks stacks) : stacks_(std::move(s
     state_.committed.matrix = std::move(start);
 }
 
-imatrix::Entry Collector::stored_form(const std::string& weight, const imatrix::Entry& entry) const {
+void Collector::commit(const std::string& weight, const imatrix::Entry& entry) {
     const auto stack = stacks_.find(weight);
-    return stack == stacks_.end() ? entry
-                                  : imatrix::fold_heads(entry, static_cast<std::uint64_t>(stack->second));
+    if (stack == stacks_.end()) return imatrix::add_entry(state_.committed.matrix, weight, entry);
+    imatrix::add_entry(state_.committed.matrix, weight,
+                       imatrix::fold_heads(entry, static_cast<std::uint64_t>(stack->second)));
 }
 
 Collector::Place& Collector::touch(const engine::InputSums& sums) {
@@ -131,8 +132,7 @@ void Collector::add(const Collected& more) {
 void Collector::commit() {
     Collected& done = state_.committed;
     for (WaveSums& sums : state_.touched) {
-        for (const std::string& weight : sums.weights)
-            imatrix::add_entry(done.matrix, weight, stored_form(weight, sums.entry));
+        for (const std::string& weight : sums.weights) commit(weight, sums.entry);
         sums = {};
     }
     for (std::size_t ahead = 0; ahead < state_.wave_losses.size(); ++ahead)

@@ -84,8 +84,8 @@ class Collector final : public engine::ActivationSink {
         std::unique_ptr<std::mutex> guard = std::make_unique<std::mutex>();
     };
     Place& touch(const engine::InputSums& sums);
-    /// As the matrix has it.
-    imatrix::Entry stored_form(const std::string& weight, const imatrix::Entry& entry) const;
+    /// In the form that the matrix has it.
+    void commit(const std::string& weight, const imatrix::Entry& entry);
 
     CollectorState state_;
     const Stacks stacks_;

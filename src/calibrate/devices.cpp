@@ -11,9 +11,8 @@ namespace {
 /// Waves on a device bring the weights again. So many tokens take several times as long to compute as the
 /// weights take to arrive, and seconds, not minutes, lie between two saves.
 constexpr std::int64_t kDeviceWaveTokens = std::int64_t{1} << 17;
-/// Sums of x^2 and of x: in f64 the committed ones and those of the wave, in f32 those of a file being
-/// written. Low parts of the wave's take no more than is saved where weights with the same input share them.
-constexpr std::uint64_t kBytesPerColumn = 2 * (2 * sizeof(double) + sizeof(float));
+/// Exact sums of x^2 and of x: an f64 and its low part. A file that is written takes no memory of its own.
+constexpr std::uint64_t kBytesPerColumn = 2 * (sizeof(double) + sizeof(float));
 
 std::int64_t divide_up(std::int64_t n, std::int64_t parts) { return (n + parts - 1) / parts; }
 
@@ -79,7 +78,8 @@ WavePlan plan_team(const Options& options, const Devices& devices, const plan::P
 
     // The host's part: what all members and the collector hold there.
     MemoryNeeds needs = needs_of(pass, pass.file().size_bytes());
-    needs.host_bytes = pass.observed_columns() * kBytesPerColumn;
+    // What is committed by weight; of the wave by input, which weights share.
+    needs.host_bytes = (pass.observed_columns() + pass.observed_inputs()) * kBytesPerColumn;
     needs.stream_bytes = devices.size() * pass.stream_bytes() / n_sharing;
     MemoryNeeds together = needs;
     together.weight_bytes *= devices.size();

@@ -28,10 +28,10 @@ void Saver::start(const imatrix::Matrix& matrix, imatrix::Format format,
 
 void Saver::write_files(const imatrix::Matrix& matrix, imatrix::Format format) {
     if (outcome_.files.empty()) return;
-    const std::vector<std::byte> bytes = imatrix::serialise(matrix, format, outcome_.notes);
+    const FileContent content = imatrix::content(matrix, format, outcome_.notes);
     for (File& file : outcome_.files) {
         try {
-            write_file_atomically(file.path, bytes);
+            write_file_atomically(file.path, content);
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Io) throw;
             file.failure = error;

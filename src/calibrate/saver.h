@@ -41,7 +41,7 @@ class Saver {
     bool under_way() const noexcept { return under_way_; }
     /// Whether finish() need not wait.
     bool done() const noexcept { return under_way_ && done_; }
-    /// Waits until everything is written. Throws what imatrix::serialise() throws.
+    /// Waits until everything is written. Throws what imatrix::content() throws.
     Outcome finish();
 
   private:

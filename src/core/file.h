@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,9 +89,18 @@ class DirectFile {
 /// The whole content of a file. Throws Error{Io}.
 std::string read_file(const std::filesystem::path& path);
 
-/// Replaces `path` by `bytes` so that at every moment either the old or the new file is there whole: writes
+/// What a file will hold, made as it is written: it need not fit memory beside what it is made of.
+struct FileContent {
+    using Out = std::function<void(std::span<const std::byte>)>;
+
+    std::uint64_t size_bytes = 0;
+    std::function<void(const Out&)> write;  ///< gives all bytes, in pieces; may be called again
+};
+
+/// Replaces `path` by `content` so that at every moment either the old or the new file is there whole: writes
 /// a temporary file beside it, flushes it to disk, renames. Behind a symbolic link it is the file linked to
 /// that is replaced. A device or a pipe is written to, and stays. Throws Error{Io} and leaves nothing behind.
+void write_file_atomically(const std::filesystem::path& path, const FileContent& content);
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 /// Throws Error{Io} now if write_file_atomically(path) could not work later: folder missing or not writable,

@@ -33,16 +33,21 @@ bool same_file(const fs::path& a, const fs::path& b) {
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+void write_file_atomically(const fs::path& path, const FileContent& content) {
     struct stat old {};
     if (::stat(path.c_str(), &old) == 0 && !S_ISREG(old.st_mode)) {
         const Descriptor stream(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
         if (stream.get() < 0) throw_errno(path, "cannot open for writing");
-        return write_all(stream.get(), bytes, path);
+        return content.write([&](std::span<const std::byte> bytes) { write_all(stream.get(), bytes, path); });
     }
-    NewFile file(path, bytes.size());
-    file.write(bytes);
+    NewFile file(path, content.size_bytes);
+    content.write([&](std::span<const std::byte> bytes) { file.write(bytes); });
     file.commit();
+}
+
+void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+    write_file_atomically(path,
+                          FileContent{bytes.size(), [bytes](const FileContent::Out& out) { out(bytes); }});
 }
 
 void check_writable(const fs::path& path, const std::vector<fs::path>& kept) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/file.h"
 #include "gguf/metadata.h"
 #include "quant/type_table.h"
 
@@ -18,7 +19,7 @@ namespace assay::gguf {
 class Writer {
   public:
     /// Takes bytes, one piece after another.
-    using Out = std::function<void(std::span<const std::byte>)>;
+    using Out = FileContent::Out;
 
     void add(std::string key, Value value) { pairs_.emplace_back(std::move(key), std::move(value)); }
 

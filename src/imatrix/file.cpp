@@ -49,18 +49,27 @@ Matrix load(const std::filesystem::path& path, const LoadOptions& options, Notes
     return parse(file.bytes(), path.string(), options, notes);
 }
 
-std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& notes) {
+FileContent content(const Matrix& matrix, Format format, Notes& notes) {
     if (matrix.chunk_size == 0)
         throw_error(ErrorKind::Shape, "matrix", "its chunk size is not known, so its counts mean nothing");
     if (std::ranges::all_of(matrix.entries, [](const auto& item) { return item.second.max_count() == 0; }))
         throw Error(ErrorKind::Shape, "matrix", "it holds no data, so none is stored");
     for (const auto& [name, entry] : matrix.entries) check_entry(name, entry);
-    if (format == Format::Legacy) return serialise_legacy(matrix, notes);
-    return serialise_gguf(matrix, format, notes);
+    if (format == Format::Legacy) return legacy_content(matrix, notes);
+    return gguf_content(matrix, format, notes);
+}
+
+std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& notes) {
+    const FileContent file = content(matrix, format, notes);
+    std::vector<std::byte> bytes;
+    bytes.reserve(file.size_bytes);
+    file.write(
+        [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
+    return bytes;
 }
 
 void save(const Matrix& matrix, const std::filesystem::path& path, Format format, Notes& notes) {
-    write_file_atomically(path, serialise(matrix, format, notes));
+    write_file_atomically(path, content(matrix, format, notes));
 }
 
 }  // namespace assay::imatrix

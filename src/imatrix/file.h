@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file.h"
 #include "imatrix/matrix.h"
 
 namespace assay::imatrix {
@@ -56,14 +57,18 @@ Matrix load(const std::filesystem::path& path, const LoadOptions& options, Notes
 Matrix parse(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
              Notes& notes);
 
-/// The file's bytes. Notes tell of partial data, of entries left out (legacy: no data at all; GGUF: a name
-/// whose tensors would exceed the 63 bytes that readers accept) and of columns that a legacy file cannot
-/// hold. Throws Error{Numeric} for a sum that is not finite in F32, Error{Shape} for an entry whose lengths
-/// do not fit together or, in the legacy format, exceed 2^31, and for a matrix without any count: no reader
-/// would take it, and it must not replace a good one.
+/// The file, whose bytes are made of the matrix as they are written: it is borrowed until then. Notes tell of
+/// partial data, of entries left out (legacy: no data at all; GGUF: a name whose tensors would exceed the 63
+/// bytes that readers accept) and of columns that a legacy file cannot hold. Throws Error{Numeric} for a sum
+/// that is not finite in F32, Error{Shape} for an entry whose lengths do not fit together or, in the legacy
+/// format, exceed 2^31, and for a matrix without any count: no reader would take it, and it must not replace
+/// a good one.
+FileContent content(const Matrix& matrix, Format format, Notes& notes);
+
+/// The bytes of content(), all at once. Throws as that.
 std::vector<std::byte> serialise(const Matrix& matrix, Format format, Notes& notes);
 
-/// Writes serialise() beside `path`, flushes and renames. Throws as serialise, and Error{Io}.
+/// Writes content() beside `path`, flushes and renames. Throws as that, and Error{Io}.
 void save(const Matrix& matrix, const std::filesystem::path& path, Format format, Notes& notes);
 
 }  // namespace assay::imatrix

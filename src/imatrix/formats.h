@@ -13,8 +13,8 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
                   Notes& notes);
 Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, const LoadOptions& options,
                     Notes& notes);
-std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes& notes);
-std::vector<std::byte> serialise_legacy(const Matrix& matrix, Notes& notes);
+FileContent gguf_content(const Matrix& matrix, Format format, Notes& notes);
+FileContent legacy_content(const Matrix& matrix, Notes& notes);
 
 /// `value` as F32. Throws Error{Numeric} when it is not finite there.
 float narrow(double value, const std::string& name);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <deque>
+#include <memory>
 
 #include "core/error.h"
 #include "core/exact_sum.h"
@@ -200,47 +200,57 @@ void read_chunk_size(const gguf::Metadata& metadata, const LoadOptions& options,
 
 // ---- Writing ----
 
-/// Names and shapes first; the data of all tensors lives here until the writer has taken it.
+/// n values of type T, made a block at a time: a file takes no memory of its size.
+template <typename T, typename Make>
+void put_values(std::size_t n, const Make& make, const gguf::Writer::Out& out) {
+    constexpr std::size_t kBlock = std::size_t{1} << 14;
+    std::vector<T> block;
+    for (std::size_t first = 0; first < n; first += kBlock) {
+        block.clear();
+        for (std::size_t i = first; i < std::min(n, first + kBlock); ++i) block.push_back(make(i));
+        out(std::as_bytes(std::span(block)));
+    }
+}
+
+/// Tensors of numbers, which are borrowed until the writer has written. What cannot be stored is refused
+/// before.
 class TensorStore {
   public:
     explicit TensorStore(gguf::Writer& writer) : writer_(writer) {}
 
-    template <typename T>
     void add(const std::string& weight, std::string_view suffix, std::uint64_t width,
-             const std::vector<T>& from) {
-        std::vector<float> data;
-        data.reserve(from.size());
-        for (const T value : from) data.push_back(narrow(static_cast<double>(value), weight));
-        add_floats(weight, suffix, width, std::move(data));
+             const std::vector<double>& from) {
+        for (const double value : from) narrow(value, weight);
+        writer_.add_tensor(join(weight, suffix), {width, from.size() / width}, quant::TypeId::F32,
+                           [&from](const gguf::Writer::Out& out) {
+                               put_values<float>(
+                                   from.size(), [&](std::size_t i) { return static_cast<float>(from[i]); },
+                                   out);
+                           });
     }
     void add_stats(const EntryStats& stats) {
         const auto numbers = stats.numbers();
-        add_floats(stats.name, kStats, numbers.size(), {numbers.begin(), numbers.end()});
+        const std::vector<float> data(numbers.begin(), numbers.end());
+        writer_.add_tensor(join(stats.name, kStats), {data.size()}, quant::TypeId::F32,
+                           [data](const gguf::Writer::Out& out) { out(std::as_bytes(std::span(data))); });
     }
 
     /// What F32 lacks of these sums, where that is anything.
     void add_rest(const std::string& weight, std::string_view suffix, std::uint64_t width,
                   const std::vector<double>& sums, const std::vector<float>& low) {
-        std::vector<double> rest(sums.size());
-        for (std::size_t i = 0; i < sums.size(); ++i)
-            rest[i] = (sums[i] - double{narrow(sums[i], weight)}) + (low.empty() ? 0.0 : double{low[i]});
-        if (std::ranges::all_of(rest, [](double value) { return value == 0; })) return;
-        const std::vector<double>& data = rests_.emplace_back(std::move(rest));
-        writer_.add_tensor(join(weight, suffix), {width, data.size() / width}, quant::TypeId::F64,
-                           std::as_bytes(std::span(data)));
+        const auto rest = [&sums, &low](std::size_t i) {
+            return (sums[i] - double{static_cast<float>(sums[i])}) + (low.empty() ? 0.0 : double{low[i]});
+        };
+        std::size_t first = 0;
+        while (first < sums.size() && rest(first) == 0) ++first;
+        if (first == sums.size()) return;
+        writer_.add_tensor(
+            join(weight, suffix), {width, sums.size() / width}, quant::TypeId::F64,
+            [rest, n = sums.size()](const gguf::Writer::Out& out) { put_values<double>(n, rest, out); });
     }
 
   private:
-    void add_floats(const std::string& weight, std::string_view suffix, std::uint64_t width,
-                    std::vector<float> from) {
-        const std::vector<float>& data = data_.emplace_back(std::move(from));
-        writer_.add_tensor(join(weight, suffix), {width, data.size() / width}, quant::TypeId::F32,
-                           std::as_bytes(std::span(data)));
-    }
-
     gguf::Writer& writer_;
-    std::vector<std::vector<float>> data_;
-    std::deque<std::vector<double>> rests_;
 };
 
 bool fits(const std::string& name, Format format, Notes& notes) {
@@ -275,10 +285,12 @@ Matrix parse_gguf(std::span<const std::byte> bytes, const std::string& where, co
     return matrix;
 }
 
-std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes& notes) {
+FileContent gguf_content(const Matrix& matrix, Format format, Notes& notes) {
+    static const std::vector<float> kNothing;
     const MatrixStats stats = format == Format::Gguf2025 ? MatrixStats{} : matrix_stats(matrix);
     auto next_stats = stats.entries.begin();
-    gguf::Writer writer;
+    const auto file = std::make_shared<gguf::Writer>();
+    gguf::Writer& writer = *file;
     TensorStore store(writer);
     writer.add("general.type", gguf::text("imatrix"));
     writer.add("imatrix.datasets", gguf::texts(matrix.datasets));
@@ -300,10 +312,10 @@ std::vector<std::byte> serialise_gguf(const Matrix& matrix, Format format, Notes
         if (entry_stats != nullptr) store.add_stats(*entry_stats);
         if (format != Format::GgufExact) continue;
         store.add_rest(name, kSumSqRest, columns, entry.sum_sq, entry.sum_sq_low);
-        store.add_rest(name, kCountsRest, 1, entry.counts, {});
+        store.add_rest(name, kCountsRest, 1, entry.counts, kNothing);
         if (!entry.sum.empty()) store.add_rest(name, kSumRest, columns, entry.sum, entry.sum_low);
     }
-    return writer.bytes();
+    return {writer.size_bytes(), [file](const FileContent::Out& out) { file->write(out); }};
 }
 
 }  // namespace assay::imatrix

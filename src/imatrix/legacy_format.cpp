@@ -98,7 +98,8 @@ std::int32_t to_int32(std::uint64_t value, const std::string& name) {
     return static_cast<std::int32_t>(value);
 }
 
-void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, std::uint32_t chunk_size) {
+std::vector<std::byte> entry_bytes(const std::string& name, const Entry& entry, std::uint32_t chunk_size) {
+    ByteWriter out;
     const auto calls = static_cast<std::uint64_t>(std::ceil(entry.max_count() / chunk_size));
     out.write(to_int32(name.size(), name));
     out.write_text(name);
@@ -115,6 +116,7 @@ void write_entry(ByteWriter& out, const std::string& name, const Entry& entry, s
             out.write(narrow(double{mean} * double{scale}, name));
         }
     }
+    return out.bytes();
 }
 
 }  // namespace
@@ -141,8 +143,9 @@ Matrix parse_legacy(std::span<const std::byte> bytes, const std::string& where, 
     return matrix;
 }
 
-std::vector<std::byte> serialise_legacy(const Matrix& matrix, Notes& notes) {
+FileContent legacy_content(const Matrix& matrix, Notes& notes) {
     std::vector<const std::pair<const std::string, Entry>*> kept;
+    std::uint64_t size_bytes = 0;
     for (const auto& item : matrix.entries) {
         const auto& [name, entry] = item;
         if (entry.max_count() == 0) {
@@ -150,18 +153,23 @@ std::vector<std::byte> serialise_legacy(const Matrix& matrix, Notes& notes) {
             continue;
         }
         if (entry.n_missing() != 0) notes.push_back(entry.partial_note(name));
+        size_bytes += entry_bytes(name, entry, matrix.chunk_size).size();  // or it is refused
         kept.push_back(&item);
     }
     if (kept.size() != matrix.entries.size())
         notes.push_back(fmt::format("storing only {} out of {} entries", kept.size(), matrix.entries.size()));
-    ByteWriter out;
-    out.write(to_int32(kept.size(), "matrix"));
-    for (const auto* item : kept) write_entry(out, item->first, item->second, matrix.chunk_size);
-    out.write(to_int32(matrix.chunk_count, "matrix"));
+    ByteWriter head, end;
+    head.write(to_int32(kept.size(), "matrix"));
+    end.write(to_int32(matrix.chunk_count, "matrix"));
     const std::string dataset = matrix.datasets.empty() ? std::string() : matrix.datasets.back();
-    out.write(to_int32(dataset.size(), "dataset"));
-    out.write_text(dataset);
-    return out.bytes();
+    end.write(to_int32(dataset.size(), "dataset"));
+    end.write_text(dataset);
+    size_bytes += head.bytes().size() + end.bytes().size();
+    return {size_bytes, [head, end, kept, chunk_size = matrix.chunk_size](const FileContent::Out& out) {
+                out(head.bytes());
+                for (const auto* item : kept) out(entry_bytes(item->first, item->second, chunk_size));
+                out(end.bytes());
+            }};
 }
 
 }  // namespace assay::imatrix

@@ -16,6 +16,8 @@ constexpr std::int64_t kSumsBytes = 2 * sizeof(float);
 /// Sums under way to the sink: enough groups of chunks to ride out a sink that is slow for a moment.
 constexpr std::uint64_t kDeliveredGroups = 4;
 constexpr std::uint64_t kMostDeliveryBytes = std::uint64_t{32} << 20;
+/// Where a row's choice of an expert is kept, twice while the rows are dealt out.
+constexpr std::int64_t kChoiceBytes = 24;
 constexpr std::uint64_t kLeastStreamBytes = std::uint64_t{64} << 20;
 /// Values of a group: wide ones make groups smaller.
 constexpr std::int64_t kArenaBytes = std::int64_t{1} << 30;
@@ -49,13 +51,16 @@ PassPlan::PassPlan(const gguf::File& file, const model::Program& program, const 
       operand_bytes_(backend::size_of(backend.operand_dtype())),
       // Bringing weights to a device and computing take turns at being the slower one, since stages differ:
       // two ahead even that out. Preparing in host memory competes with computing anyway.
-      pieces_ahead_(backend.uses_host_memory() ? 1 : 2) {
+      pieces_ahead_(backend.uses_host_memory() ? 1 : 2),
+      expert_bytes_(backend.expert_bytes()) {
     WalkedValues walked =
         walk_values(program, {backend.operand_dtype(), backend.activation_dtype()}, options_);
     stages_ = std::move(walked.stages);
     slots_ = std::move(walked.slots);
     value_slots_ = std::move(walked.slot_of);
     lifetimes_ = std::move(walked.lifetimes);
+    for (const StagePlan& stage : stages_)
+        if (const model::Experts* experts = stage.stage->experts()) experts_.push_back(experts);
     list_projections();
     pieces_ = list_pieces(file, stages_, options_.losses ? projections_ : std::vector<const model::Output*>{},
                           operand_bytes_);
@@ -93,6 +98,9 @@ std::uint64_t PassPlan::chunk_bytes(std::int64_t n_tokens) const noexcept {
     if (options_.losses)
         for (const Scoring& scoring : scorings_)
             per_row += scoring.final.cols * operand_bytes_ / (options_.unequal ? 1 : 2);
+    std::int64_t chosen = 0;
+    for (const model::Experts* experts : experts_) chosen = std::max(chosen, experts->router.n_used);
+    per_row += chosen * kChoiceBytes;
     return static_cast<std::uint64_t>(per_row * n_tokens) + expert_sums_bytes();
 }
 
@@ -109,7 +117,8 @@ std::uint64_t PassPlan::delivery_bytes() const noexcept {
 std::uint64_t PassPlan::workspace_bytes() const noexcept {
     std::int64_t widest = 0;
     for (const StagePlan& stage : stages_) widest = std::max(widest, stage.bytes_per_row);
-    return static_cast<std::uint64_t>(widest * group_rows()) + group_sums_bytes() + delivery_bytes();
+    return static_cast<std::uint64_t>(widest * group_rows()) + group_sums_bytes() + delivery_bytes() +
+           (experts_.empty() ? 0 : expert_bytes_);
 }
 
 /// A batch of experts leaves two parcels of sums for every chunk of the wave, and those of the batches before
@@ -160,6 +169,14 @@ std::uint64_t PassPlan::observed_columns() const noexcept {
     for (std::size_t p = 1; p < projections_.size(); ++p)
         columns += static_cast<std::uint64_t>(projections_[p]->linear.weight.n_in);
     return columns;
+}
+
+std::uint64_t PassPlan::observed_inputs() const noexcept {
+    std::int64_t columns = 0;
+    for (const StagePlan& stage : stages_) columns += stage.observed_columns;
+    for (const model::Experts* experts : experts_)
+        columns += experts->router.n_experts * (experts->up.weight.n_in + experts->down.weight.n_in);
+    return static_cast<std::uint64_t>(columns);
 }
 
 std::uint64_t PassPlan::variant_weight_bytes(std::int64_t n_projections,

@@ -158,6 +158,8 @@ class PassPlan {
     std::uint64_t read_bytes_per_wave() const noexcept;
     /// Input columns of all observed weights, experts one by one: what the sums are as long as.
     std::uint64_t observed_columns() const noexcept;
+    /// The same of their inputs: weights that take the same one have it once.
+    std::uint64_t observed_inputs() const noexcept;
     /// Prepared weights at any one time, with the stored bytes of one replacement, when `n_projections` of
     /// the variants change the output projection.
     std::uint64_t variant_weight_bytes(std::int64_t n_projections, double bytes_per_rounded_weight) const;
@@ -172,6 +174,7 @@ class PassPlan {
     PassOptions options_;
     std::int64_t operand_bytes_;
     std::size_t pieces_ahead_;
+    std::uint64_t expert_bytes_;
     std::vector<StagePlan> stages_;
     std::vector<Slot> slots_;
     std::vector<std::int32_t> value_slots_;
@@ -179,6 +182,7 @@ class PassPlan {
     std::vector<std::pair<std::size_t, std::size_t>> lifetimes_;
     std::vector<Scoring> scorings_;
     std::vector<const model::Output*> projections_;
+    std::vector<const model::Experts*> experts_;  ///< of all stages
     std::vector<Piece> pieces_;
     std::int64_t group_chunks_ = 1;
 };

@@ -195,6 +195,32 @@ TEST_P(ExpertsTest, NeitherBatchesNorCallsMatter) {
     EXPECT_EQ(parts.down_plain, whole.down_plain);
 }
 
+/// More rows than are computed at a time.
+TEST_P(ExpertsTest, AllRowsMayChooseOneExpert) {
+    const Rows rows{2, 39990};
+    const Network n = make(rows.count());
+    RouteArgs args = route_args(Gating::Softmax, false);
+    args.n_used = 1;
+    const std::vector<std::int32_t> chosen(static_cast<std::size_t>(rows.count()), 3);
+    args.chosen = chosen;
+    const Pass whole = run(n, args, rows, 0, {kExperts});
+    Pass parts;
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk) {
+        const Pass part = run(n, args, {1, rows.chunk_tokens}, rows.first_row(chunk), {kExperts});
+        const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+        append(parts.out, part.out);
+        append(parts.input_squares, part.input_squares);
+        append(parts.input_plain, part.input_plain);
+        append(parts.down_squares, part.down_squares);
+        append(parts.down_plain, part.down_plain);
+    }
+    EXPECT_TRUE(parts.out == whole.out);
+    EXPECT_EQ(parts.input_squares, whole.input_squares);
+    EXPECT_EQ(parts.input_plain, whole.input_plain);
+    EXPECT_EQ(parts.down_squares, whole.down_squares);
+    EXPECT_EQ(parts.down_plain, whole.down_plain);
+}
+
 TEST_P(ExpertsTest, ChunksOfUnequalLengthAreAsEachAlone) {
     const Rows rows{3, 50};
     const Network n = make(rows.count());

@@ -48,6 +48,31 @@ TEST(Gguf, WritesTheGoldenBytes) {
     EXPECT_EQ(notes, (Notes{"entry '                blk.0.ffn_up_exps.weight' has partial data (66.67%)"}));
 }
 
+/// However large the matrix is: a file is written beside what a run needs all its memory for.
+TEST(Content, ComesInPiecesAsOftenAsItIsAsked) {
+    Matrix matrix = sample();
+    Entry& entry = matrix.entries.begin()->second;
+    entry = {.width = 100000, .sum_sq = std::vector<double>(100000, 1.0 + 0x1p-40), .sum = {}, .counts = {3}};
+    entry.sum.assign(100000, 2);
+    for (const Format format : {Format::Gguf, Format::Gguf2025, Format::GgufExact, Format::Legacy}) {
+        Notes notes;
+        const std::vector<std::byte> all = serialise(matrix, format, notes);
+        const FileContent file = content(matrix, format, notes);
+        EXPECT_EQ(file.size_bytes, all.size());
+        for (int time = 0; time < 2; ++time) {
+            std::vector<std::byte> bytes;
+            std::size_t largest = 0;
+            file.write([&](std::span<const std::byte> piece) {
+                bytes.insert(bytes.end(), piece.begin(), piece.end());
+                largest = std::max(largest, piece.size());
+            });
+            EXPECT_TRUE(bytes == all);
+            const bool by_entry = format == Format::Legacy;
+            EXPECT_LE(largest, by_entry ? 4 * 100000u + 100 : 131072u);
+        }
+    }
+}
+
 TEST(Gguf, SaysHowManyBlocksPredictAhead) {
     Matrix matrix = sample();
     const auto without = reread(matrix, Format::Gguf);

@@ -28,6 +28,14 @@ int packers_beside(int n_threads) {
     return std::min(n_threads, std::max(kLeastPackers, n_threads / kThreadsPerPacker));
 }
 
+std::byte* grown(std::unique_ptr<AlignedBuffer>& buffer, std::size_t bytes) {
+    if (!buffer || buffer->size_bytes() < bytes) {
+        buffer.reset();
+        buffer = std::make_unique<AlignedBuffer>(bytes);
+    }
+    return buffer->data();
+}
+
 }  // namespace
 
 const Kernels& kernels_for(Isa isa, DType operand) {
@@ -91,13 +99,10 @@ MatrixPtr CpuBackend::prepare(std::span<const WeightSource> stacked, DType opera
 }
 
 std::byte* CpuBackend::scratch(int thread, std::size_t bytes) {
-    auto& buffer = scratch_[static_cast<std::size_t>(thread)];
-    if (!buffer || buffer->size_bytes() < bytes) {
-        buffer.reset();
-        buffer = std::make_unique<AlignedBuffer>(bytes);
-    }
-    return buffer->data();
+    return grown(scratch_[static_cast<std::size_t>(thread)], bytes);
 }
+
+std::byte* CpuBackend::gathered(std::size_t bytes) { return grown(gathered_, bytes); }
 
 std::vector<CpuBackend::RowTile> CpuBackend::row_tiles(Rows rows, std::int64_t tile_rows) {
     std::vector<RowTile> tiles;

@@ -62,6 +62,7 @@ class CpuBackend : public Backend {
     void pool(const PoolArgs& args, Rows rows, View out) override;
     void select(const SelectArgs& args, Rows rows, View out) override;
     RoutingPtr route(View logits, const RouteArgs& args, Rows rows) override;
+    std::uint64_t expert_bytes() const noexcept override;
     void experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) override;
     ScoreStatePtr begin_scores(std::span<const std::int32_t> targets, std::size_t n_variants) override;
     void add_scores(ScoreState& state, std::span<const ScoredSide> sides, const Logits& logits) override;
@@ -78,6 +79,8 @@ class CpuBackend : public Backend {
     }
     /// Memory of one thread for the length of one task; grows, never shrinks. Contents are undefined.
     std::byte* scratch(int thread, std::size_t bytes);
+    /// Memory of one operation, likewise.
+    std::byte* gathered(std::size_t bytes);
 
     /// Rows of chunks in runs of at most kRowTile, never across two chunks.
     struct RowTile {
@@ -128,6 +131,7 @@ class CpuBackend : public Backend {
     std::int64_t tile_rows_;
     RopeTables rope_tables_;
     std::vector<std::unique_ptr<AlignedBuffer>> scratch_;
+    std::unique_ptr<AlignedBuffer> gathered_;
 };
 
 /// What a row counts.

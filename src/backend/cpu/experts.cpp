@@ -1,8 +1,10 @@
 // The products of the chosen experts, gathered by expert over all rows of the call.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/expert_shares.h"
 #include "backend/cpu/routing.h"
 #include "backend/cpu/tile_product.h"
 #include "backend/shapes.h"
@@ -11,38 +13,8 @@ namespace assay::backend::cpu {
 
 namespace {
 
-/// Rows that chose one expert come in few; one small tile for all, since a row's bits may depend on it.
-constexpr std::int64_t kExpertTile = 64;
-/// Activations of the experts that are computed together stay below about this.
+/// Activations of the rows that are computed together take at most this, or what one tile takes.
 constexpr std::int64_t kGroupBytes = 64 << 20;
-/// The rows of one expert within a group, and where they are in the group's buffers.
-struct Share {
-    std::int64_t expert = 0;  ///< within the batch
-    std::int64_t first = 0;   ///< row in the buffers; a multiple of the tile
-    std::span<const CpuRouting::Choice> choices;
-};
-
-/// A run of one chunk's rows within a share: what is summed together.
-struct Segment {
-    std::int64_t expert = 0;
-    std::int64_t chunk = 0;
-    std::int64_t first = 0;  ///< row in the buffers
-    std::span<const CpuRouting::Choice> choices;
-};
-
-std::vector<Segment> segments_of(std::span<const Share> shares) {
-    std::vector<Segment> segments;
-    for (const Share& share : shares)
-        for (std::size_t i = 0; i < share.choices.size();) {
-            const std::int64_t chunk = share.choices[i].chunk;
-            std::size_t end = i;
-            while (end < share.choices.size() && share.choices[end].chunk == chunk) ++end;
-            segments.push_back({share.expert, chunk, share.first + static_cast<std::int64_t>(i),
-                                share.choices.subspan(i, end - i)});
-            i = end;
-        }
-    return segments;
-}
 
 struct Tile {
     std::int64_t share = 0;
@@ -63,6 +35,8 @@ float* sums_at(float* sums, const Segment& segment, std::int64_t batch, std::int
 
 }  // namespace
 
+std::uint64_t CpuBackend::expert_bytes() const noexcept { return kGroupBytes; }
+
 void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batch, Rows rows, View out) {
     check_experts(x, batch, rows, out);
     const auto& chosen = static_cast<const CpuRouting&>(routing);
@@ -79,29 +53,29 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
     clear(batch.down_sums.squares, ffn);
     clear(batch.down_sums.plain, ffn);
 
-    for (std::int64_t next = 0; next < n_batch;) {
-        std::vector<Share> shares;
-        std::int64_t n_rows = 0;
-        while (next < n_batch && (shares.empty() || n_rows * row_bytes < kGroupBytes)) {
-            const auto& choices = chosen.by_expert[static_cast<std::size_t>(batch.first + next)];
-            if (!choices.empty()) shares.push_back({next, n_rows, choices});
-            n_rows +=
-                (static_cast<std::int64_t>(choices.size()) + kExpertTile - 1) / kExpertTile * kExpertTile;
-            ++next;
-        }
-        if (shares.empty()) continue;
-        const auto floats = [&](std::int64_t cols) { return static_cast<std::size_t>(n_rows * cols) * 4; };
-        const auto operands = [&](std::int64_t cols) {
-            return static_cast<std::size_t>(n_rows * cols * size_of(operand_dtype()));
+    const std::int64_t most_rows =
+        std::max<std::int64_t>(1, kGroupBytes / row_bytes / kExpertTile) * kExpertTile;
+    Shares all(chosen, batch.first, n_batch);
+    while (true) {
+        const std::vector<Share> shares = all.next(most_rows);
+        if (shares.empty()) break;
+        const std::int64_t n_rows = rows_of(shares);
+        // Kept from call to call: pages fresh from the system would cost more time than filling them.
+        std::byte* next = gathered(static_cast<std::size_t>(n_rows * row_bytes));
+        const auto part = [&](std::int64_t bytes_of_row) {
+            return std::span(std::exchange(next, next + n_rows * bytes_of_row),
+                             static_cast<std::size_t>(n_rows * bytes_of_row));
         };
-        const AlignedBuffer input(operands(x.cols)), hidden(floats(ffn == 0 ? 0 : inner_cols)),
-            inner(operands(ffn)), result(floats(out.cols));
+        const std::int64_t operand_bytes = size_of(operand_dtype());
+        const std::span input = part(x.cols * operand_bytes), inner = part(ffn * operand_bytes);
+        auto* const hidden = reinterpret_cast<float*>(part(ffn == 0 ? 0 : inner_cols * 4).data());
+        auto* const result = reinterpret_cast<float*>(part(out.cols * 4).data());
         const View input_view{input.data(), operand_dtype(), n_rows, x.cols, x.cols};
         const View inner_view{inner.data(), operand_dtype(), n_rows, ffn, ffn};
         const std::vector<Segment> segments = segments_of(shares);
         const std::vector<Tile> tiles = tiles_of(shares);
-        std::memset(input.data(), 0, operands(x.cols));  // padding rows meet products too
-        std::memset(inner.data(), 0, operands(ffn));
+        std::ranges::fill(input, std::byte{});  // padding rows meet products too
+        std::ranges::fill(inner, std::byte{});
 
         // Rows of a segment are summed in kRowTile strands, as everywhere.
         const auto leave = [&](const Segment& segment, std::int64_t cols, const Sums& sums, View operand,
@@ -168,25 +142,25 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
                   });
         });
         if (batch.down.empty()) {
-            multiply(input_view, batch.gate_up, batch.gate_up_bias, result.f32(), out.cols);
+            multiply(input_view, batch.gate_up, batch.gate_up_bias, result, out.cols);
             pool_.run(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t task, int) {
-                float* tile = result.f32() + tiles[static_cast<std::size_t>(task)].first * out.cols;
+                float* tile = result + tiles[static_cast<std::size_t>(task)].first * out.cols;
                 for (std::int64_t r = 0; r < kExpertTile; ++r)
                     kernels_.gate_row(tile + r * out.cols, nullptr, out.cols, batch.function,
                                       tile + r * out.cols);
             });
         } else {
-            multiply(input_view, batch.gate_up, batch.gate_up_bias, hidden.f32(), inner_cols);
+            multiply(input_view, batch.gate_up, batch.gate_up_bias, hidden, inner_cols);
             pool_.run(n_segments, [&](std::int64_t s, int thread) {
                 leave(segments[static_cast<std::size_t>(s)], ffn, batch.down_sums, inner_view, thread,
                       [&](std::int64_t row, const CpuRouting::Choice&, float* memory) {
-                          const float* gate = hidden.f32() + row * inner_cols;
+                          const float* gate = hidden + row * inner_cols;
                           kernels_.gate_row(gate, batch.gated ? gate + ffn : nullptr, ffn, batch.function,
                                             memory);
                           return memory;
                       });
             });
-            multiply(inner_view, batch.down, batch.down_bias, result.f32(), out.cols);
+            multiply(inner_view, batch.down, batch.down_bias, result, out.cols);
         }
         // Each task owns a run of columns and adds experts in order, so that a row's sum has one order.
         pool_.run((out.cols + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
@@ -194,10 +168,9 @@ void CpuBackend::experts(View x, const Routing& routing, const ExpertBatch& batc
             const std::int64_t cols = std::min(kRowTile, out.cols - col);
             for (const Share& share : shares)
                 for (std::size_t i = 0; i < share.choices.size(); ++i)
-                    kernels_.axpy(
-                        batch.weigh_input ? 1.0f : share.choices[i].weight,
-                        result.f32() + (share.first + static_cast<std::int64_t>(i)) * out.cols + col, cols,
-                        out.row_f32(share.choices[i].row) + col);
+                    kernels_.axpy(batch.weigh_input ? 1.0f : share.choices[i].weight,
+                                  result + (share.first + static_cast<std::int64_t>(i)) * out.cols + col,
+                                  cols, out.row_f32(share.choices[i].row) + col);
         });
     }
 }

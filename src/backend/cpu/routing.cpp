@@ -114,27 +114,36 @@ RoutingPtr CpuBackend::route(View logits, const RouteArgs& args, Rows rows) {
     routing->by_expert.resize(static_cast<std::size_t>(routing->n_experts));
     routing->counts.resize(static_cast<std::size_t>(rows.n_chunks * routing->n_experts));
     const std::span<const float> weights = rows.weights();
-    std::vector<Chosen> chosen(static_cast<std::size_t>(logits.rows));
     const auto n_used = static_cast<std::size_t>(args.n_used);
+    const auto n_choices = static_cast<std::size_t>(logits.rows) * n_used;
+    std::vector<std::int32_t> experts(n_choices);
+    std::vector<float> expert_weights(n_choices);
     pool_.run((logits.rows + kRowTile - 1) / kRowTile, [&](std::int64_t task, int) {
         const std::int64_t end = std::min(logits.rows, (task + 1) * kRowTile);
         for (std::int64_t row = task * kRowTile; row < end; ++row) {
-            const auto at = static_cast<std::size_t>(row);
-            chosen[at] = choose({logits.row_f32(row), static_cast<std::size_t>(logits.cols)}, args,
-                                args.chosen.empty() ? args.chosen : args.chosen.subspan(at * n_used, n_used));
-        }
-    });
-    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
-        for (std::int64_t row = rows.first_row(chunk); row < rows.first_row(chunk + 1); ++row) {
-            const Chosen& c = chosen[static_cast<std::size_t>(row)];
-            for (std::size_t slot = 0; slot < c.experts.size(); ++slot) {
-                const std::int64_t expert = c.experts[slot];
-                routing->by_expert[static_cast<std::size_t>(expert)].push_back(
-                    {row, chunk, c.weights[slot], weight_of(weights, row)});
-                routing->counts[static_cast<std::size_t>(chunk * routing->n_experts + expert)] +=
-                    static_cast<double>(weight_of(weights, row));
+            const std::size_t at = static_cast<std::size_t>(row) * n_used;
+            const Chosen chosen = choose({logits.row_f32(row), static_cast<std::size_t>(logits.cols)}, args,
+                                         args.chosen.empty() ? args.chosen : args.chosen.subspan(at, n_used));
+            for (std::size_t slot = 0; slot < n_used; ++slot) {
+                experts[at + slot] = static_cast<std::int32_t>(chosen.experts[slot]);
+                expert_weights[at + slot] = chosen.weights[slot];
             }
         }
+    });
+    // Of a long wave's rows there are many: no list grows beyond what it will hold.
+    std::vector<std::size_t> sizes(routing->by_expert.size());
+    for (const std::int32_t expert : experts) ++sizes[static_cast<std::size_t>(expert)];
+    for (std::size_t e = 0; e < sizes.size(); ++e) routing->by_expert[e].reserve(sizes[e]);
+    for (std::int64_t chunk = 0; chunk < rows.n_chunks; ++chunk)
+        for (std::int64_t row = rows.first_row(chunk); row < rows.first_row(chunk + 1); ++row)
+            for (std::size_t slot = 0; slot < n_used; ++slot) {
+                const std::size_t at = static_cast<std::size_t>(row) * n_used + slot;
+                routing->by_expert[static_cast<std::size_t>(experts[at])].push_back(
+                    {static_cast<std::int32_t>(row), static_cast<std::int32_t>(chunk), expert_weights[at],
+                     weight_of(weights, row)});
+                routing->counts[static_cast<std::size_t>(chunk * routing->n_experts + experts[at])] +=
+                    static_cast<double>(weight_of(weights, row));
+            }
     return routing;
 }
 

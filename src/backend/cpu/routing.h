@@ -11,8 +11,8 @@ namespace assay::backend::cpu {
 class CpuRouting final : public Routing {
   public:
     struct Choice {
-        std::int64_t row;
-        std::int64_t chunk;
+        std::int32_t row;
+        std::int32_t chunk;
         float weight;      ///< of the expert
         float row_weight;  ///< what the row counts
     };
