@@ -93,7 +93,10 @@ std::string read_file(const std::filesystem::path& path);
 struct FileContent {
     using Out = std::function<void(std::span<const std::byte>)>;
 
-    std::uint64_t size_bytes = 0;
+    FileContent(std::uint64_t bytes, std::function<void(const Out&)> out)
+        : size_bytes(bytes), write(std::move(out)) {}
+
+    std::uint64_t size_bytes;
     std::function<void(const Out&)> write;  ///< gives all bytes, in pieces; may be called again
 };
 
