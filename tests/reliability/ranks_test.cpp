@@ -183,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Models, StreamedRanksTest, testing::Values("qwen35moe-m
 
 TEST_P(StreamedRanksTest, ReadEachByteOnceTogether) {
     run(command("alone.gguf", "--no-checkpoint"));
-    const std::string streamed = "--no-checkpoint --verbose --memory 100m ";
+    const std::string streamed = "--no-checkpoint --verbose --memory 164m ";
     const std::uint64_t model = fs::file_size(fixture_.model());
     // One reading for each wave that a rank takes: 16 chunks over 2, 4 and 3 ranks in one, in two, and in a
     // round of 9 and one of 7.
@@ -214,7 +214,7 @@ TEST_P(StreamedRanksTest, ReadEachByteOnceTogether) {
 
 TEST_P(StreamedRanksTest, StopWhenAskedAndGoOn) {
     run(command("alone.gguf", "--no-checkpoint"));
-    const std::string line = command("out.gguf", "--memory 100m --wave 1 --checkpoint-interval 0");
+    const std::string line = command("out.gguf", "--memory 164m --wave 1 --checkpoint-interval 0");
     for (const int asked : {0, 1}) {
         const std::string stopped =
             fmt::format("sh -c '(sleep 1.2; kill -TERM $$) & exec \"$@\"' sh {}", line);
