@@ -1,9 +1,9 @@
 // What a run keeps in the matrix file beside the sums: keys under `assay.`, which other readers ignore.
 //   assay.model.name, assay.model.architecture           strings
 //   assay.perplexity.{nll, nll_squared, count}           one entry for each chunk
-//   assay.nextn.perplexity.N.{nll, nll_squared, count}   the same by the N-th block that predicts ahead, from 1
-//   assay.perplexity.ROLE.{nll, nll_squared, count}      the same of the tokens that a role says, where roles
-//                                                        are known
+//   assay.nextn.perplexity.N.{nll, nll_squared, count}   the same by the N-th block that predicts ahead
+//   assay.perplexity.ROLE.{nll, nll_squared, count}      the same of the tokens that a role says, where
+//                                                        roles are known
 //   assay.documents.{count, conversations, cut, pieces, dropped, duplicates}
 //                                                        of the last text that had documents
 //   assay.documents.weights                              of roles, like --weights
@@ -11,8 +11,8 @@
 //                                                        one entry for each layer
 //   assay.similarity.KIND.{cosine_low, relative_change_low}
 //                                                        what these lack (core/exact_sum.h); of exact files
-//   assay.skipped_chunks                                 numbers in the text, from 1, of chunks left out since
-//                                                        they gave no numbers
+//   assay.skipped_chunks                                 numbers in the text, from 1, of chunks left out
+//                                                        since they gave no numbers
 #pragma once
 
 #include <vector>
