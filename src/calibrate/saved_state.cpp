@@ -147,8 +147,8 @@ CollectorState SavedState::sums() const {
         matrix.datasets = *datasets;
     matrix.chunk_count = static_cast<std::uint32_t>(reader.count("imatrix.chunk_count", UINT32_MAX));
     matrix.chunk_size = static_cast<std::uint32_t>(reader.count("imatrix.chunk_size", UINT32_MAX));
-    matrix.n_layer_nextn = static_cast<std::uint32_t>(
-        reader.count("imatrix.n_layer_nextn", imatrix::Matrix::kMostNextN));
+    matrix.n_layer_nextn =
+        static_cast<std::uint32_t>(reader.count("imatrix.n_layer_nextn", imatrix::Matrix::kMostNextN));
     for (const auto& [key, value] : file_.metadata().values())
         if (key.starts_with("assay.")) matrix.extra.set(key, value);
     reader.entries("committed", [&](const gguf::Strings& weights, imatrix::Entry entry) {
