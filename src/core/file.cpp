@@ -152,8 +152,8 @@ void DirectFile::read_from(int fd, std::size_t offset_bytes, std::span<std::byte
     std::size_t done = 0, cut_at = SIZE_MAX;
     while (done < to.size()) {
         const std::size_t piece = std::min(kPieceBytes, to.size() - done);
-        const ssize_t n = ::pread(fd, to.data() + done, piece, static_cast<off_t>(offset_bytes + done));
-        if (n < 0 && errno == EINTR) continue;
+        const ssize_t n = uninterrupted(
+            [&] { return ::pread(fd, to.data() + done, piece, static_cast<off_t>(offset_bytes + done)); });
         if (n < 0) throw_errno(path_, "cannot read");
         done += static_cast<std::size_t>(n);
         if (n == 0 || offset_bytes + done >= size) break;
@@ -181,8 +181,7 @@ std::string read_file(const fs::path& path) {
     content.reserve(static_cast<std::size_t>(info.st_size));
     char buffer[1 << 16];
     while (true) {  // not by size: pipes and /proc files have none
-        const ssize_t n = ::read(file.get(), buffer, sizeof buffer);
-        if (n < 0 && errno == EINTR) continue;
+        const ssize_t n = uninterrupted([&] { return ::read(file.get(), buffer, sizeof buffer); });
         if (n < 0) throw_errno(path, "cannot read");
         if (n == 0) return content;
         content.append(buffer, static_cast<std::size_t>(n));

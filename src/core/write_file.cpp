@@ -17,8 +17,7 @@ namespace fs = std::filesystem;
 
 void write_all(int fd, std::span<const std::byte> bytes, const fs::path& path) {
     while (!bytes.empty()) {
-        const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
+        const ssize_t n = uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
         if (n < 0) throw_errno(path, "cannot write");
         bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
