@@ -32,6 +32,11 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
+bool is_due(const Pace& pace, std::optional<double> interval_seconds) {
+    if (pace.since_last < interval_seconds.value_or(kDefaultSeconds)) return false;
+    return interval_seconds || pace.spent + pace.last <= kShareOfTime * pace.since_start;
+}
+
 Checkpoint::Checkpoint(const Options& options, std::function<Identity()> identity)
     : options_(options), make_identity_(std::move(identity)) {
     if (enabled() && (options_.checkpoint_folder_given || is_there(options_.checkpoint_folder)))
@@ -151,9 +156,8 @@ bool Checkpoint::due() const {
     const std::lock_guard lock(mutex_);
     if (files_under_way_) return false;
     const auto now = Clock::now();
-    if (seconds_between(last_, now) < options_.checkpoint_seconds.value_or(kDefaultSeconds)) return false;
-    return options_.checkpoint_seconds ||
-           cost_.seconds + last_seconds_ <= kShareOfTime * seconds_between(start_, now);
+    return is_due({seconds_between(start_, now), seconds_between(last_, now), cost_.seconds, last_seconds_},
+                  options_.checkpoint_seconds);
 }
 
 void Checkpoint::begin_files() {

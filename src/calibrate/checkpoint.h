@@ -27,6 +27,18 @@ struct Found {
     std::vector<std::string> notes;     ///< what is damaged, or will be replaced
 };
 
+/// What writing states has cost a run so far, in seconds.
+struct Pace {
+    double since_start = 0;
+    double since_last = 0;  ///< since the last state, or the start
+    double spent = 0;       ///< on all states
+    double last = 0;        ///< on the last one, as the next is expected to take
+};
+
+/// Whether a state should be written: two minutes are over, and writing takes no more than 1 % of the run's
+/// time; or the interval that was asked for is over, whatever it costs.
+bool is_due(const Pace& pace, std::optional<double> interval_seconds);
+
 /// write() and due() may be called from several threads.
 class Checkpoint {
   public:
@@ -46,8 +58,7 @@ class Checkpoint {
     void settle_identity() {
         if (enabled()) identity();
     }
-    /// Whether a state should be written now: the interval is over, and the time that writing takes stays
-    /// under 1 % of the run's, unless the interval was asked for.
+    /// Whether a state should be written now: see is_due().
     bool due() const;
     /// Between these calls files are written that a run which goes on would not write again: no state is due,
     /// and write() waits.

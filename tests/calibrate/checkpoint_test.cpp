@@ -4,11 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "backend/open.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "model/registry.h"
-#include "support/fixture.h"
+#include "support/planned.h"
 
 namespace assay::calibrate {
 namespace {
@@ -29,7 +27,7 @@ class CheckpointTest : public testing::Test {
         return std::make_unique<Checkpoint>(options_, [run] { return Identity{{"run", run}}; });
     }
     void write(Checkpoint& checkpoint, std::int64_t chunks_done) {
-        checkpoint.write({chunks_done, 0, 0}, sums_, plan_);
+        checkpoint.write({chunks_done, 0, 0}, sums_, planned_.plan);
     }
     /// The folder of a run that has written a state after each of these chunks.
     void leave_states(const std::vector<std::int64_t>& after, const std::string& run = "one") {
@@ -53,13 +51,7 @@ class CheckpointTest : public testing::Test {
     }
 
     test::TempDir folder_;
-    test::Fixture fixture_{"llama-dense"};
-    const gguf::File file_ = gguf::File::open(fixture_.model());
-    const model::Program program_ = model::build(file_, {64});
-    ThreadPool pool_{1};
-    const std::unique_ptr<backend::Backend> backend_ =
-        backend::open({"cpu", backend::Precision::F32, {}, 64}, pool_);
-    const plan::PassPlan plan_{file_, program_, *backend_, {.n_ctx = 64, .observed_output = {}}};
+    const test::Planned planned_{"llama-dense"};
     Options options_;
     CollectorState sums_;
 };
@@ -173,7 +165,17 @@ TEST_F(CheckpointTest, ARunThatHasEndedLeavesARecord) {
     EXPECT_THAT(look().notes, ElementsAre(HasSubstr("is damaged")));
 }
 
-TEST_F(CheckpointTest, IsDueByTimeAndByWhatItCosts) {
+TEST(Pace, IsTwoMinutesAndAHundredthOfTheTime) {
+    EXPECT_FALSE(is_due({.since_start = 119, .since_last = 119}, {}));
+    EXPECT_TRUE(is_due({.since_start = 120, .since_last = 120}, {}));
+    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 119, .spent = 1, .last = 1}, {}));
+    EXPECT_TRUE(is_due({.since_start = 1200, .since_last = 120, .spent = 9, .last = 2.9}, {}));
+    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 120, .spent = 9, .last = 3.1}, {}));
+    EXPECT_TRUE(is_due({.since_start = 1200, .since_last = 10, .spent = 900, .last = 3}, 10));
+    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 9, .spent = 0, .last = 0}, 10));
+}
+
+TEST_F(CheckpointTest, IsDueWhileNoFilesAreWritten) {
     EXPECT_FALSE(open()->due()) << "two minutes are not over";
     options_.checkpoint_seconds = 0;
     const auto checkpoint = open();

@@ -52,6 +52,15 @@ class IdentityTest : public testing::Test {
     Chunks chunks_;
 };
 
+TEST(Identity, NamesTheFirstDifference) {
+    const Identity one{{"a", "1"}, {"b", "2"}};
+    EXPECT_FALSE(difference(one, one));
+    EXPECT_EQ(difference(one, {{"a", "1"}, {"b", "3"}}), "b was 2, is 3 now");
+    EXPECT_EQ(difference(one, {{"a", "1"}}), "b was 2, is unknown now");
+    EXPECT_EQ(difference({{"a", "1"}}, one), "b was unknown, is 2 now");
+    EXPECT_EQ(difference(one, {{"a", "1"}, {"c", "2"}}), "c is asked for now, b was then");
+}
+
 TEST_F(IdentityTest, NamesEachOptionThatCounts) {
     EXPECT_EQ(named([](Options&, Chunks&) {}), "nothing");
     const auto option = [&](auto change) { return named([&](Options& o, Chunks&) { change(o); }); };
@@ -142,6 +151,21 @@ TEST_F(IdentityTest, KnowsTheModel) {
     overridden.metadata().find_real("llama.rope.freq_base");
     EXPECT_THAT(difference(identity(), identity_of(options_, overridden, chunks_, *backend_, 4)).value_or(""),
                 HasSubstr("overridden metadata was none"));
+}
+
+// By bytes at the beginning, in the middle and at the end of each.
+TEST_F(IdentityTest, SeesEachTensor) {
+    const Identity before = identity_of_model(file_);
+    const std::string bytes = read_file(fixture_.model());
+    for (const gguf::Tensor& tensor : {file_.tensors().front(), file_.tensors().back()})
+        for (const std::uint64_t at : {std::uint64_t{0}, tensor.size_bytes / 2, tensor.size_bytes - 1}) {
+            std::string changed = bytes;
+            changed[tensor.offset_bytes + at] ^= 1;
+            EXPECT_THAT(difference(before, identity_of_model(gguf::File::open(write("other.gguf", changed))))
+                            .value_or(""),
+                        HasSubstr("the model's weights (samples) was "))
+                << tensor.name << ", byte " << at;
+        }
 }
 
 // Parts of one text differ in their chunks, and fit together.

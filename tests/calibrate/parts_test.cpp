@@ -80,6 +80,16 @@ TEST_F(Parts, GiveTheLossesOfTheWholeInOrder) {
     EXPECT_THAT(notes_, testing::ElementsAre(testing::HasSubstr("are in none of the files")));
 }
 
+TEST_F(Parts, HaveNoLossesOfTheChunksTheyLeftOut) {
+    imatrix::Matrix first = matrix_of(part(5, {{0, 3}}), 2, 1);
+    store_skipped({2}, first.extra);  // from 1
+    const Merged merged = merge({save("last", matrix_of(part(5, {{3, 2}}), 2, 10)), save("first", first)});
+    std::vector<double> losses;
+    for (const perplexity::Sums& sums : merged.collected.chunk_losses) losses.push_back(sums.nll);
+    EXPECT_EQ(losses, (std::vector<double>{1, 2, 10, 20}));
+    EXPECT_EQ(merged.collected.skipped, (std::vector<std::int64_t>{2}));
+}
+
 TEST_F(Parts, ThatOverlapAreAddedOnlyByForce) {
     const fs::path one = save("one", matrix_of(part(5, {{0, 2}}), 2, 1));
     const fs::path two = save("two", matrix_of(part(5, {{1, 4}}), 4, 1));
@@ -128,6 +138,7 @@ TEST(NextChunk, LiesBehindThoseLeftOut) {
     EXPECT_EQ(next_chunk(0, 3, {}), 3);
     EXPECT_EQ(next_chunk(2, 3, {}), 5);
     EXPECT_EQ(next_chunk(0, 3, {1, 3}), 5);
+    EXPECT_EQ(next_chunk(0, 3, {4}), 4);
     EXPECT_EQ(next_chunk(0, 3, {5}), 3);
 }
 

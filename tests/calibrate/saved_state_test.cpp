@@ -4,10 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "backend/open.h"
 #include "core/error.h"
-#include "model/registry.h"
-#include "support/fixture.h"
+#include "support/planned.h"
 
 namespace assay::calibrate {
 namespace {
@@ -36,13 +34,8 @@ class SavedStateTest : public testing::Test {
 
     test::TempDir folder_;
     const std::filesystem::path path_ = folder_ / "state";
-    test::Fixture fixture_{"llama-dense"};
-    const gguf::File file_ = gguf::File::open(fixture_.model());
-    const model::Program program_ = model::build(file_, {64});
-    ThreadPool pool_{1};
-    const std::unique_ptr<backend::Backend> backend_ =
-        backend::open({"cpu", backend::Precision::F32, {}, 64}, pool_);
-    const plan::PassPlan plan_{file_, program_, *backend_, {.n_ctx = 64, .observed_output = {}}};
+    const test::Planned planned_{"llama-dense"};
+    const plan::PassPlan& plan_ = planned_.plan;
     const Identity identity_{{"one", "1"}, {"two", "2"}};
     CollectorState sums_;
 };
@@ -240,29 +233,6 @@ TEST(Position, OfMoreWorkIsAhead) {
     for (std::size_t a = 0; a < rising.size(); ++a)
         for (std::size_t b = 0; b < rising.size(); ++b)
             EXPECT_EQ(rising[a].is_behind(rising[b]), a < b) << a << ' ' << b;
-}
-
-TEST(Identity, NamesTheFirstDifference) {
-    const Identity one{{"a", "1"}, {"b", "2"}};
-    EXPECT_FALSE(difference(one, one));
-    EXPECT_EQ(difference(one, {{"a", "1"}, {"b", "3"}}), "b was 2, is 3 now");
-    EXPECT_EQ(difference(one, {{"a", "1"}}), "b was 2, is unknown now");
-    EXPECT_EQ(difference({{"a", "1"}}, one), "b was unknown, is 2 now");
-    EXPECT_EQ(difference(one, {{"a", "1"}, {"c", "2"}}), "c is asked for now, b was then");
-}
-
-TEST_F(SavedStateTest, IdentitySeesEachTensor) {
-    Options options;
-    options.model = fixture_.model();
-    const Chunks chunks;
-    const Identity before = identity_of(options, file_, chunks, *backend_, 1);
-    std::vector<std::byte> bytes = bytes_of(fixture_.model());
-    const gguf::Tensor& tensor = file_.tensors().back();
-    bytes[tensor.offset_bytes + tensor.size_bytes - 1] ^= std::byte{1};
-    write_file_atomically(folder_ / "other.gguf", bytes);
-    const gguf::File other = gguf::File::open(folder_ / "other.gguf");
-    EXPECT_THAT(difference(before, identity_of(options, other, chunks, *backend_, 1)).value_or(""),
-                testing::HasSubstr("the model's weights (samples) was "));
 }
 
 }  // namespace
