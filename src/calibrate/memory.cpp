@@ -20,6 +20,9 @@ constexpr std::uint64_t kBaseBytes = std::uint64_t{48} << 20;
 /// A group's limit is for this process; the system's memory is for others too, and for page cache.
 constexpr double kShareOfSystem = 0.8;
 constexpr double kShareOfGroup = 0.9;
+/// Waves of fewer chunks go through the weights so often that reading these again, for long waves, costs
+/// less.
+constexpr std::int64_t kFewChunks = 10;
 
 std::uint64_t share(std::uint64_t bytes, double part) {
     return static_cast<std::uint64_t>(static_cast<double>(bytes) * part);
@@ -95,22 +98,23 @@ WavePlan plan_waves(const MemoryNeeds& needs, const MemoryBounds& bounds, const 
     const bool on_device = bounds.device_bytes.has_value();
     const std::uint64_t computing = needs.weight_bytes + needs.workspace_bytes;
     std::uint64_t host = kBaseBytes + needs.host_bytes + (on_device ? 0 : computing);
+    const std::int64_t n_chunks = std::max<std::int64_t>(1, rules.n_chunks);
+    const std::int64_t longest = std::min(n_chunks, std::max<std::int64_t>(1, rules.resident_chunks));
+    const std::int64_t usual = rules.wave_chunks > 0 ? std::min(n_chunks, rules.wave_chunks) : longest;
+    const auto states = [&](std::int64_t chunks) {
+        return static_cast<std::uint64_t>(chunks) * needs.bytes_per_chunk;
+    };
     WavePlan plan;
-    const StoredWeights stored =
-        stored_weights(needs, bounds.host_bytes, host + (on_device ? 0 : needs.bytes_per_chunk));
+    const StoredWeights stored = stored_weights(needs, bounds.host_bytes,
+                                                host + (on_device ? 0 : states(std::min(usual, kFewChunks))));
     plan.streamed = stored.streamed;
     host += stored.bytes;
 
     // Where the states are: on the device when there is one.
     const std::uint64_t bound = bounds.device_bytes.value_or(bounds.host_bytes);
     std::uint64_t fixed = on_device ? computing : host;
-    const std::int64_t n_chunks = std::max<std::int64_t>(1, rules.n_chunks);
-    const std::int64_t longest = std::min(n_chunks, std::max<std::int64_t>(1, rules.resident_chunks));
-    const auto states = [&](std::int64_t chunks) {
-        return static_cast<std::uint64_t>(chunks) * needs.bytes_per_chunk;
-    };
     if (const std::uint64_t all = needs.all_weight_bytes + needs.workspace_bytes;
-        on_device && all + states(rules.wave_chunks > 0 ? rules.wave_chunks : longest) <= bound) {
+        on_device && all + states(usual) <= bound) {
         plan.weights_kept = true;
         fixed = all;
     }

@@ -41,7 +41,7 @@ struct WaveRules {
 
 struct WavePlan {
     std::int64_t wave_chunks = 1;
-    bool streamed = false;            ///< the file does not fit beside the rest: each wave reads it again
+    bool streamed = false;            ///< the file does not fit beside some chunks: each wave reads it again
     bool weights_kept = false;        ///< a device has room for all prepared weights
     std::uint64_t host_bytes = 0;     ///< expected peak
     std::uint64_t device_bytes = 0;   ///< expected peak

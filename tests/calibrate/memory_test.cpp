@@ -29,6 +29,19 @@ TEST(PlanWaves, AStreamedModelTakesTheLongestWave) {
     EXPECT_GT(plan.host_bytes + kNeeds.bytes_per_chunk, 600 * kMiB);  // not one chunk more would fit
 }
 
+TEST(PlanWaves, AModelThatLeavesRoomForShortWavesOnlyIsStreamed) {
+    MemoryNeeds needs = kNeeds;
+    needs.stream_bytes = 100 * kMiB;
+    const WaveRules rules{.n_chunks = 500, .resident_chunks = 10};
+    const std::uint64_t enough = (48 + 50 + 20 + 1000 + 10 * 4) * kMiB;
+    EXPECT_FALSE(plan_waves(needs, {enough, {}}, rules).streamed);
+    const WavePlan plan = plan_waves(needs, {enough - 1, {}}, rules);
+    EXPECT_TRUE(plan.streamed);
+    EXPECT_GT(plan.wave_chunks, 200);
+    EXPECT_FALSE(plan_waves(needs, {enough - 1, {}}, {.n_chunks = 500, .wave_chunks = 9}).streamed);
+    EXPECT_FALSE(plan_waves(needs, {enough - 1, {}}, {.n_chunks = 9}).streamed);
+}
+
 TEST(PlanWaves, NeverMoreChunksThanThereAre) {
     EXPECT_EQ(plan_waves(kNeeds, {600 * kMiB, {}}, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
     EXPECT_EQ(plan_waves(kNeeds, {8000 * kMiB, {}}, {.n_chunks = 7, .resident_chunks = 10}).wave_chunks, 7);
