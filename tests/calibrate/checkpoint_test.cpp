@@ -165,6 +165,19 @@ TEST_F(CheckpointTest, ARunThatHasEndedLeavesARecord) {
     EXPECT_THAT(look().notes, ElementsAre(HasSubstr("is damaged")));
 }
 
+TEST_F(CheckpointTest, WithoutAFolderKeepsNothing) {
+    options_.resume = true;
+    open()->finish(3);  // without an output
+    EXPECT_FALSE(std::filesystem::exists(options_.checkpoint_folder));
+    options_.checkpoint_folder.clear();
+    options_.checkpoint_seconds = 0;
+    const auto none = open();
+    EXPECT_FALSE(none->look(0).state);
+    EXPECT_FALSE(none->due());
+    none->finish(3);
+    EXPECT_FALSE(none->can_resume());
+}
+
 TEST(Pace, IsTwoMinutesAndAHundredthOfTheTime) {
     EXPECT_FALSE(is_due({.since_start = 119, .since_last = 119}, {}));
     EXPECT_TRUE(is_due({.since_start = 120, .since_last = 120}, {}));

@@ -7,6 +7,7 @@
 
 #include "backend/open.h"
 #include "core/file.h"
+#include "gguf/writer.h"
 #include "support/fixture.h"
 
 namespace assay::calibrate {
@@ -146,11 +147,34 @@ TEST_F(IdentityTest, KnowsTheModel) {
     const test::Fixture other("gemma-dense");
     EXPECT_THAT(difference(before, identity_of_model(gguf::File::open(other.model()))).value_or(""),
                 HasSubstr("the model's size was"));
-    const gguf::File overridden =
-        gguf::File::open(fixture_.model(), {{"llama.rope.freq_base", gguf::f32(5)}});
+    const gguf::File overridden = gguf::File::open(
+        fixture_.model(), {{"llama.rope.freq_base", gguf::f32(5)}, {"llama.block_count", gguf::u64(1)}});
     overridden.metadata().find_real("llama.rope.freq_base");
-    EXPECT_THAT(difference(identity(), identity_of(options_, overridden, chunks_, *backend_, 4)).value_or(""),
-                HasSubstr("overridden metadata was none"));
+    overridden.metadata().get_integer("llama.block_count");
+    const auto both = difference(identity(), identity_of(options_, overridden, chunks_, *backend_, 4));
+    EXPECT_THAT(both.value_or(""), HasSubstr("overridden metadata was none"));
+    EXPECT_THAT(both.value_or(""), HasSubstr("llama.block_count"));
+    EXPECT_THAT(both.value_or(""), HasSubstr("llama.rope.freq_base"));
+}
+
+TEST_F(IdentityTest, KnowsEachPartOfASplitModel) {
+    const auto model = [&](const std::string& name_of_second, std::size_t n) {
+        for (const std::uint16_t part : {0, 1}) {
+            gguf::Writer writer;
+            writer.add("split.no", gguf::u16(part));
+            writer.add("split.count", gguf::u16(2));
+            writer.add("split.tensors.count", gguf::u64(2));
+            const std::vector<std::byte> weights(n * 4, std::byte{1});
+            writer.add_tensor(part == 0 ? "one" : name_of_second, {n}, quant::TypeId::F32, weights);
+            write_file_atomically(folder_ / fmt::format("m-{:05}-of-00002.gguf", part + 1), writer.bytes());
+        }
+        return identity_of_model(gguf::File::open(folder_ / "m-00001-of-00002.gguf"));
+    };
+    const Identity before = model("two", 8);
+    EXPECT_FALSE(difference(before, model("two", 8)));
+    EXPECT_THAT(difference(before, model("2nd", 8)).value_or(""), HasSubstr("the model's header was"));
+    EXPECT_THAT(difference(before, model("two", 800)).value_or(""),
+                testing::ContainsRegex("size was .* \\+ .* bytes"));
 }
 
 // By bytes at the beginning, in the middle and at the end of each.

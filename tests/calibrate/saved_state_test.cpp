@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "core/error.h"
 #include "support/planned.h"
@@ -140,6 +141,32 @@ TEST_F(SavedStateTest, AWaveMustFitTheTextAndTheModel) {
     EXPECT_EQ(start_of(last, 2), "stands at a chunk that the text has not");
     EXPECT_EQ(start_of(0, 6), "stands at a stage that the model has not");
     EXPECT_EQ(start_of(last, 6, 128), "has not the hidden states that the model needs");
+    EXPECT_EQ(start_of(last + 1, 6), "stands at a stage that the model has not");
+    // Hidden states in more rows of a part of the width, or none of them.
+    const auto start_with = [&](std::uint64_t part) {
+        start_of(last, 6);
+        const std::vector<std::byte> whole = bytes_of(path_);
+        const gguf::Header header = gguf::parse_header(whole, path_.string());
+        gguf::Writer writer;
+        for (const auto& [name, kept] : header.metadata.values()) writer.add(name, kept);
+        for (const gguf::Tensor& tensor : header.tensors) {
+            const bool hidden = tensor.name.starts_with("slot.");
+            if (hidden && part == 0) continue;
+            const std::uint64_t width = hidden ? tensor.ne[0] / part : tensor.ne[0];
+            writer.add_tensor(tensor.name, {width, tensor.elements() / width}, tensor.type->id,
+                              std::span(whole).subspan(tensor.offset_bytes, tensor.size_bytes));
+        }
+        write_sealed(path_, writer);
+        try {
+            SavedState(path_).wave_start(plan_, equal_starts(6, 64));
+        } catch (const Error& error) {
+            return std::string(error.message());
+        }
+        return std::string();
+    };
+    EXPECT_EQ(start_with(1), "");
+    EXPECT_EQ(start_with(2), "has not the hidden states that the model needs");
+    EXPECT_EQ(start_with(0), "has not the hidden states that the model needs");
 }
 
 // The checksum is right, so that only the keys can tell.
@@ -147,11 +174,13 @@ TEST_F(SavedStateTest, KeysThatLieAreRefused) {
     write_state(path_, content({5, 0, 0}));
     const std::vector<std::byte> whole = bytes_of(path_);
     const gguf::Header header = gguf::parse_header(whole, path_.string());
-    const auto refused = [&](const std::string& key, const gguf::Value& value) {
+    // With another value of the key, or without it.
+    const auto refused = [&](const std::string& key, const std::optional<gguf::Value>& value) {
         gguf::Metadata keys = header.metadata;
-        keys.set(key, value);
+        if (value) keys.set(key, *value);
         gguf::Writer writer;
-        for (const auto& [name, kept] : keys.values()) writer.add(name, kept);
+        for (const auto& [name, kept] : keys.values())
+            if (value || name != key) writer.add(name, kept);
         for (const gguf::Tensor& tensor : header.tensors)
             writer.add_tensor(tensor.name, {tensor.elements()}, tensor.type->id,
                               std::span(whole).subspan(tensor.offset_bytes, tensor.size_bytes));
@@ -185,6 +214,10 @@ TEST_F(SavedStateTest, KeysThatLieAreRefused) {
     EXPECT_TRUE(refused("state.identity.names", gguf::texts({"one"})));
     EXPECT_TRUE(refused("general.type", gguf::text("model")));
     EXPECT_FALSE(refused("state.sequence", integer(3)));
+    for (const char* key :
+         {"state.identity.names", "state.committed.weights", "state.committed.widths", "state.sequence"})
+        EXPECT_TRUE(refused(key, {})) << key;
+    for (const char* key : {"imatrix.datasets", "state.skipped"}) EXPECT_FALSE(refused(key, {})) << key;
 }
 
 TEST_F(SavedStateTest, SumsThatDoNotFitTogetherAreRefused) {

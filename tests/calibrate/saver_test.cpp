@@ -2,6 +2,7 @@
 #include "calibrate/saver.h"
 
 #include <gtest/gtest.h>
+#include <stdexcept>
 
 #include "core/file.h"
 #include "support/temp_dir.h"
@@ -53,6 +54,20 @@ TEST_F(SaverTest, AMatrixThatCannotBeStoredIsAnError) {
     EXPECT_THROW(saver_.finish(), Error);
     EXPECT_FALSE(saver_.under_way());
     EXPECT_FALSE(std::filesystem::exists(folder_.path() / "one"));
+}
+
+TEST_F(SaverTest, WhatComesBehindTheFilesMayFailToo) {
+    const auto outcome_with = [&](std::function<void()> after) {
+        saver_.start(matrix_, imatrix::Format::Gguf, {folder_.path() / "one"}, std::move(after));
+        return saver_.finish();
+    };
+    EXPECT_FALSE(outcome_with([] {}).state_failure);
+    const Saver::Outcome outcome = outcome_with([] { throw Error(ErrorKind::Io, "state-0", "is full"); });
+    ASSERT_TRUE(outcome.state_failure);
+    EXPECT_EQ(outcome.state_failure->where(), "state-0");
+    EXPECT_FALSE(outcome.files.front().failure);
+    EXPECT_THROW(outcome_with([] { throw std::runtime_error("no error of ours"); }), std::runtime_error);
+    EXPECT_FALSE(outcome_with([] {}).state_failure) << "it is told once";
 }
 
 TEST_F(SaverTest, WhatWasBegunIsWrittenBeforeItGoes) {
