@@ -136,14 +136,15 @@ void write_checkpoints(const fs::path& folder) {
     const calibrate::Identity identity{{"the model", "1"}, {"--ctx-size", "16"}};
     const calibrate::CollectorState sums = some_sums();
     fs::create_directories(folder);
-    calibrate::write_state(folder / "between", {{3, {5, 0, 0}, 11}, identity, sums, plan});
+    calibrate::begin_state(folder / "between", {{3, {5, 0, 0}, 11}, identity, sums, plan})->commit();
     const auto stage = static_cast<std::int64_t>(plan.stages().size()) - 1;
     const auto zeros = [&](std::int32_t slot, const auto& out) {
         const plan::Slot& shape = plan.slots()[static_cast<std::size_t>(slot)];
         out(std::vector<std::byte>(static_cast<std::size_t>(kContext * shape.cols * size_of(shape.type))));
     };
     const engine::WavePart part{{5, 1}, kContext, zeros};
-    calibrate::write_state(folder / "within", {{4, {5, 1, stage}, 0}, identity, sums, plan, {&part, 1}});
+    calibrate::begin_state(folder / "within", {{4, {5, 1, stage}, 0}, identity, sums, plan, {&part, 1}})
+        ->commit();
     calibrate::write_record(folder / "record", {identity, 17, 5});
     for (const char* name : {"between", "within", "record"}) unseal(folder / name);
 }

@@ -6,12 +6,14 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "calibrate/job.h"
@@ -27,7 +29,7 @@ struct Found {
     std::vector<std::string> notes;     ///< what is damaged, or will be replaced
 };
 
-/// What writing states has cost a run so far, in seconds.
+/// For how long a run has stood still while its states were written, in seconds.
 struct Pace {
     double since_start = 0;
     double since_last = 0;  ///< since the last state, or the start
@@ -45,6 +47,9 @@ class Checkpoint {
     /// `options` are borrowed. Makes the folder where it was asked for by name. Throws Error{Io}, also where
     /// another process uses it.
     Checkpoint(const Options& options, std::function<Identity()> identity);
+    ~Checkpoint();
+    Checkpoint(const Checkpoint&) = delete;
+    Checkpoint& operator=(const Checkpoint&) = delete;
 
     bool enabled() const noexcept { return !options_.checkpoint_folder.empty(); }
 
@@ -60,12 +65,16 @@ class Checkpoint {
     }
     /// Whether a state should be written now: see is_due().
     bool due() const;
+    /// Waits until the state last written is on disk. Throws Error{Io} where that fails: the one before
+    /// stays.
+    void settle();
     /// Between these calls files are written that a run which goes on would not write again: no state is due,
     /// and write() waits.
     void begin_files();
     void end_files();
     /// Nothing where an earlier run of the same kind has come further, whose state is as good. Throws
-    /// Error{Io}: the states before are as they were.
+    /// Error{Io}: the states before are as they were. The disk may take its time behind this call; the next
+    /// one waits for it, and throws what has come of that.
     void write(const Position& position, const CollectorState& sums, const plan::PassPlan& plan,
                std::span<const engine::WavePart> parts = {});
     /// The run has ended, and its output is written: states go, and a record is left where there were any, or
@@ -78,6 +87,14 @@ class Checkpoint {
 
   private:
     using Clock = std::chrono::steady_clock;
+    /// A state on its way to the disk.
+    struct Flush {
+        std::unique_ptr<NewFile> file;
+        int which = 0;
+        Position position;
+        std::exception_ptr failure;
+        std::thread thread;
+    };
 
     std::filesystem::path state_path(int which) const;
     std::filesystem::path record_path() const { return options_.checkpoint_folder / "complete"; }
@@ -87,6 +104,8 @@ class Checkpoint {
     void read_states(Found& found);
     void choose(Found& found);
     void remove_states();
+    void start_flush(std::unique_ptr<NewFile> file, int which, const Position& position);
+    void end_flush();
 
     const Options& options_;
     const std::function<Identity()> make_identity_;
@@ -100,6 +119,7 @@ class Checkpoint {
     int newest_ = 1;  ///< the other file is the next to be written
     std::int64_t sequence_ = 0;
     std::optional<Position> farthest_;  ///< of a state that is there
+    std::unique_ptr<Flush> flush_;
     Clock::time_point start_ = Clock::now();
     Clock::time_point last_ = start_;
     double last_seconds_ = 0;  ///< that writing took

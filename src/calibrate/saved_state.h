@@ -53,8 +53,8 @@ struct StateContent {
     std::span<const engine::WavePart> parts = {};
 };
 
-/// Returns its size. Throws Error{Io}.
-std::uint64_t write_state(const std::filesystem::path& path, const StateContent& content);
+/// Written, but for commit(), which needs the content no more. Throws Error{Io}.
+std::unique_ptr<NewFile> begin_state(const std::filesystem::path& path, const StateContent& content);
 
 class SavedState {
   public:

@@ -51,6 +51,11 @@ void Saves::save(std::vector<std::filesystem::path> paths, std::int64_t chunks_d
         store_part(*part_, collected.matrix.extra);
     }
     chunks_saved_ = chunks_done;
+    try {
+        checkpoint_.settle();
+    } catch (const Error& error) {
+        tell_state_failure(error);
+    }
     const bool due = checkpoint_.due();
     checkpoint_.begin_files();
     saver_.start(collected.matrix, format_, std::move(paths), [this, due, chunks_done] {
@@ -83,9 +88,10 @@ void Saves::finish(bool last) {
 }
 
 void Saves::keep_state(std::int64_t chunks_done) {
-    if (!checkpoint_.enabled() || chunks_done == 0) return;
+    if (!checkpoint_.enabled()) return;
     try {
-        checkpoint_.write({chunks_done, 0, filled_ ? 1 : 0}, collector_.state(), plan_);
+        if (chunks_done > 0) checkpoint_.write({chunks_done, 0, filled_ ? 1 : 0}, collector_.state(), plan_);
+        checkpoint_.settle();
     } catch (const Error& error) {
         tell_state_failure(error);
     }

@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "core/fingerprint.h"
-#include "core/new_file.h"
 
 namespace assay::calibrate {
 
@@ -28,16 +27,16 @@ std::span<const std::byte> checked(std::span<const std::byte> bytes, const std::
 
 }  // namespace
 
-void write_sealed(const std::filesystem::path& path, const gguf::Writer& content) {
-    NewFile file(path, content.size_bytes() + sizeof(Seal));
+std::unique_ptr<NewFile> begin_sealed(const std::filesystem::path& path, const gguf::Writer& content) {
+    auto file = std::make_unique<NewFile>(path, content.size_bytes() + sizeof(Seal));
     Fingerprint fingerprint;
     content.write([&](std::span<const std::byte> bytes) {
         fingerprint.add(bytes);
-        file.write(bytes);
+        file->write(bytes);
     });
     const Seal seal = fingerprint.value();
-    file.write(std::as_bytes(std::span(&seal, 1)));
-    file.commit();
+    file->write(std::as_bytes(std::span(&seal, 1)));
+    return file;
 }
 
 SealedFile::SealedFile(const std::filesystem::path& path)

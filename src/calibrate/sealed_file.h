@@ -3,16 +3,19 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <span>
 
 #include "core/file.h"
+#include "core/new_file.h"
 #include "gguf/file.h"
 #include "gguf/writer.h"
 
 namespace assay::calibrate {
 
-/// Takes the place of `path` whole or not at all, the checksum added. Throws Error{Io}.
-void write_sealed(const std::filesystem::path& path, const gguf::Writer& content);
+/// What is to take the place of `path`, the checksum added: all is written, and commit() remains. Throws
+/// Error{Io}.
+std::unique_ptr<NewFile> begin_sealed(const std::filesystem::path& path, const gguf::Writer& content);
 
 /// One that was read. The mapping stays, also when the file is replaced.
 class SealedFile {

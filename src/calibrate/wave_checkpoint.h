@@ -37,6 +37,7 @@ class WaveCheckpoint final : public engine::WaveKeeper {
         position.stage = static_cast<std::int64_t>(stage);
         try {
             checkpoint_.write(position, collector_.state(), plan_, parts);
+            if (stop_) checkpoint_.settle();
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Io) throw;
             const std::lock_guard lock(mutex_);

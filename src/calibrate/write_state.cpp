@@ -105,7 +105,7 @@ void add_wave(gguf::Writer& writer, const StateContent& content) {
 
 }  // namespace
 
-std::uint64_t write_state(const std::filesystem::path& path, const StateContent& content) {
+std::unique_ptr<NewFile> begin_state(const std::filesystem::path& path, const StateContent& content) {
     const StateHead& head = content.head;
     gguf::Writer writer;
     add_identity(writer, content.identity);
@@ -116,8 +116,7 @@ std::uint64_t write_state(const std::filesystem::path& path, const StateContent&
     writer.add("state.stage", integer(head.position.stage));
     add_committed(writer, content.sums);
     if (head.position.wave_chunks > 0) add_wave(writer, content);
-    write_sealed(path, writer);
-    return writer.size_bytes();
+    return begin_sealed(path, writer);
 }
 
 void write_record(const std::filesystem::path& path, const Record& record) {
@@ -125,7 +124,7 @@ void write_record(const std::filesystem::path& path, const Record& record) {
     add_identity(writer, record.identity);
     writer.add("state.output", integer(static_cast<std::int64_t>(record.output)));
     writer.add("state.chunks_done", integer(record.n_chunks));
-    write_sealed(path, writer);
+    begin_sealed(path, writer)->commit();
 }
 
 }  // namespace assay::calibrate

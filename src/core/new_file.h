@@ -45,6 +45,7 @@ class NewFile {
     /// Gathers small pieces. Throws Error{Io} that says how many bytes are missing, and whether there is an
     /// old file.
     void write(std::span<const std::byte> bytes);
+    std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     /// Flushes the file, renames it into place, flushes the folder. Throws Error{Io}.
     void commit();
 

@@ -26,8 +26,12 @@ class CheckpointTest : public testing::Test {
     std::unique_ptr<Checkpoint> open(const std::string& run = "one") {
         return std::make_unique<Checkpoint>(options_, [run] { return Identity{{"run", run}}; });
     }
-    void write(Checkpoint& checkpoint, std::int64_t chunks_done) {
+    void begin(Checkpoint& checkpoint, std::int64_t chunks_done) {
         checkpoint.write({chunks_done, 0, 0}, sums_, planned_.plan);
+    }
+    void write(Checkpoint& checkpoint, std::int64_t chunks_done) {
+        begin(checkpoint, chunks_done);
+        checkpoint.settle();
     }
     /// The folder of a run that has written a state after each of these chunks.
     void leave_states(const std::vector<std::int64_t>& after, const std::string& run = "one") {
@@ -163,6 +167,41 @@ TEST_F(CheckpointTest, ARunThatHasEndedLeavesARecord) {
     EXPECT_THAT(look().notes, ElementsAre(HasSubstr("out.gguf")));
     damage("complete");
     EXPECT_THAT(look().notes, ElementsAre(HasSubstr("is damaged")));
+}
+
+// What it refuses is told by the next call, and the state that it has is the one before.
+TEST_F(CheckpointTest, TheDiskMayTakeItsTime) {
+    const auto checkpoint = open();
+    checkpoint->look(0);
+    write(*checkpoint, 1);
+    const std::filesystem::path in_the_way = options_.checkpoint_folder / "state-1";
+    std::filesystem::create_directories(in_the_way / "taken");
+    begin(*checkpoint, 2);
+    EXPECT_THROW(checkpoint->settle(), Error);
+    checkpoint->settle();
+    begin(*checkpoint, 3);
+    EXPECT_THROW(begin(*checkpoint, 4), Error);
+    EXPECT_EQ(checkpoint->cost().n_written, 1);
+    options_.resume = true;
+    std::filesystem::remove_all(in_the_way);
+    begin(*checkpoint, 5);
+    begin(*checkpoint, 6);
+    EXPECT_EQ(checkpoint->cost().n_written, 2);
+    begin(*checkpoint, 7);
+    checkpoint->finish(7);  // waits
+    EXPECT_FALSE(std::filesystem::exists(in_the_way));
+    EXPECT_FALSE(std::filesystem::exists(options_.checkpoint_folder / "state-0"));
+    begin(*checkpoint, 8);
+}
+
+TEST_F(CheckpointTest, EndsWhenItsStateIsThere) {
+    {
+        const auto checkpoint = open();
+        checkpoint->look(0);
+        begin(*checkpoint, 1);
+    }
+    options_.resume = true;
+    EXPECT_EQ(look().state->head().position.chunks_done, 1);
 }
 
 TEST_F(CheckpointTest, WithoutAFolderKeepsNothing) {

@@ -31,6 +31,11 @@ class SavedStateTest : public testing::Test {
         sums_.committed.skipped = {2, 5};
         sums_.committed.similarity.add(similarity::Kind::Layer, 1, {{0.1, 0x1p-60}, 0.2, 7});
     }
+    void write(const StateContent& content) const {
+        const auto file = begin_state(path_, content);
+        file->commit();
+        EXPECT_EQ(file->size_bytes(), std::filesystem::file_size(path_));
+    }
     StateContent content(const Position& position) { return {{3, position, 11}, identity_, sums_, plan_}; }
 
     test::TempDir folder_;
@@ -42,8 +47,7 @@ class SavedStateTest : public testing::Test {
 };
 
 TEST_F(SavedStateTest, HoldsAllThatWasThere) {
-    const std::uint64_t written = write_state(path_, content({5, 0, 0}));
-    EXPECT_EQ(written + 8, std::filesystem::file_size(path_));
+    write(content({5, 0, 0}));
     const SavedState state(path_);
     EXPECT_EQ(state.head().sequence, 3);
     EXPECT_EQ(state.head().position, (Position{5, 0, 0}));
@@ -67,7 +71,7 @@ TEST_F(SavedStateTest, HoldsAllThatWasThere) {
 }
 
 TEST_F(SavedStateTest, EveryDamageIsSeen) {
-    write_state(path_, content({5, 0, 0}));
+    write(content({5, 0, 0}));
     const std::vector<std::byte> whole = bytes_of(path_);
     const auto refused = [&](const std::vector<std::byte>& bytes) {
         write_file_atomically(path_, bytes);
@@ -90,10 +94,10 @@ TEST_F(SavedStateTest, EveryDamageIsSeen) {
 
 TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
     gguf::Writer empty;
-    write_sealed(path_, empty);
+    begin_sealed(path_, empty)->commit();
     EXPECT_THROW(SavedState state(path_), Error);
     sums_.committed.matrix.entries["dense"].sum.pop_back();
-    write_state(path_, content({5, 0, 0}));
+    write(content({5, 0, 0}));
     EXPECT_THROW(SavedState(path_).sums(), Error);
     sums_.committed.matrix.entries["dense"].sum.clear();
     const std::size_t stage = plan_.stages().size() - 1;
@@ -105,15 +109,15 @@ TEST_F(SavedStateTest, WhatDoesNotFitTogetherIsRefused) {
     const engine::WavePart whole{{5, 1}, 64, rows};
     StateContent lying = content({5, 1, static_cast<std::int64_t>(stage)});
     lying.parts = {&whole, 1};
-    write_state(path_, lying);
+    write(lying);
     EXPECT_THROW(SavedState(path_).sums(), Error) << "sums of a wave";
     sums_.touched.clear();
     const auto zeros = [](std::int32_t, const auto& out) { out(std::vector<std::byte>(64)); };
     const engine::WavePart part{{5, 1}, 512, zeros};
     StateContent wave = content({5, 1, static_cast<std::int64_t>(stage)});
     wave.parts = {&part, 1};
-    EXPECT_THROW(write_state(path_, wave), Error) << "a part that gives other bytes than its slot has";
-    write_state(path_, content({5, 0, 0}));
+    EXPECT_THROW(write(wave), Error) << "a part that gives other bytes than its slot has";
+    write(content({5, 0, 0}));
     EXPECT_THROW(SavedState(path_).wave_start(plan_, equal_starts(8, 512)), Error) << "a state between waves";
 }
 
@@ -126,7 +130,7 @@ TEST_F(SavedStateTest, AWaveMustFitTheTextAndTheModel) {
         const engine::WavePart whole{{5, 1}, 64, rows};
         StateContent wave = content({5, 1, stage});
         wave.parts = {&whole, 1};
-        write_state(path_, wave);
+        write(wave);
         try {
             SavedState(path_).wave_start(plan_, equal_starts(n_chunks, chunk_tokens));
         } catch (const Error& error) {
@@ -156,7 +160,7 @@ TEST_F(SavedStateTest, AWaveMustFitTheTextAndTheModel) {
             writer.add_tensor(tensor.name, {width, tensor.elements() / width}, tensor.type->id,
                               std::span(whole).subspan(tensor.offset_bytes, tensor.size_bytes));
         }
-        write_sealed(path_, writer);
+        begin_sealed(path_, writer)->commit();
         try {
             SavedState(path_).wave_start(plan_, equal_starts(6, 64));
         } catch (const Error& error) {
@@ -171,7 +175,7 @@ TEST_F(SavedStateTest, AWaveMustFitTheTextAndTheModel) {
 
 // The checksum is right, so that only the keys can tell.
 TEST_F(SavedStateTest, KeysThatLieAreRefused) {
-    write_state(path_, content({5, 0, 0}));
+    write(content({5, 0, 0}));
     const std::vector<std::byte> whole = bytes_of(path_);
     const gguf::Header header = gguf::parse_header(whole, path_.string());
     // With another value of the key, or without it.
@@ -184,7 +188,7 @@ TEST_F(SavedStateTest, KeysThatLieAreRefused) {
         for (const gguf::Tensor& tensor : header.tensors)
             writer.add_tensor(tensor.name, {tensor.elements()}, tensor.type->id,
                               std::span(whole).subspan(tensor.offset_bytes, tensor.size_bytes));
-        write_sealed(path_, writer);
+        begin_sealed(path_, writer)->commit();
         try {
             SavedState(path_).sums();
         } catch (const Error& error) {
@@ -221,7 +225,7 @@ TEST_F(SavedStateTest, KeysThatLieAreRefused) {
 }
 
 TEST_F(SavedStateTest, SumsThatDoNotFitTogetherAreRefused) {
-    write_state(path_, content({5, 0, 0}));
+    write(content({5, 0, 0}));
     const std::vector<std::byte> whole = bytes_of(path_);
     const gguf::Header header = gguf::parse_header(whole, path_.string());
     // Without the tensor, or with another type or length of it.
@@ -237,7 +241,7 @@ TEST_F(SavedStateTest, SumsThatDoNotFitTogetherAreRefused) {
                 out(std::vector<std::byte>(count * (id == quant::TypeId::F64 ? 8 : 4)));
             });
         }
-        write_sealed(path_, writer);
+        begin_sealed(path_, writer)->commit();
         try {
             SavedState(path_).sums();
         } catch (const Error& error) {
