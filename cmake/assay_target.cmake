@@ -8,7 +8,7 @@ function(assay_options target)
         target_compile_options(${target} PRIVATE -Werror)
     endif()
     if(ASSAY_SANITIZE)
-        # A finding ends the program: of undefined behaviour the sanitizer would else only print a line, and the test pass.
+        # A finding ends the program: of undefined behaviour the sanitizer would else print a line, and the test pass.
         target_compile_options(${target} PRIVATE -fsanitize=${ASSAY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
         target_link_options(${target} PRIVATE -fsanitize=${ASSAY_SANITIZE})
         # thread and address exclude each other; the compiler says so at the first file.

@@ -73,7 +73,7 @@ bool Checkpoint::is_complete(Found& found) {
     try {
         const Record record = read_record(record_path());
         if (difference(record.identity, identity())) return false;
-        if (fingerprint_of(MappedFile(options_.output).bytes()) == record.output) return true;
+        if (fingerprint_of_file(options_.output) == record.output) return true;
         found.notes.push_back(
             fmt::format("{} is not what the run that ended wrote there", options_.output.string()));
     } catch (const Error& error) {
@@ -238,8 +238,7 @@ void Checkpoint::finish(std::int64_t n_chunks) {
     std::error_code failure;
     if (fs::is_regular_file(options_.output, failure)) {
         open_folder();
-        write_record(record_path(),
-                     {identity(), fingerprint_of(MappedFile(options_.output).bytes()), n_chunks});
+        write_record(record_path(), {identity(), fingerprint_of_file(options_.output), n_chunks});
     }
     remove_states();
 }

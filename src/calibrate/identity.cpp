@@ -47,6 +47,8 @@ std::string samples_of(const gguf::File& file) {
         for (const std::size_t at : {std::size_t{0}, (data.size() - n) / 2, data.size() - n})
             fingerprint.add(data.subspan(at, n));
     }
+    // The system has mapped what lies around each sample too, a tenth of a gigabyte for 600 tensors.
+    for (std::size_t i = 0; i < file.n_shards(); ++i) file.shard(i).drop(0, file.shard(i).bytes().size());
     return fingerprint_text(fingerprint.value());
 }
 
@@ -147,9 +149,8 @@ Identity identity_of(const Options& options, const gguf::File& file, const Chunk
     for (const auto& path : options.in_files) {
         // The output changes under the run; its state has what it began with.
         const bool changes = is_output(path, options);
-        items.push_back(
-            {"the matrix started from, " + path.filename().string(),
-             changes ? "the output itself" : fingerprint_text(fingerprint_of(MappedFile(path).bytes()))});
+        items.push_back({"the matrix started from, " + path.filename().string(),
+                         changes ? "the output itself" : fingerprint_text(fingerprint_of_file(path))});
     }
     return items;
 }

@@ -143,15 +143,15 @@ std::string Inventory::sentence() const {
     return text;
 }
 
-std::string Inventory::table() const {
-    std::string text;
+std::vector<std::string> Inventory::lines() const {
+    std::vector<std::string> all;
     for (const TensorData& tensor : tensors) {
         const std::string state = tensor.has_data          ? tensor.rows
                                   : !tensor.reason.empty() ? "- " + tensor.reason
                                                            : "no data: " + tensor.lack();
-        text += fmt::format("  {:<48} {}\n", printable(tensor.name), state);
+        all.push_back(fmt::format("  {:<48} {}", printable(tensor.name), state));
     }
-    return text;
+    return all;
 }
 
 }  // namespace assay::calibrate

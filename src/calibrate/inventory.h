@@ -29,7 +29,7 @@ struct Inventory {
     /// One line: how many have data, and how many for each reason have none.
     std::string sentence() const;
     /// A line for each tensor.
-    std::string table() const;
+    std::vector<std::string> lines() const;
 };
 
 /// What a quantiser would find in the matrix for each tensor of the file whose program this is.

@@ -174,7 +174,8 @@ std::string coverage_text(const imatrix::Matrix& matrix, const std::string& mode
         const gguf::File file = gguf::File::open(model);
         const calibrate::Inventory taken = calibrate::take_inventory(file, model::build(file, {1}), matrix);
         expected = taken.unexplained();
-        inventory = fmt::format("\ntensors of {}: {}\n{}", printable(model), taken.sentence(), taken.table());
+        inventory = fmt::format("\ntensors of {}: {}\n{}\n", printable(model), taken.sentence(),
+                                fmt::join(taken.lines(), "\n"));
     }
     stats::Coverage coverage = stats::coverage(matrix, expected);
     coverage.demanding_types = recipe::types_needing_data();

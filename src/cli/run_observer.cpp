@@ -139,7 +139,7 @@ void RunObserver::on_inventory(const calibrate::Inventory& inventory) {
         if (!tensor.has_data && tensor.reason.empty())
             tell(Verbosity::Warnings,
                  fmt::format("warning: {} has no data: {}", printable(tensor.name), tensor.lack()));
-    if (verbosity_ >= Verbosity::Trace) tell(Verbosity::Trace, inventory.table());
+    for (const std::string& line : inventory.lines()) tell(Verbosity::Trace, line);
 }
 
 void RunObserver::on_saved(const std::filesystem::path& path, imatrix::Format format, std::int64_t chunks) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ class Fingerprint {
 };
 
 std::uint64_t fingerprint_of(std::span<const std::byte> bytes) noexcept;
+/// Takes little memory, however large the file. Throws Error{Io}.
+std::uint64_t fingerprint_of_file(const std::filesystem::path& path);
 
 /// 16 hexadecimal digits.
 std::string fingerprint_text(std::uint64_t value);

@@ -73,6 +73,14 @@ TEST_F(Program, QuietIsQuiet) {
     EXPECT_EQ(o.err, "");
 }
 
+TEST_F(Program, VerboseSaysOfEachTensorWhatItHas) {
+    const Outcome o = run("$RUN --chunks 2 --verbose");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_THAT(o.err, testing::ContainsRegex("\n  blk.0.attn_q.weight  *[0-9]+ tokens\n"));
+    EXPECT_THAT(o.err, testing::ContainsRegex("\n  output_norm.weight  *- vectors are never quantised\n"));
+    EXPECT_THAT(o.err, testing::Not(HasSubstr("\\u000a")));
+}
+
 TEST_F(Program, WarnsOfOptionsWithoutEffect) {
     const Outcome o = run("$RUN --chunks 2 -b 512 -fa on");
     EXPECT_EQ(o.code, 0) << o.err;

@@ -4,6 +4,10 @@
 #include <set>
 #include <vector>
 
+#include "core/error.h"
+#include "core/file.h"
+#include "support/temp_dir.h"
+
 namespace assay {
 namespace {
 
@@ -21,6 +25,17 @@ TEST(Fingerprint, DoesNotSeeWhereCallsEnd) {
             parts.add(std::span(bytes).subspan(at, std::min(step, bytes.size() - at)));
         EXPECT_EQ(parts.value(), fingerprint_of(bytes)) << step;
     }
+}
+
+TEST(Fingerprint, OfAFileIsThatOfItsBytes) {
+    const test::TempDir folder;
+    for (const std::size_t n :
+         {std::size_t{0}, std::size_t{1}, std::size_t{4} << 20, (std::size_t{9} << 20) + 5}) {
+        const std::vector<std::byte> bytes = some_bytes(n);
+        write_file_atomically(folder / "file", bytes);
+        EXPECT_EQ(fingerprint_of_file(folder / "file"), fingerprint_of(bytes)) << n;
+    }
+    EXPECT_THROW(fingerprint_of_file(folder / "none"), Error);
 }
 
 TEST(Fingerprint, SeesEveryBitAndTheLength) {
