@@ -33,9 +33,8 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-bool is_due(const Pace& pace, std::optional<double> interval_seconds) {
-    if (pace.since_last < interval_seconds.value_or(kDefaultSeconds)) return false;
-    return interval_seconds || pace.spent + pace.last <= kShareOfTime * pace.since_start;
+bool is_due(double since, double stood_still, std::optional<double> interval_seconds) {
+    return since >= interval_seconds.value_or(std::max(kDefaultSeconds, stood_still / kShareOfTime));
 }
 
 Checkpoint::Checkpoint(const Options& options, std::function<Identity()> identity)
@@ -160,9 +159,7 @@ bool Checkpoint::due() const {
     if (!enabled()) return false;
     const std::lock_guard lock(mutex_);
     if (files_under_way_) return false;
-    const auto now = Clock::now();
-    return is_due({seconds_between(start_, now), seconds_between(last_, now), cost_.seconds, last_seconds_},
-                  options_.checkpoint_seconds);
+    return is_due(seconds_between(last_, Clock::now()), last_seconds_, options_.checkpoint_seconds);
 }
 
 void Checkpoint::begin_files() {

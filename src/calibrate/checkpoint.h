@@ -29,17 +29,10 @@ struct Found {
     std::vector<std::string> notes;     ///< what is damaged, or will be replaced
 };
 
-/// For how long a run has stood still while its states were written, in seconds.
-struct Pace {
-    double since_start = 0;
-    double since_last = 0;  ///< since the last state, or the start
-    double spent = 0;       ///< on all states
-    double last = 0;        ///< on the last one, as the next is expected to take
-};
-
-/// Whether a state should be written: two minutes are over, and writing takes no more than 1 % of the run's
-/// time; or the interval that was asked for is over, whatever it costs.
-bool is_due(const Pace& pace, std::optional<double> interval_seconds);
+/// Whether a state should be written, `since` seconds after the last one, for which the run stood still for
+/// `stood_still` seconds: two minutes are over, and 100 times what the last one took; or the interval that
+/// was asked for is over, whatever it costs.
+bool is_due(double since, double stood_still, std::optional<double> interval_seconds);
 
 /// write() and due() may be called from several threads.
 class Checkpoint {
@@ -120,9 +113,8 @@ class Checkpoint {
     std::int64_t sequence_ = 0;
     std::optional<Position> farthest_;  ///< of a state that is there
     std::unique_ptr<Flush> flush_;
-    Clock::time_point start_ = Clock::now();
-    Clock::time_point last_ = start_;
-    double last_seconds_ = 0;  ///< that writing took
+    Clock::time_point last_ = Clock::now();
+    double last_seconds_ = 0;  ///< for which the run stood still
     CheckpointCost cost_;
 };
 

@@ -217,14 +217,13 @@ TEST_F(CheckpointTest, WithoutAFolderKeepsNothing) {
     EXPECT_FALSE(none->can_resume());
 }
 
-TEST(Pace, IsTwoMinutesAndAHundredthOfTheTime) {
-    EXPECT_FALSE(is_due({.since_start = 119, .since_last = 119}, {}));
-    EXPECT_TRUE(is_due({.since_start = 120, .since_last = 120}, {}));
-    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 119, .spent = 1, .last = 1}, {}));
-    EXPECT_TRUE(is_due({.since_start = 1200, .since_last = 120, .spent = 9, .last = 2.9}, {}));
-    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 120, .spent = 9, .last = 3.1}, {}));
-    EXPECT_TRUE(is_due({.since_start = 1200, .since_last = 10, .spent = 900, .last = 3}, 10));
-    EXPECT_FALSE(is_due({.since_start = 1200, .since_last = 9, .spent = 0, .last = 0}, 10));
+TEST(Interval, IsTwoMinutesOrAHundredTimesWhatAStateTakes) {
+    EXPECT_FALSE(is_due(119, 0, {}));
+    EXPECT_TRUE(is_due(120, 1.1, {}));
+    EXPECT_FALSE(is_due(170, 1.8, {}));
+    EXPECT_TRUE(is_due(181, 1.8, {}));
+    EXPECT_TRUE(is_due(10, 100, 10));
+    EXPECT_FALSE(is_due(9, 0, 10));
 }
 
 TEST_F(CheckpointTest, IsDueWhileNoFilesAreWritten) {
