@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/fingerprint.h"
 #include "core/new_file.h"
-#include "core/thread_pool.h"
 
 namespace assay::calibrate {
 
@@ -41,10 +41,6 @@ Checkpoint::Checkpoint(const Options& options, std::function<Identity()> identit
     : options_(options), make_identity_(std::move(identity)) {
     if (enabled() && (options_.checkpoint_folder_given || is_there(options_.checkpoint_folder)))
         open_folder();
-}
-
-Checkpoint::~Checkpoint() {
-    if (flush_ && flush_->thread.joinable()) flush_->thread.join();
 }
 
 fs::path Checkpoint::state_path(int which) const {
@@ -186,37 +182,21 @@ void Checkpoint::write(const Position& position, const CollectorState& sums, con
     auto file = begin_state(state_path(which),
                             {{sequence_ + 1, position, chunks_before_}, identity(), sums, plan, parts});
     cost_.bytes = file->size_bytes();
-    start_flush(std::move(file), which, position);
+    // Flushing takes a disk most of the time that a state needs; the run goes on meanwhile.
+    flushing_.start([&file = *file] { file.commit(); });
+    flush_.emplace(Flush{std::move(file), which, position});
     last_ = Clock::now();
     last_seconds_ = seconds_between(begin, last_);
     cost_.seconds += last_seconds_;
 }
 
-/// Flushing takes a disk most of the time that a state needs; the run goes on meanwhile.
-void Checkpoint::start_flush(std::unique_ptr<NewFile> file, int which, const Position& position) {
-    flush_ = std::make_unique<Flush>(Flush{std::move(file), which, position, {}, {}});
-    const auto work = [flush = flush_.get()] {
-        try {
-            flush->file->commit();
-        } catch (...) {
-            flush->failure = std::current_exception();
-        }
-    };
-    try {
-        flush_->thread = start_thread(work);
-    } catch (const Error&) {
-        work();  // the system has no thread left: the run waits
-    }
-}
-
 void Checkpoint::end_flush() {
     if (!flush_) return;
-    const std::unique_ptr<Flush> ended = std::move(flush_);
-    if (ended->thread.joinable()) ended->thread.join();
-    if (ended->failure) std::rethrow_exception(ended->failure);
+    const Flush ended = std::move(*std::exchange(flush_, std::nullopt));
+    flushing_.wait();
     ++sequence_;
-    newest_ = ended->which;
-    farthest_ = ended->position;
+    newest_ = ended.which;
+    farthest_ = ended.position;
     ++cost_.n_written;
 }
 

@@ -6,18 +6,17 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "calibrate/job.h"
 #include "calibrate/saved_state.h"
+#include "core/background.h"
 #include "core/descriptor.h"
 
 namespace assay::calibrate {
@@ -40,9 +39,6 @@ class Checkpoint {
     /// `options` are borrowed. Makes the folder where it was asked for by name. Throws Error{Io}, also where
     /// another process uses it.
     Checkpoint(const Options& options, std::function<Identity()> identity);
-    ~Checkpoint();
-    Checkpoint(const Checkpoint&) = delete;
-    Checkpoint& operator=(const Checkpoint&) = delete;
 
     bool enabled() const noexcept { return !options_.checkpoint_folder.empty(); }
 
@@ -85,8 +81,6 @@ class Checkpoint {
         std::unique_ptr<NewFile> file;
         int which = 0;
         Position position;
-        std::exception_ptr failure;
-        std::thread thread;
     };
 
     std::filesystem::path state_path(int which) const;
@@ -97,7 +91,6 @@ class Checkpoint {
     void read_states(Found& found);
     void choose(Found& found);
     void remove_states();
-    void start_flush(std::unique_ptr<NewFile> file, int which, const Position& position);
     void end_flush();
 
     const Options& options_;
@@ -112,10 +105,11 @@ class Checkpoint {
     int newest_ = 1;  ///< the other file is the next to be written
     std::int64_t sequence_ = 0;
     std::optional<Position> farthest_;  ///< of a state that is there
-    std::unique_ptr<Flush> flush_;
+    std::optional<Flush> flush_;
     Clock::time_point last_ = Clock::now();
     double last_seconds_ = 0;  ///< for which the run stood still
     CheckpointCost cost_;
+    Background flushing_;  ///< last: it ends before its file goes
 };
 
 }  // namespace assay::calibrate

@@ -1,29 +1,17 @@
 #include "calibrate/saver.h"
 
+#include <exception>
 #include <utility>
 
 #include "core/file.h"
-#include "core/thread_pool.h"
 
 namespace assay::calibrate {
-
-Saver::~Saver() {
-    if (thread_.joinable()) thread_.join();
-}
 
 void Saver::start(const imatrix::Matrix& matrix, imatrix::Format format,
                   std::vector<std::filesystem::path> paths, std::function<void()> after) {
     outcome_ = {};
     for (std::filesystem::path& path : paths) outcome_.files.push_back({std::move(path), {}});
-    failure_ = nullptr;
-    done_ = false;
-    under_way_ = true;
-    const auto work = [this, &matrix, format, after = std::move(after)] { write(matrix, format, after); };
-    try {
-        thread_ = start_thread(work);
-    } catch (const Error&) {
-        work();  // the system has no thread left: the run waits
-    }
+    writing_.start([this, &matrix, format, after = std::move(after)] { write(matrix, format, after); });
 }
 
 void Saver::write_files(const imatrix::Matrix& matrix, imatrix::Format format) {
@@ -40,25 +28,22 @@ void Saver::write_files(const imatrix::Matrix& matrix, imatrix::Format format) {
 }
 
 void Saver::write(const imatrix::Matrix& matrix, imatrix::Format format, const std::function<void()>& after) {
+    std::exception_ptr failure;
     try {
         write_files(matrix, format);
     } catch (...) {
-        failure_ = std::current_exception();
+        failure = std::current_exception();
     }
     try {
         if (after) after();
     } catch (const Error& error) {
         outcome_.state_failure = error;
-    } catch (...) {
-        failure_ = std::current_exception();
     }
-    done_ = true;
+    if (failure) std::rethrow_exception(failure);
 }
 
 Saver::Outcome Saver::finish() {
-    if (thread_.joinable()) thread_.join();
-    under_way_ = false;
-    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    writing_.wait();
     return std::move(outcome_);
 }
 

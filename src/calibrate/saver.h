@@ -1,14 +1,12 @@
 // Writes the matrix, and the state of the run, on a thread of its own, while the next wave computes.
 #pragma once
 
-#include <atomic>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <thread>
 #include <vector>
 
+#include "core/background.h"
 #include "core/error.h"
 #include "imatrix/file.h"
 
@@ -27,20 +25,14 @@ class Saver {
         std::optional<Error> state_failure;  ///< what after() threw
     };
 
-    Saver() = default;
-    /// What was begun is written first.
-    ~Saver();
-    Saver(const Saver&) = delete;
-    Saver& operator=(const Saver&) = delete;
-
     /// Begins to write the matrix to each of the paths, as imatrix::save(), and then, whatever became of
     /// them, calls after(). Nobody changes the matrix until finish(), and nothing else is under way.
     void start(const imatrix::Matrix& matrix, imatrix::Format format,
                std::vector<std::filesystem::path> paths, std::function<void()> after = {});
     /// Between start() and finish().
-    bool under_way() const noexcept { return under_way_; }
+    bool under_way() const noexcept { return writing_.under_way(); }
     /// Whether finish() need not wait.
-    bool done() const noexcept { return under_way_ && done_; }
+    bool done() const noexcept { return writing_.done(); }
     /// Waits until everything is written. Throws what imatrix::content() throws.
     Outcome finish();
 
@@ -49,10 +41,7 @@ class Saver {
     void write_files(const imatrix::Matrix& matrix, imatrix::Format format);
 
     Outcome outcome_;
-    std::exception_ptr failure_;
-    std::atomic<bool> done_ = false;
-    bool under_way_ = false;
-    std::thread thread_;
+    Background writing_;  ///< last: what was begun is written before the rest goes
 };
 
 }  // namespace assay::calibrate

@@ -139,6 +139,7 @@ void RunObserver::on_inventory(const calibrate::Inventory& inventory) {
         if (!tensor.has_data && tensor.reason.empty())
             tell(Verbosity::Warnings,
                  fmt::format("warning: {} has no data: {}", printable(tensor.name), tensor.lack()));
+    if (verbosity_ < Verbosity::Trace) return;
     for (const std::string& line : inventory.lines()) tell(Verbosity::Trace, line);
 }
 

@@ -1,9 +1,9 @@
 // What a run leaves behind at its end, where it is stopped, and where its states cannot be written.
 #include "calibrate/saves.h"
 
-#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <utility>
 
 #include "calibrate/run_fixture.h"
 
